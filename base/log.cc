@@ -1,0 +1,144 @@
+#include "base/log.h"
+
+#include <chrono>
+#include <cstddef>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/async_logger.h>
+#include <spdlog/common.h>
+#include <spdlog/details/log_msg.h>
+#include <spdlog/details/thread_pool.h>
+#include <spdlog/formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+namespace meshdns {
+namespace {
+
+constexpr std::size_t kQueueLines = 8192;
+
+Result<spdlog::level::level_enum> parse_level(const std::string& name) {
+  for (const auto* known : {"trace", "debug", "info", "warn", "error", "off"}) {
+    if (name == known) {
+      return spdlog::level::from_str(name);
+    }
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("'{}' is no log level; use debug, info, warn, error or off", name));
+}
+
+std::string json_escape(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      escaped += '\\';
+      escaped += c;
+    } else if (octet < 0x20 || octet >= 0x7f) {
+      fmt::format_to(std::back_inserter(escaped), "\\u{:04x}", octet);
+    } else {
+      escaped += c;
+    }
+  }
+  return escaped;
+}
+
+// One JSON object a line: time, level, logger, message.
+class JsonFormatter final : public spdlog::formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
+    const auto micros =
+        std::chrono::duration_cast<std::chrono::microseconds>(message.time.time_since_epoch())
+            .count();
+    fmt::format_to(std::back_inserter(out),
+                   "{{\"time\":{}.{:06},\"level\":\"{}\",\"logger\":\"{}\",\"message\":\"{}\"}}\n",
+                   micros / 1000000, micros % 1000000,
+                   to_view(spdlog::level::to_string_view(message.level)),
+                   to_view(message.logger_name), json_escape(to_view(message.payload)));
+  }
+  [[nodiscard]] std::unique_ptr<spdlog::formatter> clone() const override {
+    return std::make_unique<JsonFormatter>();
+  }
+
+ private:
+  static std::string_view to_view(spdlog::string_view_t text) { return {text.data(), text.size()}; }
+};
+
+}  // namespace
+
+struct Logs::Impl {
+  std::shared_ptr<spdlog::sinks::sink> sink;
+  std::shared_ptr<spdlog::details::thread_pool> thread;
+  std::mutex mutex;  // guards loggers and level
+  std::map<std::string, std::shared_ptr<spdlog::logger>> loggers;
+  spdlog::level::level_enum level = spdlog::level::info;
+};
+
+Logs::Logs(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Logs::~Logs() = default;
+
+Result<std::unique_ptr<Logs>> Logs::create(const LogOptions& options) {
+  const auto level = parse_level(options.level);
+  if (!level) {
+    return tl::unexpected(level.error());
+  }
+  auto impl = std::make_unique<Impl>();
+  impl->level = *level;
+  impl->sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  if (options.format == LogFormat::kJson) {
+    impl->sink->set_formatter(std::make_unique<JsonFormatter>());
+  } else {
+    impl->sink->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %n: %v");
+  }
+  impl->thread = std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1);
+  return std::unique_ptr<Logs>(new Logs(std::move(impl)));
+}
+
+Logger& Logs::logger(const std::string& name) {
+  const std::lock_guard lock(impl_->mutex);
+  auto& logger = impl_->loggers[name];
+  if (!logger) {
+    logger = std::make_shared<spdlog::async_logger>(name, impl_->sink, impl_->thread,
+                                                    spdlog::async_overflow_policy::overrun_oldest);
+    logger->set_level(impl_->level);
+    logger->flush_on(spdlog::level::info);
+  }
+  return *logger;
+}
+
+Result<void> Logs::set_level(const std::string& level) {
+  const auto parsed = parse_level(level);
+  if (!parsed) {
+    return tl::unexpected(parsed.error());
+  }
+  const std::lock_guard lock(impl_->mutex);
+  impl_->level = *parsed;
+  for (const auto& [name, logger] : impl_->loggers) {
+    logger->set_level(*parsed);
+  }
+  return {};
+}
+
+std::size_t Logs::dropped() const { return impl_->thread->overrun_counter(); }
+
+std::string escape_name(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (octet <= 0x20 || octet >= 0x7f || c == '\\' || c == '"' || c == '\'') {
+      fmt::format_to(std::back_inserter(escaped), "\\{:03}", octet);
+    } else {
+      escaped += c;
+    }
+  }
+  return escaped;
+}
+
+}  // namespace meshdns

@@ -1,0 +1,1 @@
+// Holds the precompiled GoogleTest headers of the test programs.
