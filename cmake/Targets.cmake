@@ -63,3 +63,9 @@ function(meshdns_fuzz name)
   endif()
   target_link_libraries(${name} PRIVATE ${ARG_LINKS})
 endfunction()
+
+# Asio and Beast are compiled once, here, and only declared everywhere else.
+add_library(meshdns_asio STATIC ${CMAKE_CURRENT_LIST_DIR}/asio_impl.cc)
+target_link_libraries(meshdns_asio PUBLIC meshdns_options Boost::headers)
+add_library(meshdns_beast STATIC ${CMAKE_CURRENT_LIST_DIR}/beast_impl.cc)
+target_link_libraries(meshdns_beast PUBLIC meshdns_asio)
