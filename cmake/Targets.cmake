@@ -56,6 +56,7 @@ function(meshdns_fuzz name)
   if(MESHDNS_FUZZ)
     add_executable(${name} ${ARG_SOURCE})
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    file(WRITE ${CMAKE_BINARY_DIR}/fuzz_targets/${name} "${ARG_CORPUS}\n")  # read by `./dev fuzz`
   else()
     add_executable(${name} ${ARG_SOURCE} ${PROJECT_SOURCE_DIR}/fuzz/replay_main.cc)
     add_test(NAME ${name} COMMAND ${name} ${PROJECT_SOURCE_DIR}/fuzz/corpus/${ARG_CORPUS})
