@@ -1,0 +1,59 @@
+// Bounds-checked reading of wire octets. Hot path.
+//
+// The first read past the end, or a name that breaks a rule, fails the reader for good: later reads
+// return zero or empty, and ok() is false. So callers may read a group of fields and check once.
+// Nothing here throws or allocates. Refers to octets that must outlive it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "resolver/wire/name.h"
+
+namespace meshdns::dns {
+
+// Why octets did not parse.
+enum class WireError : std::uint8_t {
+  kNone,
+  kCut,          // ends inside a field
+  kBadLabel,     // label type 01 or 10 (RFC 6891 section 5 retired them)
+  kBadPointer,   // compression pointer not strictly backwards, or not allowed here
+  kNameTooLong,  // more than 255 octets when expanded
+};
+
+class WireReader {
+ public:
+  // `message` from its first octet: compression pointers count from there.
+  explicit WireReader(std::span<const std::uint8_t> message, std::size_t offset = 0)
+      : message_(message), offset_(offset <= message.size() ? offset : message.size()) {}
+
+  [[nodiscard]] bool ok() const { return error_ == WireError::kNone; }
+  [[nodiscard]] WireError error() const { return error_; }
+  [[nodiscard]] std::size_t offset() const { return offset_; }
+  [[nodiscard]] std::size_t remaining() const { return message_.size() - offset_; }
+
+  // Big-endian integers.
+  std::uint8_t read_u8();
+  std::uint16_t read_u16();
+  std::uint32_t read_u32();
+  std::span<const std::uint8_t> read_octets(std::size_t count);
+  void skip(std::size_t count) { (void)read_octets(count); }
+
+  // A name without compression, as a view into the message.
+  NameView read_plain_name();
+  // A name with compression pointers (RFC 1035 section 4.1.4), each strictly before the place
+  // where the part that ends in it began. Case is kept.
+  void read_name(Name& name);
+  // Past a name: checks its labels and, of a pointer, that it goes backwards; does not follow it.
+  void skip_name();
+
+ private:
+  void fail(WireError error);
+
+  std::span<const std::uint8_t> message_;
+  std::size_t offset_;
+  WireError error_ = WireError::kNone;
+};
+
+}  // namespace meshdns::dns
