@@ -1,0 +1,371 @@
+#include "resolver/snapshot/page_table.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <utility>
+
+#include "base/ip_address.h"
+#include "resolver/wire/name.h"
+
+namespace meshdns::dns {
+namespace {
+
+void retain_side(const TableEntry& entry) {
+  if (entry.has_side) {
+    entry.side()->retain();
+  }
+}
+
+void release_side(const TableEntry& entry) {
+  if (entry.has_side) {
+    entry.side()->release();
+  }
+}
+
+}  // namespace
+
+SideRecord::SideRecord(NameView name, std::span<const IpAddress> addresses)
+    : name_octets_(static_cast<std::uint32_t>(name.size())) {
+  std::size_t total = name.size();
+  for (const IpAddress& address : addresses) {
+    total += address.octets().size();
+  }
+  octets_.reserve(total);
+  octets_.assign(name.octets().begin(), name.octets().end());
+  for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+    for (const IpAddress& address : addresses) {
+      if (address.family() == family) {
+        octets_.insert(octets_.end(), address.octets().begin(), address.octets().end());
+      }
+    }
+    if (family == IpFamily::kV4) {
+      ipv4_octets_ = static_cast<std::uint32_t>(octets_.size() - name.size());
+    }
+  }
+}
+
+void SideRecord::release() const {
+  if (--references_ == 0) {
+    delete this;
+  }
+}
+
+PageTable::PageTable() : root_{new DirectoryPage} { root_.front()->pages.fill(new EntryPage); }
+
+PageTable::PageTable(const PageTable& other)
+    : root_(other.root_), root_bits_(other.root_bits_), size_(other.size_) {
+  for (std::size_t i = 0; i < root_.size(); ++i) {
+    if (i == 0 || root_[i] != root_[i - 1]) {
+      ++root_[i]->references;
+    }
+  }
+}
+
+PageTable::~PageTable() {
+  DirectoryPage* previous = nullptr;
+  for (DirectoryPage* const directory : root_) {
+    if (directory != previous) {
+      previous = directory;
+      release(directory);
+    }
+  }
+}
+
+void PageTable::release(DirectoryPage* directory) {
+  if (--directory->references > 0) {
+    return;
+  }
+  EntryPage* previous = nullptr;
+  for (EntryPage* const page : directory->pages) {
+    if (page != previous) {
+      previous = page;
+      release(page);
+    }
+  }
+  delete directory;
+}
+
+void PageTable::release(EntryPage* page) {
+  while (page != nullptr && --page->references == 0) {
+    for (const TableEntry& entry : page->entries) {
+      release_side(entry);
+    }
+    EntryPage* const next = page->overflow;
+    delete page;
+    page = next;
+  }
+}
+
+// `page` itself if this table alone holds it, else a copy that it alone holds.
+PageTable::EntryPage* PageTable::detach(EntryPage* page) {
+  if (page->references == 1) {
+    return page;
+  }
+  auto* const own = new EntryPage(*page);
+  own->references = 1;
+  for (const TableEntry& entry : own->entries) {
+    retain_side(entry);
+  }
+  if (own->overflow != nullptr) {
+    ++own->overflow->references;
+  }
+  --page->references;
+  ++stats_.entry_pages_copied;
+  return own;
+}
+
+// Makes the root slots of all hashes that share `depth` bits with this one point to `directory`.
+void PageTable::set_root_run(std::uint32_t upper_hash, unsigned depth, DirectoryPage* directory) {
+  const std::size_t length = std::size_t{1} << (root_bits_ - depth);
+  const std::size_t start = bits_of(upper_hash, 0, depth) * length;
+  std::fill_n(root_.begin() + static_cast<std::ptrdiff_t>(start), length, directory);
+}
+
+// The same in a directory page: the slots of the page of `depth` bits that covers `place`.
+void PageTable::set_page_run(const Place& place, unsigned depth, EntryPage* page) {
+  const std::size_t length = kPagesPerDirectory >> (depth - place.directory->depth);
+  const std::size_t start = place.index / length * length;
+  std::fill_n(place.directory->pages.begin() + static_cast<std::ptrdiff_t>(start), length, page);
+}
+
+PageTable::DirectoryPage& PageTable::own_directory(std::uint32_t upper_hash) {
+  DirectoryPage* const shared = root_[bits_of(upper_hash, 0, root_bits_)];
+  if (shared->references == 1) {
+    return *shared;
+  }
+  auto* const own = new DirectoryPage(*shared);
+  own->references = 1;
+  EntryPage* previous = nullptr;
+  for (EntryPage* const page : own->pages) {
+    if (page != previous) {
+      previous = page;
+      ++page->references;
+    }
+  }
+  --shared->references;
+  ++stats_.directory_pages_copied;
+  set_root_run(upper_hash, own->depth, own);
+  return *own;
+}
+
+PageTable::Place PageTable::own_place(std::uint32_t upper_hash) {
+  DirectoryPage& directory = own_directory(upper_hash);
+  return {&directory, bits_of(upper_hash, directory.depth, kDirectoryBits)};
+}
+
+PageTable::EntryPage& PageTable::own_page(const Place& place) {
+  EntryPage* const page = detach(place.directory->pages.at(place.index));
+  set_page_run(place, page->depth, page);
+  return *page;
+}
+
+// The slot of `found`, which lies in the page at `place` or in its overflow, after making that
+// page, and what leads to it, this table's own.
+PageTable::Slot PageTable::own_slot(const Place& place, const TableEntry& found) {
+  const auto index_in = [&found](const EntryPage& page) {
+    const std::less<> before;
+    const TableEntry* const begin = page.entries.data();
+    const bool inside = !before(&found, begin) && before(&found, begin + kEntriesPerPage);
+    return inside ? static_cast<std::size_t>(&found - begin) : kEntriesPerPage;
+  };
+  std::size_t index = index_in(*place.directory->pages.at(place.index));
+  EntryPage* page = &own_page(place);
+  while (index == kEntriesPerPage) {
+    index = index_in(*page->overflow);
+    page->overflow = detach(page->overflow);
+    page = page->overflow;
+  }
+  return {page, index};
+}
+
+TableEntry& PageTable::insert(std::uint64_t hash) {
+  Place place = own_place(upper(hash));
+  while (true) {
+    const EntryPage& page = *place.directory->pages.at(place.index);
+    if (page.count < kEntriesPerPage || page.depth == kMaxDepth) {
+      break;
+    }
+    if (page.depth == place.directory->depth + kDirectoryBits) {
+      split_directory(upper(hash));
+    } else {
+      split(place);
+    }
+    place = own_place(upper(hash));
+  }
+  EntryPage* page = &own_page(place);
+  while (page->count == kEntriesPerPage) {
+    if (page->overflow == nullptr) {
+      page->overflow = new EntryPage;
+      page->overflow->depth = page->depth;
+      ++stats_.pages_added;
+    }
+    page->overflow = detach(page->overflow);
+    page = page->overflow;
+  }
+  std::size_t index = home_slot(hash);
+  if (page->tags.at(index) != 0) {
+    index = static_cast<std::size_t>(
+        std::find(page->tags.begin(), page->tags.end(), std::uint8_t{0}) - page->tags.begin());
+  }
+  page->tags.at(index) = tag_of(hash);
+  ++page->count;
+  ++size_;
+  page->entries.at(index).hash = upper(hash);
+  return page->entries.at(index);
+}
+
+TableEntry& PageTable::replace(std::uint64_t hash, const TableEntry& found) {
+  const Slot slot = own_slot(own_place(upper(hash)), found);
+  TableEntry& entry = slot.page->entries.at(slot.index);
+  release_side(entry);
+  entry = TableEntry{};
+  entry.hash = upper(hash);
+  return entry;
+}
+
+void PageTable::erase(std::uint64_t hash, const TableEntry& found) {
+  const Place place = own_place(upper(hash));
+  const Slot slot = own_slot(place, found);
+  release_side(slot.page->entries.at(slot.index));
+  slot.page->entries.at(slot.index) = TableEntry{};
+  slot.page->tags.at(slot.index) = 0;
+  --slot.page->count;
+  --size_;
+  EntryPage& head = *place.directory->pages.at(place.index);
+  // An overflow page that has become empty goes; what leads to it is ours already.
+  for (EntryPage* page = &head; page->overflow != nullptr; page = page->overflow) {
+    if (page->overflow == slot.page && slot.page->count == 0) {
+      page->overflow = std::exchange(slot.page->overflow, nullptr);
+      release(slot.page);
+      return;
+    }
+  }
+  if (head.overflow == nullptr && head.depth > place.directory->depth) {
+    merge(place);
+  }
+}
+
+// Parts a full page by the next bit of its hashes. Every entry keeps its slot.
+void PageTable::split(const Place& place) {
+  EntryPage* const page = place.directory->pages.at(place.index);
+  const bool shared = page->references > 1;
+  const unsigned depth = page->depth + 1U;
+  std::array<EntryPage*, 2> halves{new EntryPage, new EntryPage};
+  for (EntryPage* const half : halves) {
+    half->depth = static_cast<std::uint8_t>(depth);
+  }
+  for (std::size_t i = 0; i < kEntriesPerPage; ++i) {
+    const TableEntry& entry = page->entries.at(i);
+    if (entry.kind == EntryKind::kFree) {
+      continue;
+    }
+    EntryPage& half = *halves.at(bits_of(entry.hash, depth - 1, 1));
+    half.entries.at(i) = entry;
+    half.tags.at(i) = page->tags.at(i);
+    ++half.count;
+    if (shared) {
+      retain_side(entry);
+    }
+  }
+  const std::size_t length = kPagesPerDirectory >> (depth - 1 - place.directory->depth);
+  const std::size_t start = place.index / length * length;
+  set_page_run({place.directory, start}, depth, halves[0]);
+  set_page_run({place.directory, start + length / 2}, depth, halves[1]);
+  ++stats_.pages_added;
+  if (shared) {
+    --page->references;
+    ++stats_.entry_pages_copied;
+  } else {
+    delete page;  // its side records went to the halves
+  }
+}
+
+// Parts a directory page, which this table must own, by the next bit. No page spans both halves: a
+// page at the limit of the directory is what brings us here.
+void PageTable::split_directory(std::uint32_t upper_hash) {
+  DirectoryPage* const low = &own_directory(upper_hash);
+  if (low->depth == root_bits_) {
+    std::vector<DirectoryPage*> doubled;
+    doubled.reserve(root_.size() * 2);
+    for (DirectoryPage* const directory : root_) {
+      doubled.insert(doubled.end(), 2, directory);
+    }
+    root_ = std::move(doubled);
+    ++root_bits_;
+  }
+  auto* const high = new DirectoryPage;
+  const auto old = low->pages;
+  const unsigned depth = low->depth + 1U;
+  for (std::size_t i = 0; i < kPagesPerDirectory; ++i) {
+    low->pages.at(i) = old.at(i / 2);
+    high->pages.at(i) = old.at((kPagesPerDirectory + i) / 2);
+  }
+  low->depth = high->depth = static_cast<std::uint8_t>(depth);
+  const std::uint32_t bit = std::uint32_t{1} << (32U - depth);
+  set_root_run(upper_hash & ~bit, depth, low);
+  set_root_run(upper_hash | bit, depth, high);
+  ++stats_.pages_added;
+}
+
+// Takes in the neighbour of the page at `place`, which this table owns, when both are nearly empty.
+void PageTable::merge(const Place& place) {
+  EntryPage& page = *place.directory->pages.at(place.index);
+  const std::size_t length = kPagesPerDirectory >> (page.depth - place.directory->depth);
+  EntryPage* const other = place.directory->pages.at((place.index / length * length) ^ length);
+  if (other->depth != page.depth || other->overflow != nullptr ||
+      std::size_t{page.count} + other->count > kMergeAtMost) {
+    return;
+  }
+  for (std::size_t i = 0; i < kEntriesPerPage; ++i) {
+    const TableEntry& entry = other->entries.at(i);
+    if (entry.kind == EntryKind::kFree) {
+      continue;
+    }
+    std::size_t slot = i;
+    if (page.tags.at(slot) != 0) {
+      slot = static_cast<std::size_t>(
+          std::find(page.tags.begin(), page.tags.end(), std::uint8_t{0}) - page.tags.begin());
+    }
+    page.entries.at(slot) = entry;
+    page.tags.at(slot) = other->tags.at(i);
+    retain_side(entry);
+  }
+  page.count = static_cast<std::uint8_t>(page.count + other->count);
+  --page.depth;
+  set_page_run(place, page.depth, &page);
+  release(other);
+}
+
+PageStats PageTable::take_stats() { return std::exchange(stats_, PageStats{}); }
+
+std::size_t PageTable::memory_bytes() const {
+  std::size_t total = root_.capacity() * sizeof(DirectoryPage*);
+  const DirectoryPage* previous = nullptr;
+  for (const DirectoryPage* const directory : root_) {
+    if (directory == previous) {
+      continue;
+    }
+    previous = directory;
+    total += sizeof(DirectoryPage);
+    const EntryPage* previous_page = nullptr;
+    for (const EntryPage* const first : directory->pages) {
+      if (first == previous_page) {
+        continue;
+      }
+      previous_page = first;
+      for (const EntryPage* page = first; page != nullptr; page = page->overflow) {
+        total += sizeof(EntryPage);
+      }
+    }
+  }
+  for_each([&total](const TableEntry& entry) {
+    total += entry.has_side ? entry.side()->memory_bytes() : 0;
+  });
+  return total;
+}
+
+}  // namespace meshdns::dns

@@ -1,0 +1,19 @@
+#include "resolver/snapshot/sip_hash.h"
+
+#include <array>
+#include <cstdint>
+#include <stdexcept>
+
+#include <sys/random.h>
+
+namespace meshdns::dns {
+
+HashKey HashKey::random() {
+  std::array<std::uint64_t, 2> words{};
+  if (getrandom(words.data(), sizeof(words), 0) != sizeof(words)) {
+    throw std::runtime_error("the kernel gives no random octets");
+  }
+  return {words[0], words[1]};
+}
+
+}  // namespace meshdns::dns

@@ -1,0 +1,95 @@
+#include "resolver/snapshot/snapshot.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "resolver/snapshot/page_table.h"
+#include "resolver/snapshot/sip_hash.h"
+#include "resolver/wire/name.h"
+
+namespace meshdns::dns {
+namespace {
+
+// Whether `octets`, a row of addresses of `address.size()` octets each, holds `address`.
+bool holds(std::span<const std::uint8_t> octets, std::span<const std::uint8_t> address) {
+  for (; octets.size() >= address.size(); octets = octets.subspan(address.size())) {
+    if (std::equal(address.begin(), address.end(), octets.begin())) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+ZoneSet::ZoneSet(std::vector<OwnedZone> zones) : zones_(std::move(zones)) {
+  for (const OwnedZone& zone : zones_) {
+    has_size_.at(zone.name.size()) = true;
+  }
+}
+
+ZoneMatch ZoneSet::find(NameView folded) const {
+  const auto octets = folded.octets();
+  // From the whole name to shorter suffixes: the first zone met is the innermost.
+  for (std::size_t at = 0; at < octets.size(); at += octets[at] + 1U) {
+    if (!has_size_.at(octets.size() - at)) {
+      continue;
+    }
+    const NameView suffix(octets.subspan(at));
+    for (const OwnedZone& zone : zones_) {
+      if (zone.name.view() == suffix) {
+        return {&zone, at};
+      }
+    }
+  }
+  return {};
+}
+
+Snapshot::Snapshot(const PageTable& table, std::shared_ptr<const ZoneSet> zones, const HashKey& key,
+                   ZoneTimes times, std::uint64_t number)
+    : table_(table), zones_(std::move(zones)), key_(key), times_(times), number_(number) {}
+
+Snapshot::Host Snapshot::find(NameView folded, std::uint64_t hash) const {
+  const TableEntry* const entry = table_.find(hash, [folded](const TableEntry& candidate) {
+    return candidate.is_name() && candidate.name() == folded;
+  });
+  if (entry == nullptr) {
+    return {};
+  }
+  switch (entry->kind) {
+    case EntryKind::kHost:
+      return {NameState::kHost, entry->ttl, entry->ipv4_octets(), entry->ipv6_octets()};
+    case EntryKind::kWithheld:
+      return {NameState::kWithheld, entry->ttl, {}, {}};
+    default:
+      return {NameState::kEmptyNonTerminal, 0, {}, {}};
+  }
+}
+
+std::optional<Snapshot::Pointer> Snapshot::find_pointer(const IpAddress& address) const {
+  const TableEntry* const entry =
+      table_.find(hash_address(key_, address),
+                  [&](const TableEntry& candidate) { return candidate.is_pointer_of(address); });
+  if (entry == nullptr) {
+    return std::nullopt;
+  }
+  const Host host = find(entry->name(), hash(entry->name()));
+  if (!holds(address.is_v4() ? host.ipv4 : host.ipv6, address.octets())) {
+    return std::nullopt;
+  }
+  return Pointer{entry->name(), entry->ttl};
+}
+
+std::uint64_t hash_address(const HashKey& key, const IpAddress& address) {
+  return sip_hash<1, 3>(key, address.octets());
+}
+
+}  // namespace meshdns::dns

@@ -1,0 +1,160 @@
+// Keeps the names of services and records, and makes snapshots of them. What a change costs follows
+// the change, not the table.
+//
+// Control thread only. Snapshots it made are independent of it.
+//
+// A name that two owners claim stays with the first; the next in line takes it when the first lets
+// go. Order of arrival decides, so the same calls always give the same table. Claims are reported
+// to the caller, who logs them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "discovery/service.h"
+#include "resolver/snapshot/page_table.h"
+#include "resolver/snapshot/sip_hash.h"
+#include "resolver/snapshot/snapshot.h"
+#include "resolver/wire/name.h"
+
+namespace meshdns::dns {
+
+// What a service's names answer.
+struct NameAddresses {
+  std::vector<IpAddress> addresses;  // both families; the order within a family is kept
+  // No address may be told (pool exhausted, not on disk): SERVFAIL with EDE 0 instead of NODATA.
+  bool withheld = false;
+};
+
+// A hostname of the upserted owner that somebody else holds.
+struct NameClash {
+  std::string name;    // presentation form
+  std::string holder;  // "MESH/NAME" of a service, or "record NAME"
+};
+
+struct UpsertReport {
+  std::vector<NameClash> clashes;
+  std::vector<std::string> rejected;  // hostnames that are no DNS names; the others were taken
+};
+
+class SnapshotBuilder {
+ public:
+  struct Options {
+    std::vector<std::string> owned_zones{"mesh."};  // presentation form
+    std::vector<IpPrefix> vip_pools;                // their reverse zones are owned as well
+    ZoneTimes times;
+    std::optional<HashKey> hash_key;  // random when absent; given in tests
+  };
+
+  // Fails on a zone that is no DNS name, or the root. All zones start as not ready.
+  [[nodiscard]] static Result<std::unique_ptr<SnapshotBuilder>> create(const Options& options);
+  SnapshotBuilder(const SnapshotBuilder&) = delete;
+  SnapshotBuilder& operator=(const SnapshotBuilder&) = delete;
+  SnapshotBuilder(SnapshotBuilder&&) = delete;
+  SnapshotBuilder& operator=(SnapshotBuilder&&) = delete;
+  ~SnapshotBuilder();
+
+  // Adds the service's hostnames, or replaces what this service had. An equal upsert changes
+  // nothing.
+  UpsertReport upsert_service(const discovery::Service& service, const NameAddresses& addresses);
+  void remove_service(const discovery::ServiceId& id);
+  // The same for a record, whose TTL is its own if it has one.
+  UpsertReport upsert_record(const discovery::NameRecord& record);
+  void remove_record(std::string_view name);
+
+  // Whether the feeds that fill the zones have delivered. Of all zones, reverse ones too, or of
+  // one.
+  void set_ready(bool ready);
+  void set_ready(NameView zone, bool ready);
+
+  // The names as they are now, as the next snapshot.
+  [[nodiscard]] std::unique_ptr<const Snapshot> build();
+
+  struct BuildStats {
+    std::uint64_t number = 0;         // of the last snapshot
+    PageStats pages;                  // what led from the snapshot before it to the last one
+    std::size_t entries = 0;          // hosts, empty non-terminals and pointers
+    std::size_t owners = 0;           // services and records
+    std::size_t contested_names = 0;  // names with more than one claimant
+  };
+  [[nodiscard]] const BuildStats& build_stats() const { return stats_; }
+
+ private:
+  using OwnerIndex = std::uint32_t;
+  static constexpr OwnerIndex kNobody = ~OwnerIndex{0};
+
+  // A service or a record.
+  struct Owner {
+    std::string label;               // for reports
+    std::vector<std::string> names;  // folded wire form, in the order given, without repetition
+    std::vector<IpAddress> addresses;
+    std::uint32_t ttl = 0;
+    bool withheld = false;
+  };
+  // Who wants a name or a reverse pointer: the holder, and the others in order of arrival.
+  struct Claims {
+    OwnerIndex holder = kNobody;
+    std::unique_ptr<std::vector<OwnerIndex>> waiting;
+
+    void add(OwnerIndex owner);
+    void remove(OwnerIndex owner);
+  };
+  struct NameNode {
+    Claims claims;
+    std::uint32_t held_below = 0;  // held names under this one, within its zone
+  };
+
+  SnapshotBuilder(const Options& options, std::vector<OwnedZone> zones);
+
+  [[nodiscard]] static std::string service_key(const discovery::ServiceId& id);
+  [[nodiscard]] static std::string record_key(std::string_view name);
+  UpsertReport upsert_owner(const std::string& key, Owner next,
+                            std::span<const std::string> hostnames);
+  void remove_owner(const std::string& key);
+  void replace_owner(OwnerIndex index, Owner next);
+  void claim_name(OwnerIndex owner, const std::string& name);
+  void release_name(OwnerIndex owner, const std::string& name);
+  void count_in_ancestors(NameView name, bool held);
+  void erase_unused_node(const std::string& name);
+  void publish_name(const std::string& name);
+  void publish_pointers(OwnerIndex owner);
+  void release_pointer(OwnerIndex owner, const IpAddress& address);
+  void publish_pointer(const IpAddress& address);
+  [[nodiscard]] const std::string* pointer_target(const Claims& claims) const;
+  [[nodiscard]] bool is_pooled(const IpAddress& address) const;
+  void purge_stale_pointers();
+  [[nodiscard]] std::uint64_t hash_name(NameView name) const;
+  [[nodiscard]] const TableEntry* find_name(NameView name, std::uint64_t hash) const;
+  [[nodiscard]] const TableEntry* find_pointer(const IpAddress& address, std::uint64_t hash) const;
+
+  HashKey key_;
+  ZoneTimes times_;
+  std::vector<IpPrefix> pools_;
+  std::shared_ptr<const ZoneSet> zones_;
+  PageTable table_;
+  std::uint64_t number_ = 0;
+
+  std::unordered_map<std::string, OwnerIndex> owner_index_;  // by kind and label
+  std::vector<Owner> owners_;
+  std::vector<OwnerIndex> free_owners_;
+  std::unordered_map<std::string, NameNode> names_;  // by folded wire form
+  std::unordered_map<IpAddress, Claims> pointers_;   // only addresses within the pools
+  // Addresses whose pointer leads nowhere any more and still has an entry. Snapshot::find_pointer()
+  // sees through them; erasing each at once would make the change of an address cost two pages
+  // more.
+  std::deque<IpAddress> stale_pointers_;
+  std::size_t contested_names_ = 0;
+  BuildStats stats_;
+};
+
+}  // namespace meshdns::dns
