@@ -1,0 +1,145 @@
+#include "resolver/answer/local_answer.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "resolver/answer/outcome.h"
+#include "resolver/snapshot/snapshot.h"
+#include "resolver/wire/name.h"
+#include "resolver/wire/protocol.h"
+#include "resolver/wire/query.h"
+#include "resolver/wire/response_writer.h"
+#include "resolver/wire/transport.h"
+
+namespace meshdns::dns {
+namespace {
+
+// RFC 6303 section 3, as are the times: nobody transfers these zones.
+constexpr std::array<std::uint8_t, 16> kMailbox{6,   'n', 'o', 'b', 'o', 'd', 'y', 7,
+                                                'i', 'n', 'v', 'a', 'l', 'i', 'd', 0};
+constexpr std::uint32_t kSoaRefreshSeconds = 3600;
+constexpr std::uint32_t kSoaRetrySeconds = 1200;
+constexpr std::uint32_t kSoaExpireSeconds = 604800;
+
+// RFC 8482 section 4.2: what stands for everything that ANY could have meant.
+constexpr std::array<std::uint8_t, 9> kHinfoOfAny{7, 'R', 'F', 'C', '8', '4', '8', '2', 0};
+constexpr std::size_t kMaxAddressesForAny = 8;
+
+}  // namespace
+
+LocalAnswer::LocalAnswer(const Snapshot& snapshot, const Query& query, Transport transport,
+                         std::optional<std::size_t> zone_offset, std::span<std::uint8_t> buffer)
+    : snapshot_(snapshot), query_(query), transport_(transport), writer_(query, buffer) {
+  if (zone_offset) {
+    zone_at_ = static_cast<std::uint16_t>(kQuestionNameOffset + *zone_offset);
+  }
+  writer_.set_flags(flag::kAuthoritative);
+}
+
+bool LocalAnswer::asks_for_addresses() const {
+  return query_.qtype == rrtype::kA || query_.qtype == rrtype::kAaaa ||
+         query_.qtype == rrtype::kAny;
+}
+
+Outcome LocalAnswer::addresses(const Snapshot::Host& host) {
+  const std::size_t total = host.ipv4.size() / 4 + host.ipv6.size() / 16;
+  if (query_.qtype == rrtype::kAny && total > kMaxAddressesForAny) {
+    return finish_or_truncate(writer_.add_record(Section::kAnswer, kQuestionNameOffset,
+                                                 {rrtype::kHinfo, rrclass::kIn, host.ttl},
+                                                 kHinfoOfAny));
+  }
+  const bool any = query_.qtype == rrtype::kAny;
+  if (!host.ipv4.empty() && (query_.qtype == rrtype::kA || any)) {
+    return finish_or_truncate(add_addresses(rrtype::kA, host.ttl, 4, host.ipv4));
+  }
+  if (!host.ipv6.empty() && (query_.qtype == rrtype::kAaaa || any)) {
+    return finish_or_truncate(add_addresses(rrtype::kAaaa, host.ttl, 16, host.ipv6));
+  }
+  return no_data();
+}
+
+Outcome LocalAnswer::pointer(NameView target, std::uint32_t ttl) {
+  if (query_.qtype != rrtype::kPtr && query_.qtype != rrtype::kAny) {
+    return no_data();
+  }
+  return finish_or_truncate(writer_.add_record(Section::kAnswer, kQuestionNameOffset,
+                                               {rrtype::kPtr, rrclass::kIn, ttl}, target.octets()));
+}
+
+Outcome LocalAnswer::apex() {
+  const std::uint32_t ttl = snapshot_.times().ttl;
+  if (query_.qtype == rrtype::kSoa || query_.qtype == rrtype::kAny) {
+    return finish_or_truncate(add_soa(Section::kAnswer, ttl));
+  }
+  if (query_.qtype == rrtype::kNs) {
+    writer_.begin_record(Section::kAnswer, *zone_at_, {rrtype::kNs, rrclass::kIn, ttl});
+    writer_.put_pointer(*zone_at_);
+    return finish_or_truncate(writer_.end_record());
+  }
+  return no_data();
+}
+
+Outcome LocalAnswer::no_data() {
+  return finish_or_truncate(add_soa(Section::kAuthority, snapshot_.times().soa_minimum));
+}
+
+Outcome LocalAnswer::no_name() {
+  writer_.set_rcode(rcode::kNxDomain);
+  return no_data();
+}
+
+Outcome LocalAnswer::failure(const ExtendedError& error) {
+  writer_.set_rcode(rcode::kServFail);
+  return finish(&error);
+}
+
+Outcome LocalAnswer::finish(const ExtendedError* error) {
+  const auto rcode = static_cast<std::uint8_t>(writer_.rcode() & flag::kRcodeMask);
+  return {Verdict::kAnswer, writer_.finish(error), rcode};
+}
+
+Outcome LocalAnswer::finish_or_truncate(bool fits) {
+  if (!fits) {
+    // Over TCP there is nothing to fall back to.
+    if (transport_ == Transport::kTcp) {
+      writer_.set_rcode(rcode::kServFail);
+    } else {
+      writer_.set_flags(flag::kTruncated);
+    }
+  }
+  return finish();
+}
+
+bool LocalAnswer::add_addresses(std::uint16_t type, std::uint32_t ttl, std::size_t octets_each,
+                                std::span<const std::uint8_t> octets) {
+  const ResponseWriter::Mark start = writer_.mark();
+  for (std::size_t at = 0; at < octets.size(); at += octets_each) {
+    if (!writer_.add_record(Section::kAnswer, kQuestionNameOffset, {type, rrclass::kIn, ttl},
+                            octets.subspan(at, octets_each))) {
+      writer_.rewind(start);
+      return false;
+    }
+  }
+  return true;
+}
+
+// True without a zone too: then there is no SOA to tell of.
+bool LocalAnswer::add_soa(Section section, std::uint32_t ttl) {
+  if (!zone_at_) {
+    return true;
+  }
+  writer_.begin_record(section, *zone_at_, {rrtype::kSoa, rrclass::kIn, ttl});
+  writer_.put_pointer(*zone_at_);
+  writer_.put_plain_name(NameView(kMailbox));
+  writer_.put_u32(static_cast<std::uint32_t>(snapshot_.number()));
+  writer_.put_u32(kSoaRefreshSeconds);
+  writer_.put_u32(kSoaRetrySeconds);
+  writer_.put_u32(kSoaExpireSeconds);
+  writer_.put_u32(snapshot_.times().soa_minimum);
+  return writer_.end_record();
+}
+
+}  // namespace meshdns::dns

@@ -1,0 +1,59 @@
+// Writes one answer from our own knowledge, in the forms that a zone gives: records, NODATA,
+// NXDOMAIN, failure. Hot path.
+//
+// Every answer is authoritative. Negative ones carry the SOA of the zone that the name is in (RFC
+// 2308 section 3), if it is in one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "resolver/answer/outcome.h"
+#include "resolver/snapshot/snapshot.h"
+#include "resolver/wire/name.h"
+#include "resolver/wire/protocol.h"
+#include "resolver/wire/query.h"
+#include "resolver/wire/response_writer.h"
+#include "resolver/wire/transport.h"
+
+namespace meshdns::dns {
+
+// One per query; one of its functions is called once. What it refers to must outlive it.
+class LocalAnswer {
+ public:
+  // `zone_offset`: where the zone's name begins within the question's name; none for a name outside
+  // all zones.
+  LocalAnswer(const Snapshot& snapshot, const Query& query, Transport transport,
+              std::optional<std::size_t> zone_offset, std::span<std::uint8_t> buffer);
+
+  // Whether the question's type has to do with addresses: A, AAAA or ANY.
+  [[nodiscard]] bool asks_for_addresses() const;
+
+  // The RRset of the type asked for, or NODATA.
+  [[nodiscard]] Outcome addresses(const Snapshot::Host& host);
+  [[nodiscard]] Outcome pointer(NameView target, std::uint32_t ttl);
+  // The zone's SOA or NS, as asked; its SOA for ANY; else NODATA. The name must be the zone's.
+  [[nodiscard]] Outcome apex();
+
+  [[nodiscard]] Outcome no_data();
+  [[nodiscard]] Outcome no_name();
+  // SERVFAIL.
+  [[nodiscard]] Outcome failure(const ExtendedError& error);
+
+ private:
+  [[nodiscard]] Outcome finish(const ExtendedError* error = nullptr);
+  [[nodiscard]] Outcome finish_or_truncate(bool fits);
+  [[nodiscard]] bool add_addresses(std::uint16_t type, std::uint32_t ttl, std::size_t octets_each,
+                                   std::span<const std::uint8_t> octets);
+  [[nodiscard]] bool add_soa(Section section, std::uint32_t ttl);
+
+  const Snapshot& snapshot_;
+  const Query& query_;
+  Transport transport_;
+  std::optional<std::uint16_t> zone_at_;  // offset of the zone's name in the message
+  ResponseWriter writer_;
+};
+
+}  // namespace meshdns::dns

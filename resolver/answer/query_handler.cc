@@ -1,0 +1,225 @@
+#include "resolver/answer/query_handler.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/ip_address.h"
+#include "resolver/answer/local_answer.h"
+#include "resolver/answer/special_names.h"
+#include "resolver/snapshot/reverse_name.h"
+#include "resolver/snapshot/snapshot.h"
+#include "resolver/wire/name.h"
+#include "resolver/wire/protocol.h"
+#include "resolver/wire/query.h"
+#include "resolver/wire/response_writer.h"
+#include "resolver/wire/transport.h"
+
+namespace meshdns::dns {
+namespace {
+
+constexpr ExtendedError kNotReadyError{extended_error::kNotReady, "no service table yet"};
+constexpr ExtendedError kWithheldError{extended_error::kOther, "service has no address yet"};
+
+constexpr std::array<std::uint8_t, 4> kLoopback4{127, 0, 0, 1};
+constexpr std::array<std::uint8_t, 16> kLoopback6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+constexpr std::array<std::uint8_t, 11> kLocalhost{9,   'l', 'o', 'c', 'a', 'l',
+                                                  'h', 'o', 's', 't', 0};
+
+Outcome error_outcome(const Query& query, std::uint16_t rcode, const ExtendedError* error,
+                      std::span<std::uint8_t> buffer) {
+  return {Verdict::kAnswer, write_error(query, rcode, error, buffer),
+          static_cast<std::uint8_t>(rcode & flag::kRcodeMask)};
+}
+
+// The rcode for a query that is answered before its name is looked at; none if it is not.
+std::optional<std::uint16_t> early_rcode(const Query& query, Transport transport,
+                                         ClientAccess access) {
+  if (access == ClientAccess::kRefused) {
+    return rcode::kRefused;
+  }
+  switch (query.status) {
+    case ParseStatus::kOk:
+      break;
+    case ParseStatus::kNotImp:
+      return rcode::kNotImp;
+    case ParseStatus::kBadVers:
+      return rcode::kBadVers;
+    default:
+      return rcode::kFormErr;
+  }
+  if (query.malformed_keepalive && transport == Transport::kTcp) {
+    return rcode::kFormErr;  // RFC 7828 section 3.2.1
+  }
+  switch (query.qtype) {
+    case 0:
+    case rrtype::kOpt:
+      return rcode::kFormErr;  // RFC 6895 section 3.1: no types to ask for
+    case rrtype::kAxfr:
+    case rrtype::kIxfr:
+      return rcode::kRefused;
+    case rrtype::kTkey:
+    case rrtype::kTsig:
+    case rrtype::kMaila:
+    case rrtype::kMailb:
+      return rcode::kNotImp;
+    default:
+      return std::nullopt;
+  }
+}
+
+// Classes whose names nobody upstream should hear of: CHAOS asks a server about itself, the others
+// are no data classes.
+bool is_local_class(std::uint16_t qclass) {
+  return qclass == 0 || qclass == rrclass::kChaos || qclass == rrclass::kNone ||
+         qclass == rrclass::kAny;
+}
+
+// Answers a name in a zone of names, `offset` octets in front of the zone's own name.
+Outcome answer_name(const Snapshot& snapshot, const Query& query, std::size_t offset,
+                    LocalAnswer& answer) {
+  if (offset == 0 && (query.qtype == rrtype::kSoa || query.qtype == rrtype::kNs)) {
+    return answer.apex();
+  }
+  const Snapshot::Host host = snapshot.find(query.name, query.name_hash);
+  switch (host.state) {
+    case Snapshot::NameState::kHost:
+      return answer.addresses(host);
+    case Snapshot::NameState::kWithheld:
+      return answer.asks_for_addresses() ? answer.failure(kWithheldError) : answer.no_data();
+    case Snapshot::NameState::kEmptyNonTerminal:
+      return answer.no_data();
+    default:
+      return offset == 0 ? answer.apex() : answer.no_name();
+  }
+}
+
+// Answers a name in the reverse zone of a pool.
+Outcome answer_reverse(const Snapshot& snapshot, const Query& query, std::size_t offset,
+                       LocalAnswer& answer) {
+  if (offset == 0 && (query.qtype == rrtype::kSoa || query.qtype == rrtype::kNs)) {
+    return answer.apex();
+  }
+  const ReverseName reverse = parse_reverse_name(query.name);
+  if (reverse.kind == ReverseName::Kind::kAddress) {
+    if (const auto pointer = snapshot.find_pointer(reverse.address)) {
+      return answer.pointer(pointer->target, pointer->ttl);
+    }
+  }
+  if (offset == 0) {
+    return answer.apex();
+  }
+  return reverse.kind == ReverseName::Kind::kPartial ? answer.no_data() : answer.no_name();
+}
+
+Outcome answer_loopback_reverse(const Query& query, std::size_t offset, std::uint32_t ttl,
+                                LocalAnswer& answer) {
+  if (offset == 0 && (query.qtype == rrtype::kSoa || query.qtype == rrtype::kNs)) {
+    return answer.apex();
+  }
+  const ReverseName reverse = parse_reverse_name(query.name);
+  const std::array<IpAddress, 2> loopbacks{IpAddress(kLoopback4), IpAddress(kLoopback6)};
+  if (reverse.kind == ReverseName::Kind::kAddress &&
+      std::find(loopbacks.begin(), loopbacks.end(), reverse.address) != loopbacks.end()) {
+    return answer.pointer(NameView(kLocalhost), ttl);
+  }
+  if (offset == 0) {
+    return answer.apex();
+  }
+  return reverse.kind == ReverseName::Kind::kPartial ? answer.no_data() : answer.no_name();
+}
+
+Outcome answer_special(const Query& query, const SpecialNames::Match& match, const ZoneTimes& times,
+                       LocalAnswer& answer) {
+  switch (match.action) {
+    case SpecialNames::Action::kLoopback:
+      return answer.addresses({Snapshot::NameState::kHost, times.ttl, kLoopback4, kLoopback6});
+    case SpecialNames::Action::kNoName:
+      return answer.no_name();
+    case SpecialNames::Action::kReverse:
+      return answer_loopback_reverse(query, match.offset, times.ttl, answer);
+    default:
+      return answer.no_data();
+  }
+}
+
+// Whether a name that a feed gave outside our zones is ours for this type. Others go upstream.
+bool is_external_type(std::uint16_t qtype) {
+  return qtype == rrtype::kA || qtype == rrtype::kAaaa || qtype == rrtype::kSvcb ||
+         qtype == rrtype::kHttps;
+}
+
+}  // namespace
+
+QueryHandler::QueryHandler(const Options& options)
+    : options_(options), special_names_(options.special_names) {}
+
+void QueryHandler::prepare(const Snapshot& snapshot, std::span<const std::uint8_t> request,
+                           Query& parsed) {
+  if (parse_query(request, parsed) == ParseStatus::kOk) {
+    parsed.name_hash = snapshot.hash(parsed.name);
+    snapshot.prefetch(parsed.name_hash);
+  }
+}
+
+Outcome QueryHandler::handle(const Snapshot& snapshot, std::span<const std::uint8_t> request,
+                             Transport transport, ClientAccess access,
+                             std::span<std::uint8_t> response, Query& parsed) const {
+  prepare(snapshot, request, parsed);
+  return respond(snapshot, parsed, transport, access, response);
+}
+
+Outcome QueryHandler::respond(const Snapshot& snapshot, const Query& query, Transport transport,
+                              ClientAccess access, std::span<std::uint8_t> response) const {
+  if (query.status == ParseStatus::kDrop) {
+    return {};
+  }
+  assert(response.size() >= kPlainUdpOctets);
+  const auto buffer = response.first(
+      std::min(response.size(), response_limit(query, transport, options_.max_udp_payload)));
+  if (const auto rcode = early_rcode(query, transport, access)) {
+    return error_outcome(query, *rcode, nullptr, buffer);
+  }
+  const ZoneMatch owned = snapshot.zones().find(query.name);
+  if (owned.zone != nullptr) {
+    if (query.qclass != rrclass::kIn) {
+      return error_outcome(query, rcode::kRefused, nullptr, buffer);
+    }
+    if (!owned.zone->ready) {
+      return error_outcome(query, rcode::kServFail, &kNotReadyError, buffer);
+    }
+    LocalAnswer answer(snapshot, query, transport, owned.offset, buffer);
+    return owned.zone->pool ? answer_reverse(snapshot, query, owned.offset, answer)
+                            : answer_name(snapshot, query, owned.offset, answer);
+  }
+  return respond_outside(snapshot, query, transport, buffer);
+}
+
+// A name that no zone of ours holds.
+Outcome QueryHandler::respond_outside(const Snapshot& snapshot, const Query& query,
+                                      Transport transport, std::span<std::uint8_t> buffer) const {
+  const SpecialNames::Match special = special_names_.find(query.name);
+  const bool is_special = special.action != SpecialNames::Action::kNone;
+  if (query.qclass != rrclass::kIn) {
+    return is_special || is_local_class(query.qclass)
+               ? error_outcome(query, rcode::kRefused, nullptr, buffer)
+               : Outcome{Verdict::kForward, 0, 0};
+  }
+  const Snapshot::Host host = snapshot.find(query.name, query.name_hash);
+  if (host.state != Snapshot::NameState::kAbsent && is_external_type(query.qtype)) {
+    LocalAnswer answer(snapshot, query, transport, std::nullopt, buffer);
+    return host.state == Snapshot::NameState::kHost ? answer.addresses(host)
+                                                    : answer.failure(kWithheldError);
+  }
+  if (is_special) {
+    LocalAnswer answer(snapshot, query, transport, special.offset, buffer);
+    return answer_special(query, special, snapshot.times(), answer);
+  }
+  return {Verdict::kForward, 0, 0};
+}
+
+}  // namespace meshdns::dns
