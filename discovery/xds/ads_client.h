@@ -1,0 +1,111 @@
+// The client of the aggregated discovery service: subscribes to types, hands over what arrives,
+// reconnects for ever.
+//
+// Delta first; a server that answers UNIMPLEMENTED is spoken to in state of the world from then
+// on. A lost connection changes nothing but connected(): what was delivered stays delivered, and
+// the next stream tells the server what we hold. Every call and callback belongs to the control
+// thread; gRPC's threads decode responses and post them there.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "discovery/xds/metrics.h"
+#include "discovery/xds/node.h"
+
+namespace meshdns::discovery {
+
+class AdsTransport;
+
+// One resource of a response. `name` is empty when the protocol gave none and the type is not one
+// of type_urls.h. Views live as long as the response's callback.
+struct ResponseItem {
+  std::string name;
+  std::string version;  // delta only
+  std::string_view value;
+  std::string_view type_url;
+};
+
+struct ResponseView {
+  std::string_view type_url;
+  std::vector<ResponseItem> resources;
+  std::vector<std::string> removed;
+  // What is not listed is gone. False when a resource had to be refused before this view was made:
+  // a response that could not be read whole removes nothing.
+  bool full_state = false;
+};
+
+// A resource that the subscriber could not take. Its last good form stays in use.
+struct Rejection {
+  std::string name;
+  std::string reason;
+};
+
+class AdsClient {
+ public:
+  struct Options {
+    // "ipv4:1.2.3.4:5678", "ipv6:[::1]:5678" or "unix:/path": never a name, which gRPC would
+    // resolve through what may be ourselves. Tried in order; after a loss from the first again.
+    std::vector<std::string> targets;
+    std::string authority;  // empty: gRPC's own
+    NodeInfo node;
+    Backoff::Options backoff;
+    std::size_t max_receive_bytes = 64UL << 20U;
+    std::chrono::milliseconds connect_timeout{5'000};
+    std::chrono::milliseconds keepalive_time{30'000};
+    std::chrono::milliseconds keepalive_timeout{10'000};
+    bool sotw_only = false;
+  };
+
+  // Runs a task on the control thread, in order; callable from any thread.
+  using Post = std::function<void(std::function<void()>)>;
+  // Applies what it can and returns the rest: none is an ACK, any is a NACK that names each.
+  using OnResponse = std::function<std::vector<Rejection>(const ResponseView&)>;
+  // True when the first response of a stream has arrived, false when that stream is lost.
+  using OnConnection = std::function<void(bool connected)>;
+
+  // References outlive the client. Fails (kInvalidArgument) on no target, or one with a name in it.
+  [[nodiscard]] static Result<std::unique_ptr<AdsClient>> create(const Options& options, Post post,
+                                                                 Clock& clock, Logger& logger,
+                                                                 XdsClientMetrics& metrics);
+  // With a transport other than gRPC.
+  AdsClient(Options options, std::unique_ptr<AdsTransport> transport, Clock& clock, Logger& logger,
+            XdsClientMetrics& metrics);
+  AdsClient(const AdsClient&) = delete;
+  AdsClient& operator=(const AdsClient&) = delete;
+  ~AdsClient();  // as stop()
+
+  // What to ask for. `names` without `wildcard` may be empty: nothing is asked for. Once per type;
+  // before or after start().
+  struct Interest {
+    bool wildcard = false;
+    std::vector<std::string> names;
+  };
+  void subscribe(std::string_view type_url, const Interest& interest, OnResponse on_response);
+  // Changes a subscription's names; what left is neither delivered nor reported removed.
+  void set_interest(std::string_view type_url, const Interest& interest);
+  void observe_connection(OnConnection on_connection);
+
+  void start();
+  // Cancels the stream and waits for gRPC to let go of it. No callback runs during or after. A
+  // second call does nothing.
+  void stop();
+
+  [[nodiscard]] bool connected() const;
+  [[nodiscard]] std::optional<TimePoint> last_response_at() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace meshdns::discovery

@@ -1,0 +1,69 @@
+// The aggregated discovery service: delta and state of the world, for any number of streams.
+//
+// Each stream belongs to one audience, chosen from its node at its first request, and is served
+// that audience's ResourceSet. A stream has one write outstanding, built at the moment of sending
+// from the newest state, and at most one response per type without its ACK: memory follows the
+// resources, not the backlog of a slow client.
+//
+// Threads: start(), shutdown() and the destructor belong to one thread of the owner; everything
+// else runs on gRPC's threads and one of our own, which pushes changes.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "discovery/xds/metrics.h"
+#include "discovery/xds/node.h"
+#include "discovery/xds/resource_set.h"
+
+namespace meshdns::discovery {
+
+class AdsServer {
+ public:
+  struct Options {
+    std::string listen = "127.0.0.1:5678";        // ADDRESS:PORT, no names; port 0 takes a free one
+    std::string identifier = "meshdns-cp";        // ControlPlane.identifier of each response
+    std::size_t max_receive_bytes = 32UL << 20U;  // a first delta request lists every version
+    std::size_t max_streams = 20'000;
+    std::size_t max_names = 200'000;            // one subscription; also initial versions
+    std::size_t max_types = 32;                 // one stream
+    std::size_t max_node_bytes = 256UL << 10U;  // the first request's Node, metadata included
+    std::chrono::milliseconds keepalive_time{30'000};
+    std::chrono::milliseconds keepalive_timeout{10'000};
+    std::chrono::milliseconds shutdown_grace{500};
+  };
+
+  // Called once per stream, on a thread of gRPC's, so it must be thread-safe and quick. An error
+  // ends the stream with its text and the matching status: kInvalidArgument, kPermissionDenied,
+  // kNotFound, kUnavailable, kExhausted; anything else is INTERNAL.
+  using AudienceFor = std::function<Result<std::shared_ptr<ResourceSet>>(const NodeInfo&)>;
+
+  // Listens and serves. kInvalidArgument when `listen` does not parse, kNetwork when the address
+  // cannot be bound. `logger` and `metrics` outlive the server.
+  [[nodiscard]] static Result<std::unique_ptr<AdsServer>> start(const Options& options,
+                                                                AudienceFor audience_for,
+                                                                Logger& logger,
+                                                                XdsServerMetrics& metrics);
+  AdsServer(const AdsServer&) = delete;
+  AdsServer& operator=(const AdsServer&) = delete;
+  ~AdsServer();  // as shutdown()
+
+  [[nodiscard]] std::uint16_t port() const;
+  [[nodiscard]] std::size_t streams() const;
+  // Ends every stream with UNAVAILABLE, waits at most the grace, then cuts. No callback runs after
+  // it returns. A second call does nothing.
+  void shutdown();
+
+ private:
+  struct Impl;
+  explicit AdsServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace meshdns::discovery

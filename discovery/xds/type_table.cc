@@ -1,0 +1,136 @@
+#include "discovery/xds/type_table.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "discovery/xds/resource.h"
+
+namespace meshdns::discovery {
+namespace {
+
+// Tombstones kept even by a small table, so that a reader who is a little behind still learns of
+// every removal.
+constexpr std::size_t kMinimumTombstones = 4096;
+
+using EntryOf = std::string_view (Resource::*)() const;
+
+// Joins the entries of all resources in log order, starting a new chunk past `chunk_bytes`.
+std::shared_ptr<const TypeTable::Body> join(const TypeTable::Log& log, std::uint64_t head,
+                                            EntryOf entry_of, std::size_t chunk_bytes) {
+  auto body = std::make_shared<TypeTable::Body>();
+  auto bytes = std::make_shared<std::string>();
+  std::uint64_t begin = 0;
+  const auto finish_chunk = [&](std::uint64_t end) {
+    body->chunks.push_back({begin, end, {bytes, *bytes}});
+    begin = end;
+    bytes = std::make_shared<std::string>();
+  };
+  for (const auto& [sequence, entry] : log) {
+    if (entry->resource == nullptr) {
+      continue;
+    }
+    const std::string_view next = ((*entry->resource).*entry_of)();
+    if (!bytes->empty() && bytes->size() + next.size() > chunk_bytes) {
+      finish_chunk(sequence - 1);
+    }
+    bytes->append(next);
+  }
+  finish_chunk(head);
+  return body;
+}
+
+}  // namespace
+
+TypeTable::TypeTable(std::string type_url) : type_url_(std::move(type_url)) {}
+
+const ResourcePtr* TypeTable::find(std::string_view name) const {
+  const auto at = entries_.find(name);
+  return at == entries_.end() || at->second->resource == nullptr ? nullptr : &at->second->resource;
+}
+
+bool TypeTable::update(std::string_view name, std::string_view value) {
+  auto at = entries_.find(name);
+  if (at == entries_.end()) {
+    auto entry = std::make_unique<Entry>();
+    entry->name = name;
+    const std::string_view key = entry->name;
+    at = entries_.emplace(key, std::move(entry)).first;
+  }
+  Entry& entry = *at->second;
+  if (entry.resource != nullptr && entry.resource->value() == value) {
+    return false;
+  }
+  auto resource = std::make_shared<const Resource>(type_url_, name, value);
+  ++serialisations_;
+  hash_ += resource->hash();
+  if (entry.resource == nullptr) {
+    ++present_;
+    tombstones_.erase(entry.sequence);
+    touch(entry);
+    entry.appeared_at = head_;
+  } else {
+    hash_ -= entry.resource->hash();
+    touch(entry);
+  }
+  entry.resource = std::move(resource);
+  return true;
+}
+
+bool TypeTable::remove(std::string_view name) {
+  const auto at = entries_.find(name);
+  if (at == entries_.end() || at->second->resource == nullptr) {
+    return false;
+  }
+  Entry& entry = *at->second;
+  hash_ -= entry.resource->hash();
+  --present_;
+  touch(entry);
+  entry.resource = nullptr;
+  tombstones_.emplace(entry.sequence, &entry);
+  forget_old_tombstones();
+  return true;
+}
+
+// Moves the entry to the end of the log.
+void TypeTable::touch(Entry& entry) {
+  log_.erase(entry.sequence);
+  entry.sequence = ++head_;
+  log_.emplace_hint(log_.end(), entry.sequence, &entry);
+}
+
+void TypeTable::forget_old_tombstones() {
+  while (tombstones_.size() > std::max(kMinimumTombstones, present_)) {
+    const auto oldest = tombstones_.begin();
+    horizon_ = oldest->first;
+    log_.erase(oldest->first);
+    // The key views the name inside the entry: take the entry out before it dies.
+    const auto node = entries_.extract(oldest->second->name);
+    tombstones_.erase(oldest);
+  }
+}
+
+std::shared_ptr<const TypeTable::Body> TypeTable::delta_body() const {
+  auto body = delta_.head == head_ ? delta_.body.lock() : nullptr;
+  if (body == nullptr) {
+    body = join(log_, head_, &Resource::delta_entry, kChunkBytes);
+    delta_ = {head_, body};
+  }
+  return body;
+}
+
+std::shared_ptr<const TypeTable::Body> TypeTable::sotw_body() const {
+  auto body = sotw_.head == head_ ? sotw_.body.lock() : nullptr;
+  if (body == nullptr) {
+    body = join(log_, head_, &Resource::sotw_entry, std::string::npos);
+    sotw_ = {head_, body};
+  }
+  return body;
+}
+
+}  // namespace meshdns::discovery

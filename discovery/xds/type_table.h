@@ -1,0 +1,97 @@
+// The resources of one type, and in which order they last changed.
+//
+// Each name has one entry, present or a tombstone, at the sequence number of its latest change. So
+// "what changed since N" is the entries after N: a log without duplicates, whose size follows the
+// table and not its history. Tombstones are bounded; whoever is behind the oldest forgotten one
+// (horizon) can no longer be told all removals.
+//
+// Not thread-safe; ResourceSet locks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "discovery/xds/resource.h"
+
+namespace meshdns::discovery {
+
+class TypeTable {
+ public:
+  struct Entry {
+    std::uint64_t sequence = 0;     // of the latest change
+    std::uint64_t appeared_at = 0;  // sequence at which the name last came into being
+    std::string name;
+    ResourcePtr resource;  // null: a tombstone
+  };
+  // Sequence -> entry, ascending.
+  using Log = std::map<std::uint64_t, const Entry*>;
+
+  // Every resource present, in log order and in pieces of about `kChunkBytes`. A stream that holds
+  // what precedes `begin` and takes a chunk holds everything up to `end`.
+  struct Chunk {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    SharedBytes bytes;
+  };
+  struct Body {
+    std::vector<Chunk> chunks;
+  };
+  static constexpr std::size_t kChunkBytes = 1 << 20;
+
+  explicit TypeTable(std::string type_url);
+  TypeTable(const TypeTable&) = delete;
+  TypeTable& operator=(const TypeTable&) = delete;
+  ~TypeTable() = default;
+
+  // False when nothing changed.
+  bool update(std::string_view name, std::string_view value);
+  bool remove(std::string_view name);
+
+  [[nodiscard]] const std::string& type_url() const { return type_url_; }
+  [[nodiscard]] std::size_t size() const { return present_; }
+  [[nodiscard]] std::uint64_t serialisations() const { return serialisations_; }
+  // The latest sequence number; 0 before the first change.
+  [[nodiscard]] std::uint64_t head() const { return head_; }
+  // Removals up to this sequence number may have been forgotten.
+  [[nodiscard]] std::uint64_t horizon() const { return horizon_; }
+  // A hash over all names and values, as text: DiscoveryResponse.version_info. Equal tables have
+  // equal versions, at any replica.
+  [[nodiscard]] std::string version() const { return version_text(hash_); }
+  // Null when there is no such resource.
+  [[nodiscard]] const ResourcePtr* find(std::string_view name) const;
+  [[nodiscard]] const Log& log() const { return log_; }
+
+  // The whole table as shared bytes, built when asked for and kept only while somebody holds it.
+  [[nodiscard]] std::shared_ptr<const Body> delta_body() const;
+  [[nodiscard]] std::shared_ptr<const Body> sotw_body() const;  // one chunk
+
+ private:
+  struct CachedBody {
+    std::uint64_t head = 0;
+    std::weak_ptr<const Body> body;
+  };
+
+  void touch(Entry& entry);
+  void forget_old_tombstones();
+
+  std::string type_url_;
+  // Keys view the entries' own names, which never move.
+  std::unordered_map<std::string_view, std::unique_ptr<Entry>> entries_;
+  Log log_;
+  std::map<std::uint64_t, const Entry*> tombstones_;  // by sequence
+  std::size_t present_ = 0;
+  std::uint64_t head_ = 0;
+  std::uint64_t horizon_ = 0;
+  std::uint64_t hash_ = 0;  // sum of the resources' hashes: order does not matter
+  std::uint64_t serialisations_ = 0;
+  mutable CachedBody delta_;
+  mutable CachedBody sotw_;
+};
+
+}  // namespace meshdns::discovery
