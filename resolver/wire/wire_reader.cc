@@ -41,6 +41,9 @@ std::uint16_t WireReader::read_u16() {
 }
 
 std::uint32_t WireReader::read_u32() {
+  if (remaining() < 4) {
+    fail(WireError::kCut);
+  }
   const std::uint32_t high = read_u16();
   return high << 16U | read_u16();
 }

@@ -1,0 +1,150 @@
+#include "resolver/wire/wire_reader.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "resolver/wire/name.h"
+#include "tests/support/dns_message.h"
+
+namespace meshdns::dns {
+namespace {
+
+using support::MessageBytes;
+using support::Octets;
+
+TEST(WireReader, ReadsBigEndianIntegers) {
+  const Octets octets{1, 2, 3, 4, 5, 6, 7};
+  WireReader reader(octets);
+  EXPECT_EQ(reader.read_u8(), 1);
+  EXPECT_EQ(reader.read_u16(), 0x0203);
+  EXPECT_EQ(reader.read_u32(), 0x04050607U);
+  EXPECT_TRUE(reader.ok());
+  EXPECT_EQ(reader.remaining(), 0);
+}
+
+TEST(WireReader, FailsForGoodAtTheFirstReadPastTheEnd) {
+  const Octets octets{1, 2, 3};
+  WireReader reader(octets);
+  EXPECT_EQ(reader.read_u32(), 0);
+  EXPECT_EQ(reader.error(), WireError::kCut);
+  EXPECT_EQ(reader.read_u8(), 0);
+  EXPECT_FALSE(reader.ok());
+}
+
+TEST(WireReader, StartsAtTheEndWhenToldToStartBehindIt) {
+  const Octets octets{1, 2, 3};
+  WireReader reader(octets, 9);
+  EXPECT_EQ(reader.remaining(), 0);
+  EXPECT_EQ(reader.read_u8(), 0);
+  EXPECT_FALSE(reader.ok());
+}
+
+// Each message is read from its offset; offset 0 holds what pointers may lead to.
+struct NameCase {
+  std::string what;
+  Octets message;
+  std::size_t offset;
+  WireError error;
+  std::string text;   // when read
+  std::size_t after;  // offset behind the name
+};
+
+Octets long_chain() {
+  // 126 names of one label each, every one pointing to the one before: 253 octets in the end. One
+  // more is too long.
+  MessageBytes bytes;
+  bytes.octets({1, 'a', 0});
+  for (unsigned i = 0; i < 126; ++i) {
+    bytes.octets({1, 'a'}).pointer(i == 0 ? 0 : 3 + (i - 1) * 4);
+  }
+  return bytes.bytes();
+}
+
+std::vector<NameCase> name_cases() {
+  const Octets chain = long_chain();
+  return {
+      {"plain", {3, 'w', 'e', 'b', 0}, 0, WireError::kNone, "web.", 5},
+      {"pointer", {1, 'a', 0, 1, 'b', 0xc0, 0}, 3, WireError::kNone, "b.a.", 7},
+      {"pointer alone", {1, 'a', 0, 0xc0, 0}, 3, WireError::kNone, "a.", 5},
+      {"two pointers", {1, 'a', 0, 1, 'b', 0xc0, 0, 0xc0, 3}, 7, WireError::kNone, "b.a.", 9},
+      {"pointer to itself", {0xc0, 0}, 0, WireError::kBadPointer, "", 0},
+      {"pointer to the name's own start", {1, 'a', 0xc0, 0}, 0, WireError::kBadPointer, "", 0},
+      {"pointer forwards", {0xc0, 2, 0}, 0, WireError::kBadPointer, "", 0},
+      {"two that point to each other", {0xc0, 2, 0xc0, 0}, 2, WireError::kBadPointer, "", 0},
+      {"cut label", {3, 'w', 'e'}, 0, WireError::kCut, "", 0},
+      {"no end", {1, 'a'}, 0, WireError::kCut, "", 0},
+      {"cut pointer", {0, 0xc0}, 1, WireError::kCut, "", 0},
+      {"label type 01", {0x41, 'a', 0}, 0, WireError::kBadLabel, "", 0},
+      {"label type 10", {0x80, 'a', 0}, 0, WireError::kBadLabel, "", 0},
+      {"nothing", {}, 0, WireError::kCut, "", 0},
+      {"253 octets through 126 pointers", chain, 3 + 124 * 4, WireError::kNone, "", 3 + 125 * 4},
+      {"longest of all", chain, 3 + 125 * 4, WireError::kNone, "", 3 + 126 * 4},
+  };
+}
+
+TEST(WireReader, ReadsCompressedNamesStrictlyBackwards) {
+  for (const NameCase& row : name_cases()) {
+    WireReader reader(row.message, row.offset);
+    Name name;
+    reader.read_name(name);
+    EXPECT_EQ(reader.error(), row.error) << row.what;
+    if (row.error == WireError::kNone) {
+      EXPECT_EQ(reader.offset(), row.after) << row.what;
+      EXPECT_TRUE(row.text.empty() || name.to_text() == row.text) << name.to_text();
+    }
+  }
+}
+
+TEST(WireReader, RejectsANameThatExpandsBeyond255Octets) {
+  const Octets chain = long_chain();
+  const std::size_t start = chain.size();
+  const Octets message = MessageBytes()
+                             .octets(chain)
+                             .octets({1, 'a'})
+                             .pointer(static_cast<unsigned>(start - 4))
+                             .bytes();
+  WireReader reader(message, start);
+  Name name;
+  reader.read_name(name);
+  EXPECT_EQ(reader.error(), WireError::kNameTooLong);
+}
+
+TEST(WireReader, TakesNoPointerWhereAPlainNameIsDue) {
+  const Octets message{0, 1, 'a', 0xc0, 0};
+  WireReader reader(message, 1);
+  EXPECT_TRUE(reader.read_plain_name().is_root());
+  EXPECT_EQ(reader.error(), WireError::kBadPointer);
+}
+
+TEST(WireReader, TakesAPlainNameOf255OctetsButNot256) {
+  MessageBytes longest;
+  longest.name(std::string(63, 'a') + "." + std::string(63, 'b') + "." + std::string(63, 'c') +
+               "." + std::string(61, 'd'));
+  WireReader good(longest.bytes());
+  EXPECT_EQ(good.read_plain_name().size(), 255);
+  Octets longer = longest.bytes();
+  longer.insert(longer.begin(), {1, 'x'});
+  WireReader bad(longer);
+  (void)bad.read_plain_name();
+  EXPECT_EQ(bad.error(), WireError::kNameTooLong);
+}
+
+TEST(WireReader, SkipsNamesWithTheSameRules) {
+  for (const NameCase& row : name_cases()) {
+    WireReader reader(row.message, row.offset);
+    reader.skip_name();
+    if (row.error == WireError::kNone) {
+      EXPECT_TRUE(reader.ok()) << row.what;
+      EXPECT_EQ(reader.offset(), row.after) << row.what;
+    } else if (row.what != "two that point to each other") {  // it does not follow pointers
+      EXPECT_FALSE(reader.ok()) << row.what;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace meshdns::dns
