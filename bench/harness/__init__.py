@@ -1,0 +1,1 @@
+"""What bench/run is made of: starting servers, loading them, reading what it cost them."""

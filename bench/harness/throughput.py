@@ -1,0 +1,153 @@
+"""Workloads under load: names answered locally, names forwarded, and a steady rate."""
+
+from . import names, rounds
+from .report import Table
+from .servers import (UPSTREAM_ZONE, Dnsdist, Echo, Knot, Meshdns, Nsd, Unbound, make_upstream)
+
+STEADY_RATE = 20_000
+SHARED_NOTE = "us/query: CPU time of the server, kernel included, by answered query; lower is better."
+
+
+def _ratio(measured, name, other):
+    return f"{rounds.ratio(measured, name, other):.2f}" if other in measured else "-"
+
+
+def _best_peer(measured):
+    peers = [name for name in measured if name not in ("echo", "meshdns")]
+    return min(peers, key=lambda name: rounds.median(measured[name], "us_per_query"), default=None)
+
+
+def saturated_table(title, measured, notes):
+    best = _best_peer(measured)
+    table = Table(title, ["server", "us/query", "lowest to highest", "queries/s", "core busy",
+                          "x echo", f"x best peer ({best or 'none'})", "lost", "wrong"])
+    for name, done in measured.items():
+        low, high = rounds.spread(done, "us_per_query")
+        table.rows.append([
+            name, f"{rounds.median(done, 'us_per_query'):.2f}", f"{low:.2f} to {high:.2f}",
+            f"{rounds.median(done, 'queries_per_second'):,.0f}",
+            f"{100 * rounds.median(done, 'busy'):.0f} %", _ratio(measured, name, "echo"),
+            _ratio(measured, name, best), sum(one.lost for one in done),
+            sum(one.wrong for one in done)])
+    table.notes = [SHARED_NOTE, *notes]
+    return table
+
+
+def steady_table(title, measured, notes):
+    table = Table(title, ["server", "us/query", "x echo", "p50 us", "p90 us", "p99 us", "lost"])
+    for name, done in measured.items():
+        latencies = [one.latency_us for one in done if one.latency_us]
+        middle = {key: sorted(one[key] for one in latencies)[len(latencies) // 2]
+                  for key in ("p50", "p90", "p99")} if latencies else {}
+        table.rows.append([
+            name, f"{rounds.median(done, 'us_per_query'):.2f}", _ratio(measured, name, "echo"),
+            *(f"{middle[key]:.0f}" if middle else "-" for key in ("p50", "p90", "p99")),
+            sum(one.lost for one in done)])
+    table.notes = notes
+    return table
+
+
+class Local:
+    """`count` names from the server's own table (dnsdist: from its warm packet cache)."""
+
+    def __init__(self, bench, count):
+        self.bench, self.count = bench, count
+        self.name_set = names.NameSet(count)
+        self.zone_file = self.name_set.write_zone(bench.folder / f"{names.ZONE}-{count}.zone")
+        self.expectations = {
+            kind: self.name_set.write_expectations(bench.folder / f"names-{count}-{kind}", kind)
+            for kind in ("exact", "any")}
+
+    def expectations_for(self, server):
+        return self.expectations["exact" if server.addresses == "exact" else "any"]
+
+    def make_servers(self):
+        """The chosen servers, each made when it is its turn to be started."""
+        for name in self.bench.options.servers:
+            yield self._make(name)
+
+    def _make(self, name):
+        bench, label = self.bench, f"{name}-{self.count}"
+        if name == "echo":
+            return Echo(bench)
+        if name == "meshdns":
+            return Meshdns(bench, self.name_set, label=label)
+        if name == "unbound":
+            return Unbound(bench, self.name_set, label=label)
+        if name == "nsd":
+            return Nsd(bench, zone_file=self.zone_file, label=label)
+        if name == "knot":
+            return Knot(bench, self.zone_file, label=label)
+        backend = Nsd(bench, zone_file=self.zone_file, label=f"backend-{self.count}")
+        backend.start()
+        backend.wait_for(self.name_set.name(0))
+        # Every name with three types, and the shards fill unevenly.
+        return Dnsdist(bench, backend.port, max(10_000, self.count * 5), label=label)
+
+    def _start(self, server):
+        server.start()
+        seconds = server.wait_for(self.name_set.name(self.count // 2))
+        result = self.bench.check_complete(server, self.expectations_for(server))
+        self.bench.say(f"{server.name}: {seconds * 1000:.0f} ms to its first answer, "
+                       f"{result['answered']} answers checked")
+        return server
+
+    def run(self, shapes):
+        """One table for each of `shapes`: uniform, zipf, steady."""
+        self.bench.head(f"local answers, {self.count:,} names: starting")
+        servers = [self._start(server) for server in self.make_servers()]
+        tables = [self._shape(servers, shape) for shape in shapes]
+        self.bench.processes.stop_all()
+        return tables
+
+    def _shape(self, servers, shape):
+        self.bench.head(f"local answers, {self.count:,} names, {shape}")
+
+        def arguments(server, number):
+            chosen = ["--names", self.expectations_for(server), "--seed", number + 1]
+            if shape == "zipf":
+                chosen += ["--distribution", "zipf"]
+            if shape == "steady":
+                chosen += ["--rate", STEADY_RATE]
+            return chosen
+
+        measured = rounds.run(self.bench, servers, arguments)
+        title = f"Local answers, {self.count:,} names"
+        if shape == "steady":
+            return steady_table(f"{title}, {STEADY_RATE:,} queries/s", measured, [
+                "Open loop: latency counts from when a query was due. The load generator spins; "
+                "what is left is the server's wake-up and its work."])
+        return saturated_table(f"{title}, {shape}", measured, [
+            "Names of 9 to 40 octets; A 70 %, AAAA 20 %, NXDOMAIN 5 %, NODATA 5 %. "
+            "dnsdist answers from its warm packet cache, nsd behind it."])
+
+
+def run_forwarded(bench):
+    """Names that nobody has asked before; the upstream shares the load generator's core."""
+    bench.head("forwarded answers: starting")
+    upstream = make_upstream(bench)
+    made = {"echo": lambda: Echo(bench),
+            "meshdns": lambda: Meshdns(bench, upstream_port=upstream.port, label="meshdns-forward"),
+            "unbound": lambda: Unbound(bench, upstream_port=upstream.port, label="unbound-forward"),
+            "dnsdist": lambda: Dnsdist(bench, upstream.port, label="dnsdist-forward")}
+    servers = []
+    for name, make in made.items():
+        if name in bench.options.servers:
+            server = make()
+            server.start()
+            server.wait_for(f"ready.w.{UPSTREAM_ZONE}")
+            servers.append(server)
+    bench.head("forwarded answers, every name new")
+
+    def arguments(server, number):
+        # No two runs share a name: the seed is the server's and the round's.
+        seed = 1000 * (servers.index(server) + 1) + number
+        return ["--unique", UPSTREAM_ZONE, "--seed", seed, "--timeout", 5]
+
+    measured = rounds.run(bench, servers, arguments)
+    bench.processes.stop_all()
+    return [saturated_table("Forwarded answers, every name new", measured, [
+        "Every query is a miss. meshdns has no cache yet, so a repeated name would cost it the "
+        "same; unbound resolves and stores, dnsdist only relays.",
+        "The upstream (nsd) and the load generator share the other core and limit queries/s where "
+        "the server's core is not busy; the echo answers itself, without an upstream."])]
