@@ -1,0 +1,89 @@
+// A plain DNS client: octets over UDP or TCP sockets, and replies that ldns decodes. Nothing of the
+// resolver's own code takes part, so it is a judge of it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/unique_fd.h"
+#include "tests/support/ldns.h"
+#include "tests/support/wait_until.h"
+
+namespace meshdns::support {
+
+struct DnsQuestion {
+  std::string name;         // presentation form
+  std::string type = "A";   // as ldns spells it
+  bool edns = true;         // an OPT record with the size below
+  std::uint16_t udp_payload_octets = 1232;
+  bool recursion_desired = true;
+  std::uint16_t id = 0;     // 0: one that differs from question to question
+};
+
+struct ExtendedError {
+  std::uint16_t code = 0;  // RFC 8914 section 4
+  std::string text;
+};
+
+// One decoded message.
+class DnsReply {
+ public:
+  // Nothing when ldns finds the octets malformed.
+  [[nodiscard]] static std::optional<DnsReply> decode(std::span<const std::uint8_t> octets);
+
+  [[nodiscard]] std::string rcode() const;  // "NOERROR", "NXDOMAIN", ...
+  [[nodiscard]] std::uint16_t id() const;
+  [[nodiscard]] bool is_authoritative() const;
+  [[nodiscard]] bool is_truncated() const;
+  [[nodiscard]] bool offers_recursion() const;
+  [[nodiscard]] bool has_edns() const;
+  [[nodiscard]] std::optional<ExtendedError> extended_error() const;
+  // Records in presentation form, one blank between fields: "a.mesh. 30 IN A 244.0.0.1".
+  [[nodiscard]] std::vector<std::string> question() const;
+  [[nodiscard]] std::vector<std::string> answers() const;
+  [[nodiscard]] std::vector<std::string> authority() const;
+  // The last field of each answer of `type`.
+  [[nodiscard]] std::vector<std::string> answer_data(const std::string& type) const;
+  [[nodiscard]] const std::vector<std::uint8_t>& octets() const { return octets_; }
+
+ private:
+  struct Free {
+    void operator()(ldns_pkt* packet) const { ldns_pkt_free(packet); }
+  };
+  explicit DnsReply(ldns_pkt* packet) : packet_(packet) {}
+
+  std::unique_ptr<ldns_pkt, Free> packet_;
+  std::vector<std::uint8_t> octets_;
+};
+
+enum class DnsTransport : std::uint8_t { kUdp, kTcp };
+
+// The octets of a query.
+[[nodiscard]] std::vector<std::uint8_t> encode(const DnsQuestion& question);
+
+// Asks once; nothing when no well-formed reply to this very question came within `bound`. A UDP
+// reply counts only when it comes from the address that was asked.
+[[nodiscard]] std::optional<DnsReply> ask(const SocketAddress& server, const DnsQuestion& question,
+                                          DnsTransport transport = DnsTransport::kUdp,
+                                          std::chrono::milliseconds bound = kHangBound);
+
+// The pieces, for tests that keep a socket. Every call blocks until `bound`.
+[[nodiscard]] UniqueFd connect_socket(const SocketAddress& server, DnsTransport transport);
+// A listening TCP socket or a bound UDP one; throws std::system_error.
+[[nodiscard]] UniqueFd bind_socket(const SocketAddress& address, DnsTransport transport);
+[[nodiscard]] std::uint16_t port_of(int socket);
+// A port of 127.0.0.1 that is free for UDP and TCP at this moment.
+[[nodiscard]] std::uint16_t free_port();
+
+[[nodiscard]] bool send_message(int socket, DnsTransport transport,
+                                std::span<const std::uint8_t> octets);
+[[nodiscard]] std::optional<std::vector<std::uint8_t>> receive_message(
+    int socket, DnsTransport transport, std::chrono::milliseconds bound = kHangBound);
+
+}  // namespace meshdns::support
