@@ -1,10 +1,5 @@
 #include "tests/support/dns_client.h"
 
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -14,13 +9,18 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <poll.h>
 #include <span>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 #include <vector>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "base/ip_address.h"
 #include "base/unique_fd.h"

@@ -18,12 +18,12 @@
 namespace meshdns::support {
 
 struct DnsQuestion {
-  std::string name;         // presentation form
-  std::string type = "A";   // as ldns spells it
-  bool edns = true;         // an OPT record with the size below
+  std::string name;        // presentation form
+  std::string type = "A";  // as ldns spells it
+  bool edns = true;        // an OPT record with the size below
   std::uint16_t udp_payload_octets = 1232;
   bool recursion_desired = true;
-  std::uint16_t id = 0;     // 0: one that differs from question to question
+  std::uint16_t id = 0;  // 0: one that differs from question to question
 };
 
 struct ExtendedError {

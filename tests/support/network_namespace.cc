@@ -1,18 +1,18 @@
 #include "tests/support/network_namespace.h"
 
-#include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <unistd.h>
-
 #include <cerrno>
+#include <fcntl.h>
 #include <functional>
+#include <sched.h>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 #include <vector>
+
+#include <sys/mount.h>
 
 #include "base/result.h"
 #include "base/unique_fd.h"

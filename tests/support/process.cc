@@ -1,25 +1,25 @@
 #include "tests/support/process.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
 #include <fcntl.h>
+#include <optional>
 #include <poll.h>
 #include <sched.h>
+#include <string>
+#include <system_error>
+#include <unistd.h>
+#include <vector>
+
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <chrono>
-#include <csignal>
-#include <cstddef>
-#include <optional>
-#include <string>
-#include <system_error>
-#include <vector>
 
 #include "base/unique_fd.h"
 

@@ -4,13 +4,13 @@
 // One thread uses a Process. Start it from a thread that lives as long as the test.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <sys/types.h>
 
 #include "base/unique_fd.h"
 #include "tests/support/wait_until.h"
@@ -18,9 +18,9 @@
 namespace meshdns::support {
 
 struct ProcessOptions {
-  std::vector<std::string> argv;         // argv[0] is looked up in PATH
-  std::vector<std::string> environment;  // "NAME=VALUE", before the test's own
-  int network_namespace = -1;            // a namespace's descriptor to enter first
+  std::vector<std::string> argv;                // argv[0] is looked up in PATH
+  std::vector<std::string> environment;         // "NAME=VALUE", before the test's own
+  int network_namespace = -1;                   // a namespace's descriptor to enter first
   std::optional<std::uint64_t> max_file_bytes;  // RLIMIT_FSIZE, with SIGXFSZ ignored
 };
 
