@@ -42,7 +42,7 @@ TEST(Harness, KnotAnswersTheClient) {
                                      "ns 60 A 192.0.2.53\n");
   const auto reply = ask(knot->address(), {.name = "ns.example.org"});
   ASSERT_TRUE(reply.has_value());
-  EXPECT_TRUE(reply->is_authoritative());
+  EXPECT_TRUE(reply->message().aa);
   EXPECT_THAT(reply->answer_data("A"), ElementsAre("192.0.2.53"));
 }
 

@@ -32,31 +32,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-struct FreeString {
-  void operator()(char* text) const { std::free(text); }  // NOLINT: ldns allocates with malloc
-};
-using LdnsString = std::unique_ptr<char, FreeString>;
-
-constexpr std::uint16_t kExtendedErrorOption = 15;  // RFC 8914 section 2
-
-std::string with_single_blanks(const std::string& text) {
-  std::istringstream stream(text);
-  std::string joined;
-  for (std::string word; stream >> word;) {
-    joined += (joined.empty() ? "" : " ") + word;
-  }
-  return joined;
-}
-
-std::vector<std::string> texts_of(const ldns_rr_list* records) {
-  std::vector<std::string> texts;
-  for (std::size_t i = 0; i < ldns_rr_list_rr_count(records); ++i) {
-    const LdnsString text(ldns_rr2str(ldns_rr_list_rr(records, i)));
-    texts.push_back(with_single_blanks(text.get()));
-  }
-  return texts;
-}
-
 int milliseconds_until(steady_clock::time_point deadline) {
   const auto left = std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now());
   return left.count() > 0 ? static_cast<int>(left.count()) : 0;
@@ -109,56 +84,29 @@ const sockaddr* as_sockaddr(const sockaddr_storage& storage) {
 }  // namespace
 
 std::optional<DnsReply> DnsReply::decode(std::span<const std::uint8_t> octets) {
-  ldns_pkt* packet = nullptr;
-  if (ldns_wire2pkt(&packet, octets.data(), octets.size()) != LDNS_STATUS_OK) {
+  auto message = judge(octets);
+  if (!message.has_value()) {
     return std::nullopt;
   }
-  DnsReply reply(packet);
+  DnsReply reply;
+  reply.message_ = std::move(*message);
   reply.octets_.assign(octets.begin(), octets.end());
   return reply;
 }
 
 std::string DnsReply::rcode() const {
-  const LdnsString text(ldns_pkt_rcode2str(ldns_pkt_get_rcode(packet_.get())));
-  return text == nullptr ? std::to_string(ldns_pkt_get_rcode(packet_.get())) : text.get();
+  const unsigned rcode = (message_.extended_rcode << 4U) | message_.rcode;
+  const ldns_lookup_table* entry = ldns_lookup_by_id(ldns_rcodes, static_cast<int>(rcode));
+  return entry == nullptr ? std::to_string(rcode) : entry->name;
 }
 
-std::uint16_t DnsReply::id() const { return ldns_pkt_id(packet_.get()); }
-bool DnsReply::is_authoritative() const { return ldns_pkt_aa(packet_.get()); }
-bool DnsReply::is_truncated() const { return ldns_pkt_tc(packet_.get()); }
-bool DnsReply::offers_recursion() const { return ldns_pkt_ra(packet_.get()); }
-bool DnsReply::has_edns() const { return ldns_pkt_edns(packet_.get()); }
-
-std::optional<ExtendedError> DnsReply::extended_error() const {
-  ldns_edns_option_list* list = ldns_pkt_edns_get_option_list(packet_.get());
-  if (list == nullptr) {
-    return std::nullopt;
-  }
-  for (std::size_t i = 0; i < ldns_edns_option_list_get_count(list); ++i) {
-    const ldns_edns_option* option = ldns_edns_option_list_get_option(list, i);
-    const std::span<const std::uint8_t> data(ldns_edns_get_data(option),
-                                             ldns_edns_get_size(option));
-    if (ldns_edns_get_code(option) == kExtendedErrorOption && data.size() >= 2) {
-      return ExtendedError{.code = static_cast<std::uint16_t>((data[0] << 8U) | data[1]),
-                           .text = std::string(data.begin() + 2, data.end())};
-    }
-  }
-  return std::nullopt;
-}
-
-std::vector<std::string> DnsReply::question() const {
-  return texts_of(ldns_pkt_question(packet_.get()));
-}
-std::vector<std::string> DnsReply::answers() const {
-  return texts_of(ldns_pkt_answer(packet_.get()));
-}
-std::vector<std::string> DnsReply::authority() const {
-  return texts_of(ldns_pkt_authority(packet_.get()));
+int DnsReply::extended_error_code() const {
+  return message_.extended_error.has_value() ? message_.extended_error->code : -1;
 }
 
 std::vector<std::string> DnsReply::answer_data(const std::string& type) const {
   std::vector<std::string> data;
-  for (const std::string& record : answers()) {
+  for (const std::string& record : message_.answer) {
     std::istringstream fields(record);
     std::string owner;
     std::string ttl;
@@ -299,7 +247,7 @@ std::optional<DnsReply> ask(const SocketAddress& server, const DnsQuestion& ques
   }
   auto reply = DnsReply::decode(*octets);
   const auto sent = DnsReply::decode(query);
-  if (!reply.has_value() || reply->id() != sent->id()) {
+  if (!reply.has_value() || reply->message().id != sent->message().id) {
     return std::nullopt;
   }
   return reply;

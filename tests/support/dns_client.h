@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,7 +11,7 @@
 
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
-#include "tests/support/ldns.h"
+#include "tests/support/ldns_judge.h"
 #include "tests/support/wait_until.h"
 
 namespace meshdns::support {
@@ -26,39 +25,22 @@ struct DnsQuestion {
   std::uint16_t id = 0;  // 0: one that differs from question to question
 };
 
-struct ExtendedError {
-  std::uint16_t code = 0;  // RFC 8914 section 4
-  std::string text;
-};
-
-// One decoded message.
+// One reply, decoded by ldns.
 class DnsReply {
  public:
   // Nothing when ldns finds the octets malformed.
   [[nodiscard]] static std::optional<DnsReply> decode(std::span<const std::uint8_t> octets);
 
-  [[nodiscard]] std::string rcode() const;  // "NOERROR", "NXDOMAIN", ...
-  [[nodiscard]] std::uint16_t id() const;
-  [[nodiscard]] bool is_authoritative() const;
-  [[nodiscard]] bool is_truncated() const;
-  [[nodiscard]] bool offers_recursion() const;
-  [[nodiscard]] bool has_edns() const;
-  [[nodiscard]] std::optional<ExtendedError> extended_error() const;
-  // Records in presentation form, one blank between fields: "a.mesh. 30 IN A 244.0.0.1".
-  [[nodiscard]] std::vector<std::string> question() const;
-  [[nodiscard]] std::vector<std::string> answers() const;
-  [[nodiscard]] std::vector<std::string> authority() const;
-  // The last field of each answer of `type`.
-  [[nodiscard]] std::vector<std::string> answer_data(const std::string& type) const;
+  [[nodiscard]] const JudgedMessage& message() const { return message_; }
   [[nodiscard]] const std::vector<std::uint8_t>& octets() const { return octets_; }
+  [[nodiscard]] std::string rcode() const;  // "NOERROR", "NXDOMAIN", ...
+  // What follows the type in each answer of `type`.
+  [[nodiscard]] std::vector<std::string> answer_data(const std::string& type) const;
+  // The code of the extended error (RFC 8914 section 4); -1 without one.
+  [[nodiscard]] int extended_error_code() const;
 
  private:
-  struct Free {
-    void operator()(ldns_pkt* packet) const { ldns_pkt_free(packet); }
-  };
-  explicit DnsReply(ldns_pkt* packet) : packet_(packet) {}
-
-  std::unique_ptr<ldns_pkt, Free> packet_;
+  JudgedMessage message_;
   std::vector<std::uint8_t> octets_;
 };
 

@@ -15,10 +15,10 @@
 #include <vector>
 
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/unique_fd.h"
@@ -126,7 +126,8 @@ Process::Process(const ProcessOptions& options)
     become_program(options, const_cast<char**>(argv.data()), const_cast<char**>(envp.data()),
                    output_.get(), error_.get(), parent);
   }
-  pid_fd_.reset(::pidfd_open(pid_, 0));
+  // glibc 2.36 declares pidfd_open without C linkage.
+  pid_fd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   if (!pid_fd_.valid()) {
     throw_errno("pidfd_open");
   }

@@ -43,10 +43,10 @@ Packet parse(const std::vector<std::uint8_t>& octets) {
 
 void describe_question(UpstreamQuery& query) {
   const auto decoded = DnsReply::decode(query.octets);
-  if (!decoded.has_value() || decoded->question().empty()) {
+  if (!decoded.has_value() || decoded->message().question.empty()) {
     return;
   }
-  std::istringstream fields(decoded->question().front());  // "www.example.org. IN A"
+  std::istringstream fields(decoded->message().question.front());  // "www.example.org. IN A"
   std::string record_class;
   fields >> query.name >> record_class >> query.type;
 }
