@@ -1,0 +1,32 @@
+#include "resolver/forward/metrics.h"
+
+#include "base/ip_address.h"
+#include "base/metrics.h"
+
+namespace meshdns::dns {
+
+UpstreamMetrics ForwardMetrics::upstream(const SocketAddress& server) {
+  const MetricLabels labels = {{"upstream", server.to_string()}};
+  return {
+      .queries = registry_.counter("meshdns_forward_queries_total",
+                                   "Questions sent to an upstream server.", labels),
+      .timeouts = registry_.counter("meshdns_forward_timeouts_total",
+                                    "Questions an upstream server did not answer in time.", labels),
+      .network_errors =
+          registry_.counter("meshdns_forward_network_errors_total",
+                            "Questions that a socket error kept from an upstream server.", labels),
+      .failures = registry_.counter(
+          "meshdns_forward_failures_total",
+          "Questions an upstream server answered with an error such as SERVFAIL or REFUSED, or "
+          "with a message that does not parse.",
+          labels),
+      .plain_retries = registry_.counter(
+          "meshdns_forward_plain_retries_total",
+          "Questions asked again without EDNS, which the server refused.", labels),
+      .mismatches = registry_.counter(
+          "meshdns_forward_mismatches_total",
+          "Datagrams from an upstream server's address that answer no open question.", labels),
+  };
+}
+
+}  // namespace meshdns::dns

@@ -1,0 +1,31 @@
+// The forwarder's metrics.
+#pragma once
+
+#include "base/ip_address.h"
+#include "base/metrics.h"
+
+namespace meshdns::dns {
+
+// Cells of one upstream server. Thread-safe.
+struct UpstreamMetrics {
+  Counter& queries;         // questions sent, each attempt counts
+  Counter& timeouts;        // attempts without an answer in time
+  Counter& network_errors;  // attempts that a socket error ended, e.g. ICMP port unreachable
+  Counter& failures;        // SERVFAIL, REFUSED and the like, and replies that do not parse
+  Counter& plain_retries;   // asked again without EDNS
+  Counter& mismatches;      // datagrams that answer no open question: strays or forgeries
+};
+
+// Outlives whoever uses it; owns nothing but names.
+class ForwardMetrics {
+ public:
+  explicit ForwardMetrics(MetricRegistry& registry) : registry_(registry) {}
+
+  // The cells of `server`; the same ones for the same address. Any thread, not per question.
+  [[nodiscard]] UpstreamMetrics upstream(const SocketAddress& server);
+
+ private:
+  MetricRegistry& registry_;
+};
+
+}  // namespace meshdns::dns

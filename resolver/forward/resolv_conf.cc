@@ -1,0 +1,235 @@
+#include "resolver/forward/resolv_conf.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/file_system.h"
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/result.h"
+
+namespace meshdns::dns {
+namespace {
+
+constexpr std::uint16_t kDnsPort = 53;
+// resolv.conf(5): larger values are cut to these.
+constexpr unsigned kMaxTimeoutSeconds = 30;
+constexpr unsigned kMaxAttempts = 5;
+constexpr unsigned kMaxNdots = 15;
+// Enough of a bad word for a warning.
+constexpr std::size_t kQuotedOctets = 60;
+
+constexpr std::string_view kBlank = " \t\r\f\v";
+
+std::string quote(std::string_view text) {
+  return fmt::format("'{}'", escape_name(text.substr(0, kQuotedOctets)));
+}
+
+// Takes the first word off `rest`; empty when there is none.
+std::string_view take_word(std::string_view& rest) {
+  const auto begin = rest.find_first_not_of(kBlank);
+  if (begin == std::string_view::npos) {
+    rest = {};
+    return {};
+  }
+  rest.remove_prefix(begin);
+  const auto end = std::min(rest.find_first_of(kBlank), rest.size());
+  const auto word = rest.substr(0, end);
+  rest.remove_prefix(end);
+  return word;
+}
+
+std::optional<unsigned> parse_capped(std::string_view text, unsigned maximum) {
+  unsigned value = 0;
+  const auto* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error == std::errc::result_out_of_range && stop == end) {
+    return maximum;
+  }
+  if (error != std::errc() || stop != end) {
+    return std::nullopt;
+  }
+  return std::min(value, maximum);
+}
+
+bool is_multicast_or_broadcast(const IpAddress& ip) {
+  const auto octets = ip.octets();
+  if (!ip.is_v4()) {
+    return octets[0] == 0xff;
+  }
+  return (octets[0] & 0xf0U) == 0xe0U ||
+         std::ranges::all_of(octets, [](std::uint8_t o) { return o == 0xff; });
+}
+
+// Connecting to the unspecified address reaches the host itself: said plainly, so that the check
+// for our own address sees it.
+IpAddress without_unspecified(const IpAddress& ip) {
+  if (!ip.is_unspecified()) {
+    return ip;
+  }
+  return *IpAddress::parse(ip.is_v4() ? "127.0.0.1" : "::1");
+}
+
+class Parser {
+ public:
+  ResolvConf parse(std::string_view text) {
+    if (text.size() > kMaxResolvConfBytes) {
+      warn("longer than 1 MiB, ignored");
+      return std::move(conf_);
+    }
+    if (text.starts_with("\xef\xbb\xbf")) {
+      text.remove_prefix(3);
+    }
+    while (!text.empty()) {
+      ++line_number_;
+      const auto end = std::min(text.find('\n'), text.size());
+      parse_line(text.substr(0, end));
+      text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    if (suppressed_warnings_ != 0) {
+      conf_.warnings.push_back(fmt::format("and {} more", suppressed_warnings_));
+    }
+    return std::move(conf_);
+  }
+
+ private:
+  void parse_line(std::string_view line) {
+    if (line.empty() || line.front() == '#' || line.front() == ';') {
+      return;
+    }
+    if (line.size() > kMaxResolvConfLineBytes) {
+      warn(fmt::format("line {} is longer than {} octets, ignored", line_number_,
+                       kMaxResolvConfLineBytes));
+      return;
+    }
+    if (line.find('\0') != std::string_view::npos) {
+      warn(fmt::format("line {} holds a NUL octet, ignored", line_number_));
+      return;
+    }
+    const auto keyword = take_word(line);
+    if (keyword == "nameserver") {
+      parse_server(take_word(line));
+    } else if (keyword == "options") {
+      parse_options(line);
+    } else if (!keyword.empty() && !is_other_keyword(keyword)) {
+      warn(fmt::format("line {}: unknown keyword {}, ignored", line_number_, quote(keyword)));
+    }
+  }
+
+  // Words that other resolvers use and a forwarder has no use for.
+  static bool is_other_keyword(std::string_view keyword) {
+    constexpr std::array<std::string_view, 5> kOthers = {"search", "domain", "sortlist", "lookup",
+                                                         "family"};
+    return keyword.front() == '#' || keyword.front() == ';' ||
+           std::ranges::find(kOthers, keyword) != kOthers.end();
+  }
+
+  void parse_server(std::string_view word) {
+    if (word.empty()) {
+      warn(fmt::format("line {}: nameserver without an address, ignored", line_number_));
+      return;
+    }
+    auto server = SocketAddress::parse(word, kDnsPort);
+    if (!server || server->port == 0) {
+      warn(
+          fmt::format("line {}: {} is no address of a server, ignored", line_number_, quote(word)));
+      return;
+    }
+    server->ip = without_unspecified(server->ip.unmapped());
+    if (is_multicast_or_broadcast(server->ip)) {
+      warn(fmt::format("line {}: {} is no unicast address, ignored", line_number_, quote(word)));
+    } else if (std::ranges::find(conf_.servers, *server) != conf_.servers.end()) {
+      warn(fmt::format("line {}: {} is there already, ignored", line_number_, quote(word)));
+    } else if (conf_.servers.size() == kMaxResolvConfServers) {
+      warn(fmt::format("line {}: {} is one more than {} servers, ignored", line_number_,
+                       quote(word), kMaxResolvConfServers));
+    } else {
+      conf_.servers.push_back(*server);
+    }
+  }
+
+  void parse_options(std::string_view rest) {
+    for (auto word = take_word(rest); !word.empty(); word = take_word(rest)) {
+      if (word.front() == '#' || word.front() == ';') {
+        return;
+      }
+      parse_option(word);
+    }
+  }
+
+  void parse_option(std::string_view word) {
+    const auto colon = word.find(':');
+    const auto name = word.substr(0, colon);
+    if (name == "rotate") {
+      conf_.rotate = true;
+    } else if (name == "edns0") {
+      conf_.edns0 = true;
+    } else if (name == "trust-ad") {
+      conf_.trust_ad = true;
+    } else if (name == "timeout" || name == "attempts" || name == "ndots") {
+      const auto value =
+          colon == std::string_view::npos ? word.substr(0, 0) : word.substr(colon + 1);
+      parse_number_option(name, value);
+    }
+    // All other options steer a stub's own look-up.
+  }
+
+  void parse_number_option(std::string_view name, std::string_view value) {
+    const unsigned maximum =
+        name == "timeout" ? kMaxTimeoutSeconds : (name == "attempts" ? kMaxAttempts : kMaxNdots);
+    const auto number = parse_capped(value, maximum);
+    if (!number || (*number == 0 && name != "ndots")) {
+      warn(fmt::format("line {}: option {} has no usable number, ignored", line_number_, name));
+    } else if (name == "timeout") {
+      conf_.timeout = std::chrono::seconds(*number);
+    } else if (name == "attempts") {
+      conf_.attempts = *number;
+    } else {
+      conf_.ndots = *number;
+    }
+  }
+
+  void warn(std::string text) {
+    if (conf_.warnings.size() < kMaxResolvConfWarnings) {
+      conf_.warnings.push_back(std::move(text));
+    } else {
+      ++suppressed_warnings_;
+    }
+  }
+
+  ResolvConf conf_;
+  std::size_t line_number_ = 0;
+  std::size_t suppressed_warnings_ = 0;
+};
+
+}  // namespace
+
+ResolvConf parse_resolv_conf(std::string_view text) { return Parser().parse(text); }
+
+Result<ResolvConf> load_resolv_conf(FileSystem& files, const std::string& path) {
+  const auto text = read_file(files, path, kMaxResolvConfBytes);
+  if (!text) {
+    return tl::unexpected(text.error());
+  }
+  auto conf = parse_resolv_conf(*text);
+  if (conf.servers.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                conf.warnings.empty() ? fmt::format("{} names no server", path)
+                                      : fmt::format("{} names no usable server: {}", path,
+                                                    fmt::join(conf.warnings, "; ")));
+  }
+  return conf;
+}
+
+}  // namespace meshdns::dns
