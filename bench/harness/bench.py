@@ -19,7 +19,7 @@ class Bench:
         self.options = options
         self.folder = pathlib.Path(folder)
         self.processes = processes
-        self.server_core, self.load_core = machine.cores()
+        self.server_core, self.load_core = machine.cores(may_share=options.smoke)
         self.bin = pathlib.Path(options.bin)
 
     def program(self, name):

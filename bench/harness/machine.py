@@ -10,9 +10,11 @@ class TooSmall(Exception):
     """The machine cannot measure what was asked for."""
 
 
-def cores():
+def cores(may_share):
     """The core of the servers and the core of the load generator."""
     usable = sorted(os.sched_getaffinity(0))
+    if may_share and len(usable) == 1:
+        return usable[0], usable[0]
     if len(usable) < 2:
         raise TooSmall(
             "two cores are needed, one for the server and one for the load generator; this process "
