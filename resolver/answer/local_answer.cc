@@ -47,9 +47,9 @@ bool LocalAnswer::asks_for_addresses() const {
 Outcome LocalAnswer::addresses(const Snapshot::Host& host) {
   const std::size_t total = host.ipv4.size() / 4 + host.ipv6.size() / 16;
   if (query_.qtype == rrtype::kAny && total > kMaxAddressesForAny) {
-    return finish_or_truncate(writer_.add_record(Section::kAnswer, kQuestionNameOffset,
-                                                 {rrtype::kHinfo, rrclass::kIn, host.ttl},
-                                                 kHinfoOfAny));
+    return finish_or_truncate(writer_.add_record(
+        Section::kAnswer, kQuestionNameOffset,
+        {.type = rrtype::kHinfo, .rrclass = rrclass::kIn, .ttl = host.ttl}, kHinfoOfAny));
   }
   const bool any = query_.qtype == rrtype::kAny;
   if (!host.ipv4.empty() && (query_.qtype == rrtype::kA || any)) {
@@ -65,8 +65,9 @@ Outcome LocalAnswer::pointer(NameView target, std::uint32_t ttl) {
   if (query_.qtype != rrtype::kPtr && query_.qtype != rrtype::kAny) {
     return no_data();
   }
-  return finish_or_truncate(writer_.add_record(Section::kAnswer, kQuestionNameOffset,
-                                               {rrtype::kPtr, rrclass::kIn, ttl}, target.octets()));
+  return finish_or_truncate(writer_.add_record(
+      Section::kAnswer, kQuestionNameOffset,
+      {.type = rrtype::kPtr, .rrclass = rrclass::kIn, .ttl = ttl}, target.octets()));
 }
 
 Outcome LocalAnswer::apex() {
@@ -75,8 +76,9 @@ Outcome LocalAnswer::apex() {
     return finish_or_truncate(add_soa(Section::kAnswer, ttl));
   }
   if (query_.qtype == rrtype::kNs) {
-    writer_.begin_record(Section::kAnswer, *zone_at_, {rrtype::kNs, rrclass::kIn, ttl});
-    writer_.put_pointer(*zone_at_);
+    writer_.begin_record(Section::kAnswer, kQuestionNameOffset,
+                         {.type = rrtype::kNs, .rrclass = rrclass::kIn, .ttl = ttl});
+    writer_.put_pointer(kQuestionNameOffset);
     return finish_or_truncate(writer_.end_record());
   }
   return no_data();
@@ -98,7 +100,7 @@ Outcome LocalAnswer::failure(const ExtendedError& error) {
 
 Outcome LocalAnswer::finish(const ExtendedError* error) {
   const auto rcode = static_cast<std::uint8_t>(writer_.rcode() & flag::kRcodeMask);
-  return {Verdict::kAnswer, writer_.finish(error), rcode};
+  return {.verdict = Verdict::kAnswer, .size = writer_.finish(error), .rcode = rcode};
 }
 
 Outcome LocalAnswer::finish_or_truncate(bool fits) {
@@ -117,7 +119,8 @@ bool LocalAnswer::add_addresses(std::uint16_t type, std::uint32_t ttl, std::size
                                 std::span<const std::uint8_t> octets) {
   const ResponseWriter::Mark start = writer_.mark();
   for (std::size_t at = 0; at < octets.size(); at += octets_each) {
-    if (!writer_.add_record(Section::kAnswer, kQuestionNameOffset, {type, rrclass::kIn, ttl},
+    if (!writer_.add_record(Section::kAnswer, kQuestionNameOffset,
+                            {.type = type, .rrclass = rrclass::kIn, .ttl = ttl},
                             octets.subspan(at, octets_each))) {
       writer_.rewind(start);
       return false;
@@ -131,7 +134,8 @@ bool LocalAnswer::add_soa(Section section, std::uint32_t ttl) {
   if (!zone_at_) {
     return true;
   }
-  writer_.begin_record(section, *zone_at_, {rrtype::kSoa, rrclass::kIn, ttl});
+  writer_.begin_record(section, *zone_at_,
+                       {.type = rrtype::kSoa, .rrclass = rrclass::kIn, .ttl = ttl});
   writer_.put_pointer(*zone_at_);
   writer_.put_plain_name(NameView(kMailbox));
   writer_.put_u32(static_cast<std::uint32_t>(snapshot_.number()));

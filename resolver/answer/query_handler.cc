@@ -10,6 +10,7 @@
 
 #include "base/ip_address.h"
 #include "resolver/answer/local_answer.h"
+#include "resolver/answer/outcome.h"
 #include "resolver/answer/special_names.h"
 #include "resolver/snapshot/reverse_name.h"
 #include "resolver/snapshot/snapshot.h"
@@ -22,8 +23,10 @@
 namespace meshdns::dns {
 namespace {
 
-constexpr ExtendedError kNotReadyError{extended_error::kNotReady, "no service table yet"};
-constexpr ExtendedError kWithheldError{extended_error::kOther, "service has no address yet"};
+constexpr ExtendedError kNotReadyError{.code = extended_error::kNotReady,
+                                       .text = "no service table yet"};
+constexpr ExtendedError kWithheldError{.code = extended_error::kOther,
+                                       .text = "service has no address yet"};
 
 constexpr std::array<std::uint8_t, 4> kLoopback4{127, 0, 0, 1};
 constexpr std::array<std::uint8_t, 16> kLoopback6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
@@ -32,8 +35,9 @@ constexpr std::array<std::uint8_t, 11> kLocalhost{9,   'l', 'o', 'c', 'a', 'l',
 
 Outcome error_outcome(const Query& query, std::uint16_t rcode, const ExtendedError* error,
                       std::span<std::uint8_t> buffer) {
-  return {Verdict::kAnswer, write_error(query, rcode, error, buffer),
-          static_cast<std::uint8_t>(rcode & flag::kRcodeMask)};
+  return {.verdict = Verdict::kAnswer,
+          .size = write_error(query, rcode, error, buffer),
+          .rcode = static_cast<std::uint8_t>(rcode & flag::kRcodeMask)};
 }
 
 // The rcode for a query that is answered before its name is looked at; none if it is not.
@@ -124,7 +128,7 @@ Outcome answer_loopback_reverse(const Query& query, std::size_t offset, std::uin
   const ReverseName reverse = parse_reverse_name(query.name);
   const std::array<IpAddress, 2> loopbacks{IpAddress(kLoopback4), IpAddress(kLoopback6)};
   if (reverse.kind == ReverseName::Kind::kAddress &&
-      std::find(loopbacks.begin(), loopbacks.end(), reverse.address) != loopbacks.end()) {
+      std::ranges::find(loopbacks, reverse.address) != loopbacks.end()) {
     return answer.pointer(NameView(kLocalhost), ttl);
   }
   if (offset == 0) {
@@ -137,7 +141,10 @@ Outcome answer_special(const Query& query, const SpecialNames::Match& match, con
                        LocalAnswer& answer) {
   switch (match.action) {
     case SpecialNames::Action::kLoopback:
-      return answer.addresses({Snapshot::NameState::kHost, times.ttl, kLoopback4, kLoopback6});
+      return answer.addresses({.state = Snapshot::NameState::kHost,
+                               .ttl = times.ttl,
+                               .ipv4 = kLoopback4,
+                               .ipv6 = kLoopback6});
     case SpecialNames::Action::kNoName:
       return answer.no_name();
     case SpecialNames::Action::kReverse:
@@ -207,7 +214,7 @@ Outcome QueryHandler::respond_outside(const Snapshot& snapshot, const Query& que
   if (query.qclass != rrclass::kIn) {
     return is_special || is_local_class(query.qclass)
                ? error_outcome(query, rcode::kRefused, nullptr, buffer)
-               : Outcome{Verdict::kForward, 0, 0};
+               : Outcome{.verdict = Verdict::kForward, .size = 0, .rcode = 0};
   }
   const Snapshot::Host host = snapshot.find(query.name, query.name_hash);
   if (host.state != Snapshot::NameState::kAbsent && is_external_type(query.qtype)) {
@@ -219,7 +226,7 @@ Outcome QueryHandler::respond_outside(const Snapshot& snapshot, const Query& que
     LocalAnswer answer(snapshot, query, transport, special.offset, buffer);
     return answer_special(query, special, snapshot.times(), answer);
   }
-  return {Verdict::kForward, 0, 0};
+  return {.verdict = Verdict::kForward, .size = 0, .rcode = 0};
 }
 
 }  // namespace meshdns::dns

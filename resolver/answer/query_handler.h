@@ -57,12 +57,12 @@ class QueryHandler {
   // look-up will read, then respond() to each, with the same snapshot.
   static void prepare(const Snapshot& snapshot, std::span<const std::uint8_t> request,
                       Query& parsed);
-  Outcome respond(const Snapshot& snapshot, const Query& query, Transport transport,
-                  ClientAccess access, std::span<std::uint8_t> response) const;
+  [[nodiscard]] Outcome respond(const Snapshot& snapshot, const Query& query, Transport transport,
+                                ClientAccess access, std::span<std::uint8_t> response) const;
 
  private:
-  Outcome respond_outside(const Snapshot& snapshot, const Query& query, Transport transport,
-                          std::span<std::uint8_t> buffer) const;
+  [[nodiscard]] Outcome respond_outside(const Snapshot& snapshot, const Query& query,
+                                        Transport transport, std::span<std::uint8_t> buffer) const;
 
   Options options_;
   SpecialNames special_names_;

@@ -46,7 +46,7 @@ SpecialNames::Match SpecialNames::find(NameView folded) const {
     return {};
   }
   const auto index = static_cast<std::size_t>(match.zone - zones_.zones().data());
-  return {actions_.at(index), match.offset};
+  return {.action = actions_.at(index), .offset = match.offset};
 }
 
 }  // namespace meshdns::dns

@@ -7,6 +7,7 @@
 #include <functional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "base/ip_address.h"
 #include "resolver/wire/name.h"
@@ -154,7 +155,7 @@ PageTable::DirectoryPage& PageTable::own_directory(std::uint32_t upper_hash) {
 
 PageTable::Place PageTable::own_place(std::uint32_t upper_hash) {
   DirectoryPage& directory = own_directory(upper_hash);
-  return {&directory, bits_of(upper_hash, directory.depth, kDirectoryBits)};
+  return {.directory = &directory, .index = bits_of(upper_hash, directory.depth, kDirectoryBits)};
 }
 
 PageTable::EntryPage& PageTable::own_page(const Place& place) {
@@ -174,12 +175,13 @@ PageTable::Slot PageTable::own_slot(const Place& place, const TableEntry& found)
   };
   std::size_t index = index_in(*place.directory->pages.at(place.index));
   EntryPage* page = &own_page(place);
+  // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): the directory page holds it.
   while (index == kEntriesPerPage) {
     index = index_in(*page->overflow);
     page->overflow = detach(page->overflow);
     page = page->overflow;
   }
-  return {page, index};
+  return {.page = page, .index = index};
 }
 
 TableEntry& PageTable::insert(std::uint64_t hash) {
@@ -208,8 +210,8 @@ TableEntry& PageTable::insert(std::uint64_t hash) {
   }
   std::size_t index = home_slot(hash);
   if (page->tags.at(index) != 0) {
-    index = static_cast<std::size_t>(
-        std::find(page->tags.begin(), page->tags.end(), std::uint8_t{0}) - page->tags.begin());
+    index = static_cast<std::size_t>(std::ranges::find(page->tags, std::uint8_t{0}) -
+                                     page->tags.begin());
   }
   page->tags.at(index) = tag_of(hash);
   ++page->count;
@@ -273,8 +275,8 @@ void PageTable::split(const Place& place) {
   }
   const std::size_t length = kPagesPerDirectory >> (depth - 1 - place.directory->depth);
   const std::size_t start = place.index / length * length;
-  set_page_run({place.directory, start}, depth, halves[0]);
-  set_page_run({place.directory, start + length / 2}, depth, halves[1]);
+  set_page_run({.directory = place.directory, .index = start}, depth, halves[0]);
+  set_page_run({.directory = place.directory, .index = start + length / 2}, depth, halves[1]);
   ++stats_.pages_added;
   if (shared) {
     --page->references;
@@ -327,8 +329,8 @@ void PageTable::merge(const Place& place) {
     }
     std::size_t slot = i;
     if (page.tags.at(slot) != 0) {
-      slot = static_cast<std::size_t>(
-          std::find(page.tags.begin(), page.tags.end(), std::uint8_t{0}) - page.tags.begin());
+      slot = static_cast<std::size_t>(std::ranges::find(page.tags, std::uint8_t{0}) -
+                                      page.tags.begin());
     }
     page.entries.at(slot) = entry;
     page.tags.at(slot) = other->tags.at(i);

@@ -18,7 +18,9 @@
 // control thread). Any thread may read a table that nobody changes.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -79,6 +81,7 @@ class SideRecord {
 // One cache line. A pointer's address (its key) stands in ipv4 or ipv6, and `name` is its target.
 struct alignas(64) TableEntry {
   static constexpr std::size_t kInlineNameOctets = 32;
+  using PointerOctets = std::array<std::uint8_t, sizeof(void*)>;
 
   std::uint32_t hash = 0;  // the upper half
   std::uint32_t ttl = 0;
@@ -102,16 +105,18 @@ struct alignas(64) TableEntry {
                : kind == EntryKind::kPointer6 && std::memcmp(ipv6.data(), key.data(), 16) == 0;
   }
   [[nodiscard]] const SideRecord* side() const {
-    const SideRecord* record = nullptr;
-    if (has_side) {
-      std::memcpy(&record, name_octets.data(), sizeof(record));
+    if (!has_side) {
+      return nullptr;
     }
-    return record;
+    PointerOctets octets{};
+    std::copy_n(name_octets.begin(), octets.size(), octets.begin());
+    return std::bit_cast<const SideRecord*>(octets);
   }
   // Takes over one reference of `record`. No side record may be held before.
   void adopt_side(const SideRecord* record) {
     has_side = true;
-    std::memcpy(name_octets.data(), &record, sizeof(record));
+    const auto octets = std::bit_cast<PointerOctets>(record);
+    std::ranges::copy(octets, name_octets.begin());
   }
   [[nodiscard]] NameView name() const {
     return has_side ? side()->name() : NameView(std::span(name_octets).first(name_size));
@@ -251,7 +256,8 @@ class PageTable {
     for (std::size_t at = 0; at < kTagOctets; at += sizeof(std::uint64_t)) {
       std::uint64_t word = 0;
       std::memcpy(&word, page.tags.data() + at, sizeof(word));
-      // The top bit of each octet that equals the tag; may also hit the octet after such a one.
+      // The top bit of each octet that equals the tag. May also hit a tag behind such a one, never
+      // a free slot's.
       const std::uint64_t difference = word ^ pattern;
       std::uint64_t hits = (difference - 0x0101010101010101U) & ~difference & 0x8080808080808080U;
       for (; hits != 0; hits &= hits - 1) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -59,17 +60,24 @@ ReverseName parse_labels(NameView name, std::size_t apex_size, const ParseLabel&
     parts.at(count++) = static_cast<std::uint8_t>(*value);
   }
   std::reverse(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(count));
-  return {count == MaxLabels ? ReverseName::Kind::kAddress : ReverseName::Kind::kPartial, {}};
+  return {.kind = count == MaxLabels ? ReverseName::Kind::kAddress : ReverseName::Kind::kPartial,
+          .address = {}};
 }
 
+// `parts` of an address, from its front, in front of the tree's apex.
 Name reverse_zone(std::span<const std::uint8_t> parts, bool v4) {
-  std::string text;
+  Name name;
+  const auto append = [&name](std::string_view label) {
+    const std::vector<std::uint8_t> octets(label.begin(), label.end());
+    [[maybe_unused]] const bool fits = name.append_label(octets);
+    assert(fits);
+  };
   for (std::size_t i = parts.size(); i-- > 0;) {
-    text += v4 ? std::to_string(parts[i]) : std::string(1, kHexDigits[parts[i]]);
-    text += '.';
+    append(v4 ? std::to_string(parts[i]) : std::string(1, kHexDigits[parts[i]]));
   }
-  text += v4 ? "in-addr.arpa." : "ip6.arpa.";
-  return *Name::from_text(text);
+  append(v4 ? "in-addr" : "ip6");
+  append("arpa");
+  return name;
 }
 
 }  // namespace

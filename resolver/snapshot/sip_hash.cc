@@ -13,7 +13,7 @@ HashKey HashKey::random() {
   if (getrandom(words.data(), sizeof(words), 0) != sizeof(words)) {
     throw std::runtime_error("the kernel gives no random octets");
   }
-  return {words[0], words[1]};
+  return {.first = words[0], .second = words[1]};
 }
 
 }  // namespace meshdns::dns

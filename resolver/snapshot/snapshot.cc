@@ -46,7 +46,7 @@ ZoneMatch ZoneSet::find(NameView folded) const {
     const NameView suffix(octets.subspan(at));
     for (const OwnedZone& zone : zones_) {
       if (zone.name.view() == suffix) {
-        return {&zone, at};
+        return {.zone = &zone, .offset = at};
       }
     }
   }
@@ -66,11 +66,14 @@ Snapshot::Host Snapshot::find(NameView folded, std::uint64_t hash) const {
   }
   switch (entry->kind) {
     case EntryKind::kHost:
-      return {NameState::kHost, entry->ttl, entry->ipv4_octets(), entry->ipv6_octets()};
+      return {.state = NameState::kHost,
+              .ttl = entry->ttl,
+              .ipv4 = entry->ipv4_octets(),
+              .ipv6 = entry->ipv6_octets()};
     case EntryKind::kWithheld:
-      return {NameState::kWithheld, entry->ttl, {}, {}};
+      return {.state = NameState::kWithheld, .ttl = entry->ttl, .ipv4 = {}, .ipv6 = {}};
     default:
-      return {NameState::kEmptyNonTerminal, 0, {}, {}};
+      return {.state = NameState::kEmptyNonTerminal, .ttl = 0, .ipv4 = {}, .ipv6 = {}};
   }
 }
 
@@ -85,7 +88,7 @@ std::optional<Snapshot::Pointer> Snapshot::find_pointer(const IpAddress& address
   if (!holds(address.is_v4() ? host.ipv4 : host.ipv6, address.octets())) {
     return std::nullopt;
   }
-  return Pointer{entry->name(), entry->ttl};
+  return Pointer{.target = entry->name(), .ttl = entry->ttl};
 }
 
 std::uint64_t hash_address(const HashKey& key, const IpAddress& address) {

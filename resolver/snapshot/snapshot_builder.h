@@ -31,7 +31,7 @@ namespace meshdns::dns {
 
 // What a service's names answer.
 struct NameAddresses {
-  std::vector<IpAddress> addresses;  // both families; the order within a family is kept
+  std::vector<IpAddress> addresses = {};  // both families; the order within a family is kept
   // No address may be told (pool exhausted, not on disk): SERVFAIL with EDE 0 instead of NODATA.
   bool withheld = false;
 };
@@ -51,9 +51,9 @@ class SnapshotBuilder {
  public:
   struct Options {
     std::vector<std::string> owned_zones{"mesh."};  // presentation form
-    std::vector<IpPrefix> vip_pools;                // their reverse zones are owned as well
-    ZoneTimes times;
-    std::optional<HashKey> hash_key;  // random when absent; given in tests
+    std::vector<IpPrefix> vip_pools = {};           // their reverse zones are owned as well
+    ZoneTimes times = {};
+    std::optional<HashKey> hash_key = std::nullopt;  // random when absent; given in tests
   };
 
   // Fails on a zone that is no DNS name, or the root. All zones start as not ready.

@@ -1,6 +1,5 @@
 #include "resolver/wire/message_reader.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 

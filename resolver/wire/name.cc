@@ -1,7 +1,13 @@
 #include "resolver/wire/name.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
 
 namespace meshdns::dns {
 namespace {
@@ -105,8 +111,8 @@ bool NameView::is_within(NameView zone) const {
 }
 
 bool NameView::equals_ignoring_case(NameView other) const {
-  return std::equal(octets_.begin(), octets_.end(), other.octets_.begin(), other.octets_.end(),
-                    [](std::uint8_t a, std::uint8_t b) { return fold(a) == fold(b); });
+  return std::ranges::equal(octets_, other.octets_,
+                            [](std::uint8_t a, std::uint8_t b) { return fold(a) == fold(b); });
 }
 
 std::string NameView::to_text() const {
@@ -196,7 +202,7 @@ bool Name::append_label(std::span<const std::uint8_t> label) {
     return false;
   }
   octets_.at(size_ - 1U) = static_cast<std::uint8_t>(label.size());
-  std::copy(label.begin(), label.end(), octets_.begin() + size_);
+  std::ranges::copy(label, octets_.begin() + size_);
   size_ = static_cast<std::uint8_t>(size_ + label.size() + 1);
   octets_.at(size_ - 1U) = 0;
   return true;

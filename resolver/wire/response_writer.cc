@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string_view>
 
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
@@ -231,8 +232,9 @@ void ResponseWriter::remember_name(std::uint32_t hash, std::size_t offset) {
   for (std::size_t probe = 0; probe < kMaxProbes; ++probe) {
     const std::size_t slot = (hash + probe) % kNameSlots;
     if (name_slots_.at(slot) == 0) {
-      names_.at(name_count_) = {hash, static_cast<std::uint16_t>(offset),
-                                static_cast<std::uint8_t>(slot)};
+      names_.at(name_count_) = {.hash = hash,
+                                .offset = static_cast<std::uint16_t>(offset),
+                                .slot = static_cast<std::uint8_t>(slot)};
       name_slots_.at(slot) = static_cast<std::uint8_t>(++name_count_);
       return;
     }
@@ -291,8 +293,8 @@ std::size_t ResponseWriter::finish(const ExtendedError* error) {
   store_u16(buffer_, size_, edns_option::kExtendedError);
   store_u16(buffer_, size_ + 2, static_cast<std::uint16_t>(text.size() + 2));
   store_u16(buffer_, size_ + 4, error->code);
-  std::copy(text.begin(), text.end(),
-            buffer_.begin() + static_cast<std::ptrdiff_t>(size_ + kExtendedErrorOctets));
+  std::ranges::copy(text,
+                    buffer_.begin() + static_cast<std::ptrdiff_t>(size_ + kExtendedErrorOctets));
   size_ += kExtendedErrorOctets + text.size();
   store_u16(buffer_, length_at, static_cast<std::uint16_t>(kExtendedErrorOctets + text.size()));
   return size_;

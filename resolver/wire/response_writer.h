@@ -81,7 +81,9 @@ class ResponseWriter {
     std::array<std::uint16_t, 3> counts{};
     std::uint16_t names = 0;
   };
-  [[nodiscard]] Mark mark() const { return {size_, counts_, name_count_}; }
+  [[nodiscard]] Mark mark() const {
+    return {.size = size_, .counts = counts_, .names = name_count_};
+  }
   void rewind(const Mark& mark);
 
   // Writes header and OPT and returns the response's size. The last call.

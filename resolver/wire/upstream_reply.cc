@@ -137,7 +137,10 @@ RebuildResult finish_truncated(const Query& client, const RebuildOptions& option
   writer.rewind(empty);
   writer.set_flags(flag::kTruncated);
   const std::size_t size = writer.finish();
-  return {RebuildStatus::kOk, size, static_cast<std::uint8_t>(writer.rcode()), true};
+  return {.status = RebuildStatus::kOk,
+          .size = size,
+          .rcode = static_cast<std::uint8_t>(writer.rcode()),
+          .truncated = true};
 }
 
 }  // namespace
@@ -244,7 +247,10 @@ RebuildResult rebuild_reply(std::span<const std::uint8_t> reply, const Query& cl
     return failed(RebuildStatus::kMalformed);
   }
   const std::size_t size = writer.finish();
-  return {RebuildStatus::kOk, size, static_cast<std::uint8_t>(writer.rcode()), false};
+  return {.status = RebuildStatus::kOk,
+          .size = size,
+          .rcode = static_cast<std::uint8_t>(writer.rcode()),
+          .truncated = false};
 }
 
 }  // namespace meshdns::dns

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <span>
 
+#include "resolver/wire/name.h"
+
 namespace meshdns::dns {
 namespace {
 

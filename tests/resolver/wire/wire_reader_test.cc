@@ -54,7 +54,7 @@ struct NameCase {
 };
 
 Octets long_chain() {
-  // 126 names of one label each, every one pointing to the one before: 253 octets in the end. One
+  // 127 labels, each but the first ending in a pointer to the one before: 255 octets in the end. One
   // more is too long.
   MessageBytes bytes;
   bytes.octets({1, 'a', 0});
