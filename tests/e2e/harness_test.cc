@@ -87,10 +87,7 @@ TEST(Harness, NetworksAreJoinedByAPairOfInterfaces) {
   ip("addr add 192.0.2.1/24 dev outer");
   ip("link set outer up");
   for (const std::string words : {"addr add 192.0.2.2/24 dev inner", "link set inner up"}) {
-    Process inside({.argv = {"sh", "-c", "ip " + words},
-                    .environment = {},
-                    .network_namespace = other.fd(),
-                    .max_file_bytes = {}});
+    Process inside({.argv = {"sh", "-c", "ip " + words}, .network_namespace = other.fd()});
     ASSERT_EQ(inside.wait(), 0) << inside.standard_error();
   }
   const ScriptedUpstream upstream(always_address("192.0.2.7"), "192.0.2.1");

@@ -87,10 +87,7 @@ NetworkNamespace::NetworkNamespace() {
   if (failed != nullptr) {
     throw std::runtime_error(failed);
   }
-  Process up({.argv = {"ip", "link", "set", "lo", "up"},
-              .environment = {},
-              .network_namespace = fd_.get(),
-              .max_file_bytes = {}});
+  Process up({.argv = {"ip", "link", "set", "lo", "up"}, .network_namespace = fd_.get()});
   if (up.wait() != 0) {
     throw std::runtime_error("ip link set lo up: " + up.standard_error());
   }

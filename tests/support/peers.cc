@@ -51,10 +51,7 @@ std::unique_ptr<PeerServer> PeerServer::unbound(const std::string& lines,
                                                         "remote-control:\n"
                                                         "  control-enable: no\n",
                                                         server->port_, lines, clauses));
-  server->start({.argv = {"/usr/sbin/unbound", "-c", path},
-                 .environment = {},
-                 .network_namespace = -1,
-                 .max_file_bytes = {}});
+  server->start({.argv = {"/usr/sbin/unbound", "-c", path}});
   return server;
 }
 
@@ -76,23 +73,17 @@ std::unique_ptr<PeerServer> PeerServer::knot(const std::string& zone,
                                "    file: {}\n",
                                server->port_, server->folder_.path(), server->folder_.path(), zone,
                                server->folder_.file("zone")));
-  server->start({.argv = {"/usr/sbin/knotd", "-c", path},
-                 .environment = {},
-                 .network_namespace = -1,
-                 .max_file_bytes = {}});
+  server->start({.argv = {"/usr/sbin/knotd", "-c", path}});
   return server;
 }
 
 std::unique_ptr<PeerServer> PeerServer::dnsmasq(const SocketAddress& server_address) {
   std::unique_ptr<PeerServer> server(new PeerServer());
-  server->start(
-      {.argv = {"/usr/sbin/dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts",
-                "--conf-file=/dev/null", "--user=root", "--pid-file=", "--listen-address=127.0.0.1",
-                "--bind-interfaces", fmt::format("--port={}", server->port_),
-                fmt::format("--server={}#{}", server_address.ip.to_string(), server_address.port)},
-       .environment = {},
-       .network_namespace = -1,
-       .max_file_bytes = {}});
+  server->start({.argv = {"/usr/sbin/dnsmasq", "--no-daemon", "--no-resolv", "--no-hosts",
+                          "--conf-file=/dev/null", "--pid-file=", "--listen-address=127.0.0.1",
+                          "--bind-interfaces", fmt::format("--port={}", server->port_),
+                          fmt::format("--server={}#{}", server_address.ip.to_string(),
+                                      server_address.port)}});
   return server;
 }
 

@@ -169,7 +169,7 @@ std::string Process::standard_output() const { return read_all(output_.get()); }
 std::string Process::standard_error() const { return read_all(error_.get()); }
 
 CommandResult run_command(const std::vector<std::string>& argv, std::chrono::milliseconds bound) {
-  Process process({.argv = argv, .environment = {}, .max_file_bytes = {}});
+  Process process({.argv = argv});
   const std::optional<int> exit_code = process.wait(bound);
   return {.exit_code = exit_code.value_or(-1),
           .output = process.standard_output(),
