@@ -1,0 +1,233 @@
+// From start to end of the resolver: before its first table, over reloads, restarts and full disks.
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/e2e/network.h"
+#include "tests/support/dns_client.h"
+#include "tests/support/network_namespace.h"
+#include "tests/support/process.h"
+#include "tests/support/programs.h"
+#include "tests/support/scripted_upstream.h"
+#include "tests/support/wait_until.h"
+
+namespace meshdns::support {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr int kNotReady = 14;  // RFC 8914 section 4.15
+
+TEST(Lifecycle, BeforeTheFirstTableMeshNamesFailAndOthersAreForwarded) {
+  const ScriptedUpstream upstream(always_address("192.0.2.7"));
+  ResolverProgram resolver;
+  resolver.start({"--control-plane", loopback(free_port()).to_string(), "--upstream",
+                  upstream.address().to_string()});
+  const auto mesh = ask(resolver.dns(), {.name = "web.mesh"});
+  ASSERT_TRUE(mesh.has_value());
+  EXPECT_EQ(mesh->rcode(), "SERVFAIL");
+  EXPECT_EQ(mesh->extended_error_code(), kNotReady);
+  const auto other = ask(resolver.dns(), {.name = "www.example.org"});
+  ASSERT_TRUE(other.has_value());
+  EXPECT_THAT(other->answer_data("A"), ElementsAre("192.0.2.7"));
+  EXPECT_EQ(resolver.get("/healthz").status, 200);
+  const HttpReply ready = resolver.get("/readyz");
+  EXPECT_EQ(ready.status, 503);
+  EXPECT_FALSE(ready.body.empty());
+}
+
+TEST(Lifecycle, SigtermEndsBothProgramsWithZero) {
+  ControlPlaneProgram control_plane;
+  control_plane.put({.name = "web-1", .service = "web"});
+  control_plane.start();
+  ResolverProgram resolver;
+  resolver.start_ready(control_plane);
+  EXPECT_EQ(resolver.terminate(), 0) << resolver.log();
+  control_plane.process().signal(SIGTERM);
+  EXPECT_EQ(control_plane.process().wait(), 0) << control_plane.log();
+}
+
+TEST(Lifecycle, AddressesSurviveARestartAndAKill) {
+  ControlPlaneProgram control_plane;
+  ResolverProgram resolver;
+  std::vector<std::string> names;
+  for (const char* const service : {"web", "cache", "shop"}) {
+    control_plane.put({.name = service, .service = service});
+    names.push_back(std::string(service) + ".mesh");
+  }
+  control_plane.start();
+  resolver.start_ready(control_plane);
+  std::vector<std::string> before;
+  for (const std::string& name : names) {
+    before.push_back(resolver.address_of(name));
+  }
+  EXPECT_THAT(before, testing::Not(testing::Contains("")));
+  // Services that come and go meanwhile do not disturb the others.
+  control_plane.put({.name = "late", .service = "late"});
+  ASSERT_FALSE(resolver.wait_for_address("late.mesh").empty());
+
+  ASSERT_EQ(resolver.terminate(), 0);
+  resolver.start_ready(control_plane);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    EXPECT_EQ(resolver.address_of(names[i]), before[i]);
+  }
+  resolver.kill();
+  resolver.start_ready(control_plane);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    EXPECT_EQ(resolver.address_of(names[i]), before[i]);
+  }
+}
+
+TEST(Lifecycle, TwoResolversThatNeverMetAgree) {
+  ControlPlaneProgram control_plane;
+  control_plane.put({.name = "web-1", .service = "web"});
+  control_plane.start();
+  ResolverProgram one;
+  ResolverProgram other;
+  one.start_ready(control_plane);
+  other.start_ready(control_plane);
+  EXPECT_EQ(one.address_of("web.mesh"), other.address_of("web.mesh"));
+}
+
+// SIGHUP, by what the configuration file says at that moment.
+class LifecycleReload : public testing::Test {
+ protected:
+  void configure(const std::string& text) {
+    config_ = resolver_.folder().write("meshdns.yaml", text);
+  }
+  void start() { resolver_.start({"--config", config_}); }
+  [[nodiscard]] std::string forwarded() const {
+    const auto reply = ask(resolver_.dns(), {.name = "www.example.org"});
+    return reply.has_value() && !reply->answer_data("A").empty() ? reply->answer_data("A").front()
+                                                                 : std::string();
+  }
+  static std::string with_upstream(const ScriptedUpstream& upstream) {
+    return "upstreams:\n  servers: [\"" + upstream.address().to_string() + "\"]\n";
+  }
+
+  ScriptedUpstream one_{always_address("192.0.2.1")};
+  ScriptedUpstream other_{always_address("192.0.2.2")};
+  ResolverProgram resolver_;
+  std::string config_;
+};
+
+TEST_F(LifecycleReload, AGoodFileTakesEffect) {
+  configure(with_upstream(one_));
+  start();
+  EXPECT_EQ(forwarded(), "192.0.2.1");
+  configure(with_upstream(other_));
+  resolver_.process().signal(SIGHUP);
+  EXPECT_TRUE(wait_until([&] { return forwarded() == "192.0.2.2"; })) << resolver_.log();
+}
+
+TEST_F(LifecycleReload, ABadFileIsReportedWithItsLineAndTheOldOneStays) {
+  configure(with_upstream(one_));
+  start();
+  configure("# fine\nupstream_servers: nobody\n");
+  resolver_.process().signal(SIGHUP);
+  ASSERT_TRUE(wait_until([&] {
+    return resolver_.log().find("meshdns.yaml:2") != std::string::npos;
+  })) << resolver_.log();
+  EXPECT_EQ(forwarded(), "192.0.2.1");
+}
+
+TEST_F(LifecycleReload, AConnectionThatIsOpenStaysOpen) {
+  configure(with_upstream(one_));
+  start();
+  const UniqueFd connection = connect_socket(resolver_.dns(), DnsTransport::kTcp);
+  configure(with_upstream(other_));
+  resolver_.process().signal(SIGHUP);
+  ASSERT_TRUE(wait_until([&] { return forwarded() == "192.0.2.2"; }));
+  ASSERT_TRUE(
+      send_message(connection.get(), DnsTransport::kTcp, encode({.name = "www.example.org"})));
+  EXPECT_TRUE(receive_message(connection.get(), DnsTransport::kTcp).has_value());
+}
+
+TEST(LifecycleFullDisk, WithholdsNewNamesAndKeepsTheOldOnes) {
+  ControlPlaneProgram control_plane;
+  control_plane.put({.name = "web-1", .service = "web"});
+  control_plane.start();
+  ResolverProgram resolver;
+  // Room for some leases and no more.
+  resolver.options().max_file_bytes = 4096;
+  resolver.start_ready(control_plane);
+  const std::string before = resolver.wait_for_address("web.mesh");
+  ASSERT_FALSE(before.empty());
+  std::string documents;
+  for (int i = 0; i < 500; ++i) {
+    const std::string name = "svc-" + std::to_string(i);
+    documents += to_yaml({.name = name, .service = name}) + "---\n";
+  }
+  control_plane.put_file("all.yaml", documents);
+  ASSERT_TRUE(wait_until([&] {
+    const auto reply = ask(resolver.dns(), {.name = "svc-499.mesh"});
+    return reply.has_value() && reply->rcode() == "SERVFAIL";
+  })) << resolver.log();
+  const auto withheld = ask(resolver.dns(), {.name = "svc-499.mesh"});
+  ASSERT_TRUE(withheld.has_value());
+  EXPECT_EQ(withheld->extended_error_code(), 0);
+  EXPECT_EQ(resolver.address_of("web.mesh"), before);
+}
+
+struct CheckCase {
+  const char* name;
+  const char* config;
+  int exit_code;
+  const char* says;
+};
+
+class LifecycleCheck : public testing::TestWithParam<CheckCase> {};
+
+TEST_P(LifecycleCheck, SaysWhatIsWrongAndWhere) {
+  const TemporaryDirectory folder;
+  const std::string path = folder.write("meshdns.yaml", GetParam().config);
+  const auto result = run_command({program_path("meshdns"), "check", "--config", path});
+  EXPECT_EQ(result.exit_code, GetParam().exit_code) << result.output << result.error;
+  EXPECT_THAT(result.output + result.error, HasSubstr(GetParam().says));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    LifecycleRows, LifecycleCheck,
+    testing::Values(CheckCase{"Good", "listen: [\"127.0.0.1:15053\"]\n", 0, ""},
+                    CheckCase{"UnknownKey", "listen: [\"127.0.0.1:15053\"]\nlisten_to: x\n", 1,
+                              "meshdns.yaml:2"},
+                    CheckCase{"BadValue", "ttl: soon\n", 1, "meshdns.yaml:1"},
+                    CheckCase{"NoYaml", "listen: [\n", 1, "meshdns.yaml"}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(LifecycleControlPlaneCheck, PassesTheExampleMesh) {
+  const auto result =
+      run_command({program_path("meshdns-cp"), "check", std::string(MESHDNS_EXAMPLES) + "/mesh"});
+  EXPECT_EQ(result.exit_code, 0) << result.output << result.error;
+}
+
+TEST(LifecycleControlPlaneCheck, NamesFileLineAndReason) {
+  const TemporaryDirectory folder;
+  folder.write("good.yaml", to_yaml({.name = "web-1", .service = "web"}));
+  folder.write("bad.yaml",
+               "type: Dataplane\nmesh: default\nname: bad\nnetworking:\n  address: 192.0.2.1\n"
+               "  inbound:\n    - port: 70000\n      tags:\n        kuma.io/service: web\n");
+  const auto result = run_command({program_path("meshdns-cp"), "check", folder.path()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output + result.error, HasSubstr("bad.yaml:7"));
+}
+
+TEST(LifecycleVersion, IsPrintedByBothPrograms) {
+  for (const char* const program : {"meshdns", "meshdns-cp"}) {
+    const auto result = run_command({program_path(program), "version"});
+    EXPECT_EQ(result.exit_code, 0);
+    EXPECT_THAT(result.output, HasSubstr("0.1.0")) << program;
+    const auto help = run_command({program_path(program), "--help"});
+    EXPECT_EQ(help.exit_code, 0);
+    EXPECT_THAT(help.output, HasSubstr("xample")) << program;
+  }
+}
+
+}  // namespace
+}  // namespace meshdns::support

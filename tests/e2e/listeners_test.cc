@@ -1,0 +1,192 @@
+// Where questions come from: addresses, transports, and who may ask.
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/ip_address.h"
+#include "base/unique_fd.h"
+#include "tests/e2e/network.h"
+#include "tests/support/dns_client.h"
+#include "tests/support/network_namespace.h"
+#include "tests/support/process.h"
+#include "tests/support/programs.h"
+#include "tests/support/scripted_upstream.h"
+
+namespace meshdns::support {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+SocketAddress at(const std::string& address, std::uint16_t port) {
+  return {.ip = IpAddress::parse(address).value(), .port = port};
+}
+
+TEST(Listeners, EveryAddressIsServedOverUdpAndTcpInBothFamilies) {
+  MESHDNS_NEEDS_PRIVATE_NETWORK();
+  ip("addr add 192.0.2.53/32 dev lo");
+  ip("addr add 2001:db8::53/128 dev lo nodad");
+  ControlPlaneProgram control_plane;
+  control_plane.put({.name = "web-1", .service = "web"});
+  control_plane.start();
+  ResolverProgram resolver;
+  const std::vector<SocketAddress> addresses{at("127.0.0.1", 53), at("::1", 53),
+                                             at("192.0.2.53", 5353), at("2001:db8::53", 53)};
+  std::vector<std::string> flags;
+  for (const SocketAddress& address : addresses) {
+    flags.insert(flags.end(), {"--listen", address.to_string()});
+  }
+  resolver.start_ready(control_plane, flags);
+  for (const SocketAddress& address : addresses) {
+    for (const auto transport : {DnsTransport::kUdp, DnsTransport::kTcp}) {
+      const auto reply = ask(address, {.name = "web.mesh"}, transport);
+      ASSERT_TRUE(reply.has_value()) << address.to_string();
+      EXPECT_EQ(reply->answer_data("A").size(), 1U) << address.to_string();
+    }
+  }
+  ip("addr del 192.0.2.53/32 dev lo");
+  ip("addr del 2001:db8::53/128 dev lo");
+}
+
+TEST(Listeners, AWildcardSocketAnswersFromTheAddressThatWasAsked) {
+  MESHDNS_NEEDS_PRIVATE_NETWORK();
+  ip("addr add 192.0.2.53/32 dev lo");
+  ip("addr add 2001:db8::53/128 dev lo nodad");
+  ResolverProgram resolver;
+  resolver.start({"--listen", "0.0.0.0:53", "--listen", "[::]:53"});
+  // A connected UDP socket takes nothing from any other address.
+  for (const char* const address : {"127.0.0.1", "192.0.2.53", "::1", "2001:db8::53"}) {
+    const auto reply = ask(at(address, 53), {.name = "web.mesh"});
+    EXPECT_TRUE(reply.has_value()) << address;
+  }
+  ip("addr del 192.0.2.53/32 dev lo");
+  ip("addr del 2001:db8::53/128 dev lo");
+}
+
+TEST(Listeners, AnAddressInUseIsNamedAndEndsTheStart) {
+  const UniqueFd taken = bind_socket(loopback(0), DnsTransport::kTcp);
+  const std::string address = loopback(port_of(taken.get())).to_string();
+  const ResolverProgram resolver;
+  const auto result = run_command({program_path("meshdns"), "run", "--listen", address,
+                                   "--state-dir", resolver.state_folder()});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.output + result.error, HasSubstr(address));
+}
+
+TEST(Listeners, ManyOpenConnectionsLeaveUdpAnswered) {
+  ControlPlaneProgram control_plane;
+  control_plane.put({.name = "web-1", .service = "web"});
+  control_plane.start();
+  ResolverProgram resolver;
+  resolver.start_ready(control_plane);
+  constexpr int kConnections = 400;
+  std::vector<UniqueFd> connections;
+  for (int i = 0; i < kConnections; ++i) {
+    connections.push_back(connect_socket(resolver.dns(), DnsTransport::kTcp));
+    // A length and half a header: each waits for the rest.
+    const std::vector<std::uint8_t> half{0, 12, 0, 1, 1, 0};
+    (void)send_message(connections.back().get(), DnsTransport::kUdp, half);
+  }
+  const auto reply = ask(resolver.dns(), {.name = "web.mesh"});
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->rcode(), "NOERROR");
+}
+
+TEST(Listeners, QuestionsOnOneConnectionAreAllAnswered) {
+  ControlPlaneProgram control_plane;
+  control_plane.put({.name = "web-1", .service = "web"});
+  control_plane.start();
+  ResolverProgram resolver;
+  resolver.start_ready(control_plane);
+  const UniqueFd connection = connect_socket(resolver.dns(), DnsTransport::kTcp);
+  for (const std::uint16_t id : std::array<std::uint16_t, 3>{11, 12, 13}) {
+    ASSERT_TRUE(
+        send_message(connection.get(), DnsTransport::kTcp, encode({.name = "web.mesh", .id = id})));
+  }
+  std::vector<std::uint16_t> ids;
+  for (int i = 0; i < 3; ++i) {
+    const auto octets = receive_message(connection.get(), DnsTransport::kTcp);
+    ASSERT_TRUE(octets.has_value());
+    ids.push_back(DnsReply::decode(*octets).value().message().id);
+  }
+  EXPECT_THAT(ids, testing::UnorderedElementsAre(11, 12, 13));
+}
+
+// Another machine, as far as the resolver can tell: a network of its own behind a pair of
+// interfaces. 192.0.2.1 and 2001:db8::1 are here, .2 and ::2 there.
+class Neighbour {
+ public:
+  Neighbour() {
+    ip("link add outer type veth peer name inner netns " + network_.path());
+    ip("addr add 192.0.2.1/24 dev outer");
+    ip("addr add 2001:db8::1/64 dev outer nodad");
+    ip("link set outer up");
+    inside(
+        "ip addr add 192.0.2.2/24 dev inner && ip addr add 2001:db8::2/64 dev inner nodad && "
+        "ip link set inner up");
+  }
+  Neighbour(const Neighbour&) = delete;
+  Neighbour& operator=(const Neighbour&) = delete;
+  ~Neighbour() { (void)run_command({"ip", "link", "del", "outer"}); }
+
+  [[nodiscard]] std::optional<DnsReply> ask_from_there(const SocketAddress& server,
+                                                       DnsTransport transport) const {
+    std::optional<DnsReply> reply;
+    network_.run([&] { reply = ask(server, {.name = "www.example.org"}, transport); });
+    return reply;
+  }
+
+ private:
+  void inside(const std::string& script) const {
+    Process shell({.argv = {"sh", "-c", script}, .network_namespace = network_.fd()});
+    if (shell.wait() != 0) {
+      throw std::runtime_error(shell.standard_error());
+    }
+  }
+
+  NetworkNamespace network_;
+};
+
+TEST(Listeners, ANeighbourIsRefusedUnlessAllowed) {
+  MESHDNS_NEEDS_PRIVATE_NETWORK();
+  const Neighbour neighbour;
+  const ScriptedUpstream upstream(always_address("192.0.2.7"));
+  const std::vector<SocketAddress> addresses{at("192.0.2.1", 53), at("2001:db8::1", 53)};
+  const std::vector<std::string> flags{"--listen", "0.0.0.0:53", "--listen",
+                                       "[::]:53",  "--upstream", upstream.address().to_string()};
+  {
+    ResolverProgram resolver;
+    resolver.start(flags);
+    for (const SocketAddress& address : addresses) {
+      for (const auto transport : {DnsTransport::kUdp, DnsTransport::kTcp}) {
+        const auto refused = neighbour.ask_from_there(address, transport);
+        ASSERT_TRUE(refused.has_value()) << address.to_string();
+        EXPECT_EQ(refused->rcode(), "REFUSED");
+        EXPECT_LE(refused->octets().size(), encode({.name = "www.example.org"}).size());
+      }
+      // The host itself, by the same address.
+      const auto own = ask(address, {.name = "www.example.org"});
+      ASSERT_TRUE(own.has_value());
+      EXPECT_THAT(own->answer_data("A"), ElementsAre("192.0.2.7"));
+    }
+    EXPECT_EQ(upstream.queries().size(), addresses.size());
+  }
+  ResolverProgram resolver;
+  std::vector<std::string> allowing = flags;
+  allowing.insert(allowing.end(), {"--allow", "192.0.2.0/24", "--allow", "2001:db8::/64"});
+  resolver.start(allowing);
+  for (const SocketAddress& address : addresses) {
+    for (const auto transport : {DnsTransport::kUdp, DnsTransport::kTcp}) {
+      const auto reply = neighbour.ask_from_there(address, transport);
+      ASSERT_TRUE(reply.has_value()) << address.to_string();
+      EXPECT_THAT(reply->answer_data("A"), ElementsAre("192.0.2.7"));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace meshdns::support
