@@ -1,0 +1,53 @@
+// A Dataplane as a plain value: one workload, where it listens (inbounds) and what it calls
+// (outbounds), in Kuma's model.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+
+namespace meshdns::discovery {
+
+// Whether an inbound may be sent traffic.
+enum class InboundState : std::uint8_t {
+  kReady,
+  kNotReady,
+  kIgnored,  // not an endpoint at all
+};
+
+struct Inbound {
+  IpAddress address;  // the inbound's own, else the dataplane's
+  std::uint16_t port = 0;
+  std::uint16_t service_port = 0;  // where the application listens; `port` when not given
+  std::string name;                // `port` when not given
+  std::string protocol;            // as written; empty when not given
+  std::map<std::string, std::string> tags;
+  InboundState state = InboundState::kReady;
+  bool health_ready = true;
+
+  friend bool operator==(const Inbound&, const Inbound&) = default;
+};
+
+struct Outbound {
+  IpAddress address;
+  std::uint16_t port = 0;
+  std::map<std::string, std::string> tags;
+
+  friend bool operator==(const Outbound&, const Outbound&) = default;
+};
+
+struct Dataplane {
+  std::string mesh;
+  std::string name;
+  std::map<std::string, std::string> labels;
+  IpAddress address;
+  std::vector<Inbound> inbounds;
+  std::vector<Outbound> outbounds;
+
+  friend bool operator==(const Dataplane&, const Dataplane&) = default;
+};
+
+}  // namespace meshdns::discovery

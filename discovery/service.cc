@@ -1,0 +1,38 @@
+#include "discovery/service.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+namespace meshdns::discovery {
+namespace {
+
+constexpr std::array<std::pair<Protocol, std::string_view>, 5> kProtocols = {{
+    {Protocol::kTcp, "tcp"},
+    {Protocol::kHttp, "http"},
+    {Protocol::kHttp2, "http2"},
+    {Protocol::kGrpc, "grpc"},
+    {Protocol::kKafka, "kafka"},
+}};
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+}  // namespace
+
+std::string_view to_string(Protocol protocol) {
+  return std::ranges::find(kProtocols, protocol, [](const auto& entry) { return entry.first; })
+      ->second;
+}
+
+std::optional<Protocol> parse_protocol(std::string_view text) {
+  for (const auto& [protocol, name] : kProtocols) {
+    if (std::ranges::equal(text, name, {}, lower)) {
+      return protocol;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace meshdns::discovery

@@ -1,0 +1,83 @@
+// What a control plane says exists, as plain values: services, endpoints, name records, and changes
+// of them.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ip_address.h"
+
+namespace meshdns::discovery {
+
+// What is spoken on a port (`kuma.io/protocol`).
+enum class Protocol : std::uint8_t { kTcp, kHttp, kHttp2, kGrpc, kKafka };
+
+[[nodiscard]] std::string_view to_string(Protocol protocol);
+// Case-insensitive; nothing for an unknown word.
+[[nodiscard]] std::optional<Protocol> parse_protocol(std::string_view text);
+
+struct ServicePort {
+  std::string name;
+  std::uint16_t number = 0;
+  Protocol protocol = Protocol::kTcp;
+
+  friend bool operator==(const ServicePort&, const ServicePort&) = default;
+};
+
+// Names a service; a service that stands in two zones is one service.
+struct ServiceId {
+  std::string mesh;
+  std::string name;
+
+  // "MESH/NAME", the name of its xDS resources.
+  [[nodiscard]] std::string to_string() const { return mesh + "/" + name; }
+  friend auto operator<=>(const ServiceId&, const ServiceId&) = default;
+};
+
+struct Service {
+  ServiceId id;
+  std::string zone;                    // empty when it stands in several
+  std::vector<std::string> hostnames;  // without a trailing dot, in any case
+  std::vector<IpAddress> addresses;    // empty: the resolver allocates
+  std::vector<ServicePort> ports;      // ascending by number
+  std::map<std::string, std::string> tags;
+
+  friend bool operator==(const Service&, const Service&) = default;
+};
+
+enum class Health : std::uint8_t { kUnknown, kHealthy, kUnhealthy };
+
+struct Endpoint {
+  IpAddress address;
+  std::uint16_t port = 0;
+  std::string zone;
+  Health health = Health::kUnknown;
+
+  friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
+};
+
+// A name and its addresses, from a feed that knows no services.
+struct NameRecord {
+  std::string name;  // without a trailing dot, in any case
+  std::vector<IpAddress> addresses;
+  std::optional<std::uint32_t> ttl_seconds;
+
+  friend bool operator==(const NameRecord&, const NameRecord&) = default;
+};
+
+// What one response of one feed changes.
+struct ServiceDelta {
+  std::string feed;
+  bool full_state = false;  // whatever is not listed here is gone
+  std::vector<Service> services{};
+  std::vector<ServiceId> removed_services{};
+  std::vector<NameRecord> records{};
+  std::vector<std::string> removed_records{};
+};
+
+}  // namespace meshdns::discovery

@@ -1,0 +1,107 @@
+// ServiceTable: every service and name record of every feed, and which of them count.
+//
+// Belongs to the control thread. Where two feeds tell of the same service or record, the feed that
+// comes first in the configured order wins; the other's stands in when it goes. A delta that takes
+// away more than half of a feed's entries, and at least ten, is believed only after a hold-down:
+// until then the entries keep answering.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "discovery/service.h"
+
+namespace meshdns::discovery {
+
+// What really changed in the effective view: equal values are no change.
+struct TableChange {
+  std::vector<Service> services;
+  std::vector<ServiceId> removed_services;
+  std::vector<NameRecord> records;
+  std::vector<std::string> removed_records;
+
+  [[nodiscard]] bool empty() const {
+    return services.empty() && removed_services.empty() && records.empty() &&
+           removed_records.empty();
+  }
+};
+
+class ServiceTable {
+ public:
+  static constexpr std::chrono::seconds kHoldDown{60};
+  static constexpr std::size_t kHoldDownMinimum = 10;
+
+  // `feeds` in order of precedence. References outlive the table.
+  ServiceTable(std::vector<std::string> feeds, Clock& clock, Logger& logger,
+               MetricRegistry& metrics);
+
+  // Takes a delta of a feed named at construction. The cost follows the delta (a full state costs
+  // the feed's size).
+  TableChange apply(const ServiceDelta& delta);
+  // Removes what has been held down long enough.
+  TableChange expire();
+  // When expire() has something to do.
+  [[nodiscard]] std::optional<TimePoint> next_expiry() const;
+
+  [[nodiscard]] std::size_t services() const { return services_.effective(); }
+  [[nodiscard]] std::size_t held_down() const;
+  // The effective service, or nothing.
+  [[nodiscard]] const Service* find(const ServiceId& id) const;
+  void for_each_service(const std::function<void(const Service&)>& visit) const;
+
+ private:
+  // The entries of one kind: per key, what each feed says, by the feed's rank.
+  template <typename Key, typename Value>
+  class Ranked {
+   public:
+    struct Entry {
+      std::map<std::size_t, Value> by_rank;
+    };
+    // Each returns whether the effective value of `key` changed.
+    bool set(std::size_t rank, const Key& key, const Value& value);
+    bool erase(std::size_t rank, const Key& key);
+    [[nodiscard]] const Value* find(const Key& key) const;
+    [[nodiscard]] bool has(std::size_t rank, const Key& key) const;
+    [[nodiscard]] std::vector<Key> keys_of(std::size_t rank) const;
+    [[nodiscard]] std::size_t effective() const { return entries_.size(); }
+    [[nodiscard]] std::size_t count_of(std::size_t rank) const;
+    [[nodiscard]] const std::map<Key, Entry>& entries() const { return entries_; }
+
+   private:
+    std::map<Key, Entry> entries_;
+    std::map<std::size_t, std::size_t> counts_;
+  };
+
+  struct Removals {
+    std::vector<ServiceId> services;
+    std::vector<std::string> records;
+  };
+
+  [[nodiscard]] Removals removals_of(std::size_t rank, const ServiceDelta& delta) const;
+  void remove(std::size_t rank, const Removals& removals, TableChange& change);
+  void hold(std::size_t rank, const Removals& removals);
+  // What the effective view now says of these keys, into `change`.
+  void report(const ServiceId& id, TableChange& change) const;
+  void report(const std::string& record, TableChange& change) const;
+
+  std::vector<std::string> feeds_;
+  Clock& clock_;
+  Logger& logger_;
+  Counter& held_total_;
+  Ranked<ServiceId, Service> services_;
+  Ranked<std::string, NameRecord> records_;
+  // Held-down entries, by feed rank, with the time at which they go.
+  std::map<std::pair<std::size_t, ServiceId>, TimePoint> held_services_;
+  std::map<std::pair<std::size_t, std::string>, TimePoint> held_records_;
+};
+
+}  // namespace meshdns::discovery

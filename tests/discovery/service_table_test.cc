@@ -1,0 +1,124 @@
+#include "discovery/service_table.h"
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "discovery/service.h"
+#include "tests/support/manual_clock.h"
+
+namespace meshdns::discovery {
+namespace {
+
+Service service(const std::string& name, const std::string& zone = "") {
+  Service result;
+  result.id = {"default", name};
+  result.zone = zone;
+  result.hostnames = {name + ".mesh"};
+  return result;
+}
+
+std::vector<Service> many_services(int count) {
+  std::vector<Service> services;
+  for (int i = 0; i < count; ++i) {
+    services.push_back(service("s" + std::to_string(i)));
+  }
+  return services;
+}
+
+class ServiceTableTest : public testing::Test {
+ protected:
+  support::ManualClock clock_;
+  MetricRegistry metrics_;
+  std::unique_ptr<Logs> logs_ = Logs::create({"off", LogFormat::kText}).value();
+  ServiceTable table_{{"static", "mesh"}, clock_, logs_->logger("feed"), metrics_};
+};
+
+TEST_F(ServiceTableTest, ReportsOnlyWhatReallyChanged) {
+  EXPECT_EQ(
+      table_.apply({.feed = "mesh", .services = {service("a"), service("b")}}).services.size(), 2U);
+  const auto change =
+      table_.apply({.feed = "mesh", .services = {service("a"), service("b", "east")}});
+  ASSERT_EQ(change.services.size(), 1U);
+  EXPECT_EQ(change.services[0].zone, "east");
+}
+
+TEST_F(ServiceTableTest, RemovesWhatADeltaRemovesAndIgnoresUnknownNames) {
+  (void)table_.apply({.feed = "mesh", .services = {service("a"), service("b")}});
+  const auto change =
+      table_.apply({.feed = "mesh", .removed_services = {{"default", "a"}, {"default", "never"}}});
+  EXPECT_EQ(change.removed_services, (std::vector<ServiceId>{{"default", "a"}}));
+  EXPECT_EQ(table_.find({"default", "a"}), nullptr);
+  EXPECT_NE(table_.find({"default", "b"}), nullptr);
+}
+
+TEST_F(ServiceTableTest, TakesWhatAFullStateLacksAsGone) {
+  (void)table_.apply({.feed = "mesh", .services = {service("a"), service("b")}});
+  const auto change =
+      table_.apply({.feed = "mesh", .full_state = true, .services = {service("b"), service("c")}});
+  EXPECT_EQ(change.removed_services, (std::vector<ServiceId>{{"default", "a"}}));
+  ASSERT_EQ(change.services.size(), 1U);
+  EXPECT_EQ(change.services[0].id.name, "c");
+}
+
+TEST_F(ServiceTableTest, LetsTheEarlierFeedWinAndTheLaterStandIn) {
+  (void)table_.apply({.feed = "mesh", .services = {service("a", "mesh")}});
+  EXPECT_EQ(
+      table_.apply({.feed = "static", .services = {service("a", "static")}}).services.at(0).zone,
+      "static");
+  // A change of the hidden one is no change.
+  EXPECT_TRUE(table_.apply({.feed = "mesh", .services = {service("a", "mesh2")}}).empty());
+  const auto change = table_.apply({.feed = "static", .removed_services = {{"default", "a"}}});
+  EXPECT_TRUE(change.removed_services.empty());
+  EXPECT_EQ(change.services.at(0).zone, "mesh2");
+}
+
+TEST_F(ServiceTableTest, HoldsDownARemovalOfMostOfTheTable) {
+  (void)table_.apply({.feed = "mesh", .services = many_services(20)});
+  EXPECT_TRUE(table_.apply({.feed = "mesh", .full_state = true}).empty());
+  EXPECT_EQ(table_.services(), 20U);
+  EXPECT_EQ(table_.held_down(), 20U);
+  EXPECT_EQ(table_.next_expiry(), clock_.now() + ServiceTable::kHoldDown);
+  clock_.advance(ServiceTable::kHoldDown - std::chrono::seconds(1));
+  EXPECT_TRUE(table_.expire().empty());
+  clock_.advance(std::chrono::seconds(1));
+  EXPECT_EQ(table_.expire().removed_services.size(), 20U);
+  EXPECT_EQ(table_.services(), 0U);
+  EXPECT_EQ(table_.next_expiry(), std::nullopt);
+}
+
+TEST_F(ServiceTableTest, KeepsAHeldDownServiceThatReturns) {
+  (void)table_.apply({.feed = "mesh", .services = many_services(20)});
+  (void)table_.apply({.feed = "mesh", .full_state = true});
+  EXPECT_TRUE(table_.apply({.feed = "mesh", .services = {service("s3")}}).empty());
+  clock_.advance(ServiceTable::kHoldDown);
+  EXPECT_EQ(table_.expire().removed_services.size(), 19U);
+  EXPECT_NE(table_.find({"default", "s3"}), nullptr);
+}
+
+TEST_F(ServiceTableTest, RemovesAtOnceWhatIsFewOrTheSmallerPart) {
+  (void)table_.apply({.feed = "mesh", .services = many_services(9)});
+  EXPECT_EQ(table_.apply({.feed = "mesh", .full_state = true}).removed_services.size(), 9U);
+  (void)table_.apply({.feed = "mesh", .services = many_services(40)});
+  ServiceDelta half{.feed = "mesh"};
+  for (int i = 0; i < 20; ++i) {
+    half.removed_services.push_back({"default", "s" + std::to_string(i)});
+  }
+  EXPECT_EQ(table_.apply(half).removed_services.size(), 20U);
+}
+
+TEST_F(ServiceTableTest, KeepsNameRecordsLikeServices) {
+  const NameRecord record{"api.example.org", {}, 60};
+  EXPECT_EQ(table_.apply({.feed = "mesh", .records = {record}}).records.size(), 1U);
+  EXPECT_TRUE(table_.apply({.feed = "mesh", .records = {record}}).empty());
+  EXPECT_EQ(table_.apply({.feed = "mesh", .removed_records = {"api.example.org"}}).removed_records,
+            (std::vector<std::string>{"api.example.org"}));
+}
+
+}  // namespace
+}  // namespace meshdns::discovery
