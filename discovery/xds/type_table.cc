@@ -49,9 +49,9 @@ std::shared_ptr<const TypeTable::Body> join(const TypeTable::Log& log, std::uint
 
 TypeTable::TypeTable(std::string type_url) : type_url_(std::move(type_url)) {}
 
-const ResourcePtr* TypeTable::find(std::string_view name) const {
+const TypeTable::Entry* TypeTable::find(std::string_view name) const {
   const auto at = entries_.find(name);
-  return at == entries_.end() || at->second->resource == nullptr ? nullptr : &at->second->resource;
+  return at == entries_.end() ? nullptr : at->second.get();
 }
 
 bool TypeTable::update(std::string_view name, std::string_view value) {
@@ -72,12 +72,10 @@ bool TypeTable::update(std::string_view name, std::string_view value) {
   if (entry.resource == nullptr) {
     ++present_;
     tombstones_.erase(entry.sequence);
-    touch(entry);
-    entry.appeared_at = head_;
   } else {
     hash_ -= entry.resource->hash();
-    touch(entry);
   }
+  touch(entry);
   entry.resource = std::move(resource);
   return true;
 }

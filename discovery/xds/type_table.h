@@ -24,8 +24,7 @@ namespace meshdns::discovery {
 class TypeTable {
  public:
   struct Entry {
-    std::uint64_t sequence = 0;     // of the latest change
-    std::uint64_t appeared_at = 0;  // sequence at which the name last came into being
+    std::uint64_t sequence = 0;  // of the latest change
     std::string name;
     ResourcePtr resource;  // null: a tombstone
   };
@@ -63,8 +62,8 @@ class TypeTable {
   // A hash over all names and values, as text: DiscoveryResponse.version_info. Equal tables have
   // equal versions, at any replica.
   [[nodiscard]] std::string version() const { return version_text(hash_); }
-  // Null when there is no such resource.
-  [[nodiscard]] const ResourcePtr* find(std::string_view name) const;
+  // Null when there is no such resource and no tombstone of it either.
+  [[nodiscard]] const Entry* find(std::string_view name) const;
   [[nodiscard]] const Log& log() const { return log_; }
 
   // The whole table as shared bytes, built when asked for and kept only while somebody holds it.

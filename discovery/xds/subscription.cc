@@ -1,0 +1,134 @@
+#include "discovery/xds/subscription.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "discovery/xds/request.h"
+
+namespace meshdns::discovery {
+namespace {
+
+constexpr std::string_view kEverything = "*";
+
+}  // namespace
+
+Acknowledgement Subscription::acknowledge(const std::string& nonce, bool rejected) {
+  if (nonce.empty() || sent_nonce_.empty()) {
+    return Acknowledgement::kNone;
+  }
+  if (nonce != sent_nonce_) {
+    return Acknowledgement::kStale;
+  }
+  if (!awaits_ack_) {
+    return Acknowledgement::kNone;  // said before; only the names can be new
+  }
+  awaits_ack_ = false;
+  return rejected ? Acknowledgement::kNack : Acknowledgement::kAck;
+}
+
+Acknowledgement Subscription::handle(const SotwRequest& request) {
+  const Acknowledgement result = acknowledge(request.nonce, request.error.has_value());
+  const bool first = !std::exchange(started_, true);
+
+  std::set<std::string, std::less<>> asked(request.names.begin(), request.names.end());
+  const bool star = asked.erase(std::string(kEverything)) > 0;
+  if (!request.names.empty()) {
+    legacy_wildcard_allowed_ = false;
+  }
+  const bool wildcard = star || (legacy_wildcard_allowed_ && full_state_);
+
+  std::erase_if(untold_, [&](const auto& untold) { return !asked.contains(untold.first); });
+  for (const std::string& name : asked) {
+    if (!names_.contains(name)) {
+      untold_.emplace(name, std::nullopt);
+    }
+  }
+  names_ = std::move(asked);
+
+  if (wildcard != wildcard_) {
+    set_wildcard(wildcard);
+    initial_table_version_ = first ? request.version_info : std::string();
+  }
+  return result;
+}
+
+Acknowledgement Subscription::handle(const DeltaRequest& request) {
+  const Acknowledgement result = acknowledge(request.nonce, request.error.has_value());
+  if (!std::exchange(started_, true)) {
+    subscribe_first(request);
+  } else {
+    std::ranges::for_each(request.subscribe, [&](const auto& name) { subscribe(name); });
+  }
+  // After the subscriptions: some clients ask for nothing by subscribing to "*" and back.
+  std::ranges::for_each(request.unsubscribe, [&](const auto& name) { unsubscribe(name); });
+  return result;
+}
+
+void Subscription::subscribe_first(const DeltaRequest& request) {
+  if (request.subscribe.empty() && full_state_) {
+    set_wildcard(true);
+  }
+  std::ranges::for_each(request.subscribe, [&](const auto& name) { subscribe(name); });
+  for (auto& [name, held] : untold_) {
+    const auto at = request.initial_versions.find(name);
+    if (at != request.initial_versions.end()) {
+      held = at->second;
+    }
+  }
+  if (wildcard_) {
+    initial_versions_ = request.initial_versions;
+  }
+}
+
+void Subscription::subscribe(const std::string& name) {
+  if (name == kEverything) {
+    if (!wildcard_) {
+      set_wildcard(true);
+    }
+    return;
+  }
+  names_.insert(name);
+  untold_.insert_or_assign(name, std::nullopt);
+  initial_versions_.erase(name);
+}
+
+void Subscription::unsubscribe(const std::string& name) {
+  if (name == kEverything) {
+    if (wildcard_) {
+      set_wildcard(false);
+    }
+    return;
+  }
+  names_.erase(name);
+  untold_.erase(name);
+  if (wildcard_) {
+    // The client dropped it, and the wildcard may still cover it.
+    untold_.emplace(name, std::nullopt);
+    initial_versions_.erase(name);
+  }
+}
+
+void Subscription::set_wildcard(bool wildcard) {
+  wildcard_ = wildcard;
+  answer_owed_ = wildcard;
+  initial_versions_.clear();
+  initial_table_version_.clear();
+  body_.reset();
+  if (wildcard) {
+    synced_ = 0;
+    pass_begun_ = false;
+  } else {
+    std::erase_if(untold_, [&](const auto& untold) { return !names_.contains(untold.first); });
+    if (!pass_begun_) {
+      // Nothing is known of what the names were told before the wildcard came.
+      std::ranges::for_each(names_, [&](const auto& name) { untold_.emplace(name, std::nullopt); });
+    }
+  }
+}
+
+}  // namespace meshdns::discovery

@@ -1,0 +1,124 @@
+// The server's view of one type on one stream: what the client asked for, what it holds, and so
+// what to send next. Pure state: no I/O, no thread of its own, no clock.
+//
+// The rules, for both variants (xDS protocol, "How the client specifies what resources to return"
+// and "ACK/NACK"):
+// 1. An empty first request means everything (legacy wildcard) for full-state types, nothing for
+//    the others; "*" means everything for all. In state of the world the names of a request are the
+//    whole subscription, and an empty list after any name was seen means nothing. In delta the
+//    wildcard stays until "*" is unsubscribed.
+// 2. The subscription part of a request always counts, the ACK part only with the nonce sent last.
+//    A nonce from before this stream's first response is no nonce.
+// 3. One response without its ACK at a time. A NACK is not answered with the same again: what was
+//    sent counts as told.
+// 4. Delta: a name subscribed to is told (again), as a resource or as removed; the one exception is
+//    a first request that shows it already held at this version. Under a wildcard, so is a name
+//    unsubscribed from. Names in initial_resource_versions that no longer exist are removed. The
+//    first request of a wildcard is answered, however little there is to say.
+// 5. State of the world: a full-state type gets everything asked for whenever any of it changed; a
+//    wildcard that already has this version is not answered. The other types get what changed and
+//    what is newly asked for, and nothing about names that do not exist.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "discovery/xds/request.h"
+#include "discovery/xds/resource.h"
+#include "discovery/xds/type_table.h"
+
+namespace meshdns::discovery {
+
+// What a request said about the response sent last.
+enum class Acknowledgement : std::uint8_t { kNone, kAck, kNack, kStale };
+
+class Subscription {
+ public:
+  // What one response carries. `resources` are entries of the response's field 2, in order.
+  struct Content {
+    std::vector<SharedBytes> resources;
+    std::vector<std::string> removed;  // delta only
+    std::string version;               // of the table
+
+    [[nodiscard]] std::size_t resource_bytes() const;
+  };
+
+  Subscription(XdsVariant variant, bool full_state) : variant_(variant), full_state_(full_state) {}
+
+  // The next request of this type. Call the one of the variant.
+  Acknowledgement handle(const SotwRequest& request);
+  Acknowledgement handle(const DeltaRequest& request);
+
+  // What to send now, if anything; the caller sends it under `nonce`. Responses that can be split
+  // (all but full-state state of the world) stop after about `limit_bytes`: ask again after the
+  // ACK. The table must be of the same ResourceSet each time.
+  [[nodiscard]] std::optional<Content> next(const TypeTable& table, std::string_view nonce,
+                                            std::size_t limit_bytes);
+
+  // True when the table no longer knows every removal since the client was last told: only a new
+  // stream, with its initial versions, can bring it up to date.
+  [[nodiscard]] bool fell_behind(const TypeTable& table) const;
+
+  [[nodiscard]] bool wildcard() const { return wildcard_; }
+  [[nodiscard]] bool awaits_ack() const { return awaits_ack_; }
+  // Names this subscription remembers.
+  [[nodiscard]] std::size_t size() const {
+    return names_.size() + untold_.size() + initial_versions_.size();
+  }
+
+ private:
+  using Entry = TypeTable::Entry;
+  class Filler;
+
+  Acknowledgement acknowledge(const std::string& nonce, bool rejected);
+  void set_wildcard(bool wildcard);
+  void subscribe_first(const DeltaRequest& request);
+  void subscribe(const std::string& name);
+  void unsubscribe(const std::string& name);
+
+  [[nodiscard]] std::vector<const Entry*> changes(const TypeTable& table) const;
+  [[nodiscard]] std::optional<Content> next_full_state(const TypeTable& table);
+  [[nodiscard]] std::optional<Content> next_parts(const TypeTable& table, std::size_t limit_bytes);
+  [[nodiscard]] std::optional<Content> next_chunk(const TypeTable& table);
+  void retell_what_is_forgotten(const TypeTable& table);
+  // Each returns false when the response is full; what it told is then remembered.
+  bool tell_untold(const TypeTable& table, Filler& filler);
+  bool tell_changes(const TypeTable& table, Filler& filler);
+  bool tell_entry(const Entry& entry, Filler& filler);
+  bool tell_initial_rest(Filler& filler);
+
+  XdsVariant variant_;
+  bool full_state_;
+
+  // What is asked for.
+  bool started_ = false;
+  bool wildcard_ = false;
+  bool legacy_wildcard_allowed_ = true;  // state of the world: no name was seen yet
+  std::set<std::string, std::less<>> names_;
+
+  // What the client holds: everything it asked for as of `synced_`, but for the names in `untold_`,
+  // which are told whatever their age, unless it holds the given version.
+  std::uint64_t synced_ = 0;
+  std::map<std::string, std::optional<std::string>, std::less<>> untold_;
+  bool answer_owed_ = false;
+  // Of the first pass: whether it has begun. Of a wildcard's: the head at that time, up to which
+  // removals are no news; what the client said it holds; its version of the table.
+  bool pass_begun_ = false;
+  std::uint64_t pass_head_ = 0;
+  std::unordered_map<std::string, std::string> initial_versions_;
+  std::string initial_table_version_;
+  std::shared_ptr<const TypeTable::Body> body_;  // while the pass is being sent in chunks
+
+  std::string sent_nonce_;
+  bool awaits_ack_ = false;
+};
+
+}  // namespace meshdns::discovery

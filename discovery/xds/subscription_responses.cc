@@ -1,0 +1,267 @@
+// The half of Subscription that decides what to send.
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "discovery/xds/request.h"
+#include "discovery/xds/resource.h"
+#include "discovery/xds/subscription.h"
+#include "discovery/xds/type_table.h"
+
+namespace meshdns::discovery {
+
+// Fills one response up to its limit; the first entry always fits.
+class Subscription::Filler {
+ public:
+  Filler(XdsVariant variant, std::size_t limit_bytes)
+      : variant_(variant), limit_bytes_(limit_bytes) {}
+
+  // All return false when there is no room left.
+  bool add(const ResourcePtr& resource) {
+    const std::string_view bytes =
+        variant_ == XdsVariant::kDelta ? resource->delta_entry() : resource->sotw_entry();
+    if (!take(resource->name(), bytes.size())) {
+      return false;
+    }
+    content_.resources.push_back({resource, bytes});
+    return true;
+  }
+  bool remove(std::string_view name) {
+    if (!take(name, name.size())) {
+      return false;
+    }
+    content_.removed.emplace_back(name);
+    return true;
+  }
+
+  // A name may stand in a response once only.
+  [[nodiscard]] bool has(std::string_view name) const { return told_.contains(name); }
+  [[nodiscard]] bool empty() const { return told_.empty(); }
+  [[nodiscard]] Content take_content() { return std::move(content_); }
+
+ private:
+  bool take(std::string_view name, std::size_t size) {
+    if (!told_.empty() && bytes_ + size > limit_bytes_) {
+      return false;
+    }
+    bytes_ += size;
+    told_.emplace(name);
+    return true;
+  }
+
+  XdsVariant variant_;
+  std::size_t limit_bytes_;
+  std::size_t bytes_ = 0;
+  std::set<std::string, std::less<>> told_;
+  Content content_;
+};
+
+std::size_t Subscription::Content::resource_bytes() const {
+  std::size_t size = 0;
+  for (const SharedBytes& part : resources) {
+    size += part.bytes.size();
+  }
+  return size;
+}
+
+std::optional<Subscription::Content> Subscription::next(const TypeTable& table,
+                                                        std::string_view nonce,
+                                                        std::size_t limit_bytes) {
+  if (!started_ || awaits_ack_) {
+    return std::nullopt;
+  }
+  const bool whole = variant_ == XdsVariant::kSotw && full_state_;
+  std::optional<Content> content = whole ? next_full_state(table) : next_parts(table, limit_bytes);
+  if (content) {
+    content->version = table.version();
+    sent_nonce_ = nonce;
+    awaits_ack_ = true;
+    answer_owed_ = false;
+  }
+  return content;
+}
+
+bool Subscription::fell_behind(const TypeTable& table) const {
+  return variant_ == XdsVariant::kDelta && wildcard_ && pass_begun_ &&
+         std::max(synced_, pass_head_) < table.horizon();
+}
+
+// The entries asked for that changed since the client was told, oldest change first.
+std::vector<const TypeTable::Entry*> Subscription::changes(const TypeTable& table) const {
+  std::vector<const Entry*> changed;
+  if (!wildcard_ && names_.size() < table.head() - synced_) {
+    for (const std::string& name : names_) {
+      const Entry* const entry = table.find(name);
+      if (entry != nullptr && entry->sequence > synced_) {
+        changed.push_back(entry);
+      }
+    }
+    std::ranges::sort(changed, {}, &Entry::sequence);
+    return changed;
+  }
+  for (auto at = table.log().upper_bound(synced_); at != table.log().end(); ++at) {
+    if (wildcard_ || names_.contains(at->second->name)) {
+      changed.push_back(at->second);
+    }
+  }
+  return changed;
+}
+
+std::optional<Subscription::Content> Subscription::next_full_state(const TypeTable& table) {
+  const bool told_version = wildcard_ && !pass_begun_ && !initial_table_version_.empty() &&
+                            initial_table_version_ == table.version();
+  const bool any_newer = wildcard_ ? table.head() > synced_ : !changes(table).empty();
+  const bool changed = answer_owed_ || !untold_.empty() || any_newer;
+  synced_ = table.head();
+  pass_begun_ = true;
+  untold_.clear();
+  if (told_version || !changed) {
+    answer_owed_ = false;
+    return std::nullopt;
+  }
+  Content content;
+  if (wildcard_) {
+    const auto body = table.sotw_body();
+    for (const TypeTable::Chunk& chunk : body->chunks) {
+      content.resources.push_back(chunk.bytes);
+    }
+    return content;
+  }
+  for (const std::string& name : names_) {
+    const Entry* const entry = table.find(name);
+    if (entry != nullptr && entry->resource != nullptr) {
+      content.resources.push_back({entry->resource, entry->resource->sotw_entry()});
+    }
+  }
+  return content;
+}
+
+std::optional<Subscription::Content> Subscription::next_parts(const TypeTable& table,
+                                                              std::size_t limit_bytes) {
+  if (!std::exchange(pass_begun_, true)) {
+    // A wildcard walks the whole table; names are all untold yet.
+    (wildcard_ ? pass_head_ : synced_) = table.head();
+  }
+  if (limit_bytes >= TypeTable::kChunkBytes) {
+    if (auto content = next_chunk(table)) {
+      return content;
+    }
+  }
+  retell_what_is_forgotten(table);
+  Filler filler(variant_, limit_bytes);
+  (void)(tell_untold(table, filler) && tell_changes(table, filler) && tell_initial_rest(filler));
+  if (filler.empty() && !answer_owed_) {
+    return std::nullopt;
+  }
+  return filler.take_content();
+}
+
+// The next piece of the body that all fresh wildcard streams share, while the table stands still.
+std::optional<Subscription::Content> Subscription::next_chunk(const TypeTable& table) {
+  const bool fresh =
+      variant_ == XdsVariant::kDelta && wildcard_ && untold_.empty() && initial_versions_.empty();
+  if (fresh && synced_ == 0 && table.size() > 0) {
+    body_ = table.delta_body();
+  }
+  if (body_ == nullptr) {
+    return std::nullopt;
+  }
+  const auto& chunks = body_->chunks;
+  const auto chunk = std::ranges::find(chunks, synced_, &TypeTable::Chunk::begin);
+  if (!fresh || chunks.back().end != table.head() || chunk == chunks.end()) {
+    body_.reset();
+    return std::nullopt;
+  }
+  Content content;
+  content.resources.push_back(chunk->bytes);
+  synced_ = chunk->end;
+  if (synced_ == table.head()) {
+    body_.reset();
+  }
+  return content;
+}
+
+bool Subscription::tell_untold(const TypeTable& table, Filler& filler) {
+  for (auto at = untold_.begin(); at != untold_.end(); at = untold_.erase(at)) {
+    const auto& [name, held] = *at;
+    const Entry* const entry = table.find(name);
+    if (entry == nullptr || entry->resource == nullptr) {
+      if (variant_ == XdsVariant::kDelta && !filler.remove(name)) {
+        return false;
+      }
+      initial_versions_.erase(name);
+      continue;
+    }
+    const bool told_below = wildcard_ && entry->sequence > synced_;
+    const bool held_already = held.has_value() && *held == entry->resource->version();
+    if (!told_below && !held_already && !filler.add(entry->resource)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Subscription::tell_changes(const TypeTable& table, Filler& filler) {
+  for (const Entry* const entry : changes(table)) {
+    if (!tell_entry(*entry, filler)) {
+      return false;
+    }
+    synced_ = entry->sequence;
+  }
+  synced_ = table.head();
+  return true;
+}
+
+bool Subscription::tell_entry(const Entry& entry, Filler& filler) {
+  if (filler.has(entry.name)) {
+    return true;
+  }
+  const auto held = initial_versions_.find(entry.name);
+  const bool holds = held != initial_versions_.end();
+  bool told = true;
+  if (entry.resource != nullptr) {
+    told = (holds && held->second == entry.resource->version()) || filler.add(entry.resource);
+  } else if (variant_ == XdsVariant::kDelta) {
+    const bool no_news = wildcard_ && !holds && entry.sequence <= pass_head_;
+    told = no_news || filler.remove(entry.name);
+  }
+  if (told && holds) {
+    initial_versions_.erase(held);
+  }
+  return told;
+}
+
+// Named subscriptions remember no versions. What may have happened to a name before the horizon is
+// no longer known, so it is told again.
+void Subscription::retell_what_is_forgotten(const TypeTable& table) {
+  if (wildcard_ || synced_ >= table.horizon()) {
+    return;
+  }
+  for (const std::string& name : names_) {
+    const Entry* const entry = table.find(name);
+    if (entry == nullptr || (entry->sequence > synced_ && entry->sequence <= table.horizon())) {
+      untold_.emplace(name, std::nullopt);
+    }
+  }
+  synced_ = table.horizon();
+}
+
+// After the whole table was compared, what the client still claims to hold does not exist.
+bool Subscription::tell_initial_rest(Filler& filler) {
+  while (!initial_versions_.empty()) {
+    const auto at = initial_versions_.begin();
+    if (!filler.has(at->first) && !filler.remove(at->first)) {
+      return false;
+    }
+    initial_versions_.erase(at);
+  }
+  return true;
+}
+
+}  // namespace meshdns::discovery
