@@ -70,6 +70,20 @@ class JsonFormatter final : public spdlog::formatter {
   static std::string_view to_view(spdlog::string_view_t text) { return {text.data(), text.size()}; }
 };
 
+// Every octet below `lowest` or beyond ASCII, and what could end a quoted string, as \DDD.
+std::string escape(std::string_view text, char lowest) {
+  std::string escaped;
+  for (const char c : text) {
+    const auto octet = static_cast<unsigned char>(c);
+    if (c < lowest || octet >= 0x7f || c == '\\' || c == '"' || c == '\'') {
+      fmt::format_to(std::back_inserter(escaped), "\\{:03}", octet);
+    } else {
+      escaped += c;
+    }
+  }
+  return escaped;
+}
+
 }  // namespace
 
 struct Logs::Impl {
@@ -128,17 +142,8 @@ Result<void> Logs::set_level(const std::string& level) {
 
 std::size_t Logs::dropped() const { return impl_->thread->overrun_counter(); }
 
-std::string escape_name(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    const auto octet = static_cast<unsigned char>(c);
-    if (octet <= 0x20 || octet >= 0x7f || c == '\\' || c == '"' || c == '\'') {
-      fmt::format_to(std::back_inserter(escaped), "\\{:03}", octet);
-    } else {
-      escaped += c;
-    }
-  }
-  return escaped;
-}
+std::string escape_name(std::string_view text) { return escape(text, '!'); }
+
+std::string escape_text(std::string_view text) { return escape(text, ' '); }
 
 }  // namespace meshdns

@@ -52,5 +52,9 @@ TEST(EscapeName, LeavesNothingThatCouldForgeALine) {
   EXPECT_EQ(escape_name("a\nb\"c\\d\xff e"), "a\\010b\\034c\\092d\\255\\032e");
 }
 
+TEST(EscapeText, KeepsSpacesAndNothingThatCouldEndAQuotation) {
+  EXPECT_EQ(escape_text("two words\n\"\xff\t"), "two words\\010\\034\\255\\009");
+}
+
 }  // namespace
 }  // namespace meshdns
