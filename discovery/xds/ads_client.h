@@ -19,6 +19,7 @@
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/result.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 

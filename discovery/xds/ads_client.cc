@@ -1,0 +1,288 @@
+#include "discovery/xds/ads_client.h"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <tl/expected.hpp>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "discovery/xds/ads_transport.h"
+#include "discovery/xds/client_subscription.h"
+#include "discovery/xds/grpc_transport.h"
+#include "discovery/xds/metrics.h"
+#include "discovery/xds/request.h"
+#include "discovery/xds/response.h"
+#include "discovery/xds/type_urls.h"
+
+namespace meshdns::discovery {
+namespace {
+
+// gRPC's target syntax, with nothing in it that would have to be resolved.
+Result<void> check_target(const std::string& target) {
+  const auto wrong = [&] {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("control plane target \"{}\": want ipv4:ADDRESS:PORT, "
+                            "ipv6:[ADDRESS]:PORT or unix:PATH",
+                            target));
+  };
+  const std::size_t colon = target.find(':');
+  if (colon == std::string::npos || colon + 1 == target.size()) {
+    return wrong();
+  }
+  const std::string scheme = target.substr(0, colon);
+  if (scheme == "unix") {
+    return {};
+  }
+  const auto address = SocketAddress::parse(target.substr(colon + 1));
+  const bool family_fits = address && ((scheme == "ipv4" && address->ip.is_v4()) ||
+                                       (scheme == "ipv6" && !address->ip.is_v4()));
+  if (!family_fits || address->port == 0) {
+    return wrong();
+  }
+  return {};
+}
+
+}  // namespace
+
+struct AdsClient::Impl {
+  struct Subscriber {
+    ClientSubscription state;
+    OnResponse on_response;
+  };
+  using TypeKey = std::pair<int, std::string>;  // type_order, type_url
+
+  Impl(Options given, std::unique_ptr<AdsTransport> given_transport, Clock& given_clock,
+       Logger& given_logger, XdsClientMetrics& given_metrics)
+      : options(std::move(given)),
+        clock(given_clock),
+        logger(given_logger),
+        metrics(given_metrics),
+        backoff(options.backoff, std::random_device{}()),
+        transport(std::move(given_transport)) {}
+
+  static TypeKey key_of(std::string_view type_url) {
+    return {type_order(type_url), std::string(type_url)};
+  }
+
+  void connect();
+  void begin(Subscriber& subscriber);
+  void on_response(Result<DecodedResponse> response);
+  void take(const DecodedResponse& response);
+  void on_end(const AdsCallEnd& end);
+  void lost(const std::string& reason);
+  void stop();
+
+  const Options options;
+  Clock& clock;
+  Logger& logger;
+  XdsClientMetrics& metrics;
+  OnConnection on_connection = [](bool) {};
+  std::map<TypeKey, Subscriber> subscribers;
+
+  Backoff backoff;
+  std::set<std::string> sotw_targets;  // said UNIMPLEMENTED to delta
+  std::size_t target = 0;
+  bool running = false;
+  bool node_sent = false;  // on this stream
+  bool connected = false;  // this stream has delivered
+  bool failing = false;    // a failure was logged and nothing has been delivered since
+  std::optional<TimePoint> last_response_at;
+  std::unique_ptr<AdsTransport> transport;
+  XdsVariant variant = XdsVariant::kDelta;
+  std::unique_ptr<AdsCall> call;
+};
+
+void AdsClient::Impl::connect() {
+  const std::string& name = options.targets.at(target);
+  variant =
+      options.sotw_only || sotw_targets.contains(name) ? XdsVariant::kSotw : XdsVariant::kDelta;
+  metrics.connection_attempts.add();
+  node_sent = false;
+  call = transport->open(
+      name, variant,
+      {[this](Result<DecodedResponse> response) { on_response(std::move(response)); },
+       [this](const AdsCallEnd& end) { on_end(end); }});
+  for (auto& [key, subscriber] : subscribers) {
+    begin(subscriber);
+  }
+  call->read();
+}
+
+void AdsClient::Impl::begin(Subscriber& subscriber) {
+  // The node goes with the first request of a stream only.
+  auto request = subscriber.state.begin(variant, node_sent ? nullptr : &options.node);
+  if (request) {
+    node_sent = true;
+    call->send(*std::move(request));
+  }
+}
+
+void AdsClient::Impl::on_response(Result<DecodedResponse> response) {
+  if (!response) {
+    lost(response.error().message);
+    return;
+  }
+  backoff.reset();
+  failing = false;
+  last_response_at = clock.now();
+  metrics.response_bytes.add(response->size_bytes);
+  take(*response);
+  if (!running) {
+    return;  // a subscriber stopped us
+  }
+  if (!std::exchange(connected, true)) {
+    metrics.connected.set(1);
+    logger.info("connected target={} variant={}", options.targets.at(target),
+                variant == XdsVariant::kDelta ? "delta" : "state-of-the-world");
+    on_connection(true);
+  }
+  if (running) {
+    call->read();
+  }
+}
+
+void AdsClient::Impl::take(const DecodedResponse& response) {
+  const auto at = subscribers.find(key_of(response.type_url));
+  if (at == subscribers.end()) {
+    // An answer would be a subscription; there is none to give.
+    logger.warn("response of a type not asked for type={}", escape_name(response.type_url));
+    return;
+  }
+  auto& [state, subscriber_on_response] = at->second;
+  const ClientSubscription::Reply reply = state.take(response, subscriber_on_response);
+  if (reply.rejected == 0) {
+    metrics.acks.of(response.type_url).add();
+  } else {
+    metrics.nacks.of(response.type_url).add();
+    metrics.rejected_resources.of(response.type_url).add(reply.rejected);
+    logger.warn("resources rejected type={} count={} error=\"{}\"", escape_name(response.type_url),
+                reply.rejected, escape_text(reply.error));
+  }
+  if (running) {
+    call->send(reply.request);
+  }
+}
+
+void AdsClient::Impl::on_end(const AdsCallEnd& end) {
+  if (end.unimplemented && variant == XdsVariant::kDelta && !connected) {
+    const std::string& name = options.targets.at(target);
+    logger.info("delta is not implemented, state of the world from now on target={}", name);
+    sotw_targets.insert(name);
+    call.reset();
+    connect();
+    return;
+  }
+  lost(end.reason);
+}
+
+// The stream is of no use any more: the next target at once, or the first one after a while.
+void AdsClient::Impl::lost(const std::string& reason) {
+  call.reset();
+  const bool was_connected = std::exchange(connected, false);
+  if (!std::exchange(failing, true)) {
+    logger.warn("control plane lost target={} reason=\"{}\"", options.targets.at(target),
+                escape_text(reason));
+  } else {
+    logger.debug("control plane not reached target={} reason=\"{}\"", options.targets.at(target),
+                 escape_text(reason));
+  }
+  const bool more_to_try = !was_connected && target + 1 < options.targets.size();
+  target = more_to_try ? target + 1 : 0;
+  const auto delay = more_to_try ? std::chrono::milliseconds(0) : backoff.next();
+  transport->run_after(delay, [this] { connect(); });
+  if (was_connected) {
+    metrics.connected.set(0);
+    on_connection(false);
+  }
+}
+
+void AdsClient::Impl::stop() {
+  if (!std::exchange(running, false)) {
+    return;
+  }
+  transport->cancel_timer();
+  call.reset();
+  connected = false;
+  metrics.connected.set(0);
+}
+
+Result<std::unique_ptr<AdsClient>> AdsClient::create(const Options& options, Post post,
+                                                     Clock& clock, Logger& logger,
+                                                     XdsClientMetrics& metrics) {
+  if (options.targets.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "no control plane target");
+  }
+  for (const std::string& target : options.targets) {
+    if (auto checked = check_target(target); !checked) {
+      return tl::unexpected(std::move(checked.error()));
+    }
+  }
+  return std::make_unique<AdsClient>(options, make_grpc_transport(options, std::move(post)), clock,
+                                     logger, metrics);
+}
+
+AdsClient::AdsClient(Options options, std::unique_ptr<AdsTransport> transport, Clock& clock,
+                     Logger& logger, XdsClientMetrics& metrics)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(transport), clock, logger,
+                                   metrics)) {}
+
+AdsClient::~AdsClient() { stop(); }
+
+void AdsClient::subscribe(std::string_view type_url, const Interest& interest,
+                          OnResponse on_response) {
+  const auto [at, added] = impl_->subscribers.try_emplace(
+      Impl::key_of(type_url),
+      Impl::Subscriber{ClientSubscription(type_url, interest), std::move(on_response)});
+  if (added && impl_->call != nullptr) {
+    impl_->begin(at->second);
+  }
+}
+
+void AdsClient::set_interest(std::string_view type_url, const Interest& interest) {
+  const auto at = impl_->subscribers.find(Impl::key_of(type_url));
+  if (at == impl_->subscribers.end()) {
+    return;
+  }
+  ClientSubscription& state = at->second.state;
+  if (impl_->call == nullptr) {
+    state.change_offline(interest);
+    return;
+  }
+  const NodeInfo* const node = impl_->node_sent ? nullptr : &impl_->options.node;
+  for (std::string& request : state.change(interest, node)) {
+    impl_->node_sent = true;
+    impl_->call->send(std::move(request));
+  }
+}
+
+void AdsClient::observe_connection(OnConnection on_connection) {
+  impl_->on_connection = std::move(on_connection);
+}
+
+void AdsClient::start() {
+  if (!std::exchange(impl_->running, true)) {
+    impl_->connect();
+  }
+}
+
+void AdsClient::stop() { impl_->stop(); }
+
+bool AdsClient::connected() const { return impl_->connected; }
+
+std::optional<TimePoint> AdsClient::last_response_at() const { return impl_->last_response_at; }
+
+}  // namespace meshdns::discovery

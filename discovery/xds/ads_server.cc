@@ -1,0 +1,256 @@
+#include "discovery/xds/ads_server.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <grpc/grpc.h>
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <grpcpp/support/status.h>
+#include <tl/expected.hpp>
+
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "discovery/xds/ads_server_stream.h"
+#include "discovery/xds/metrics.h"
+#include "discovery/xds/request.h"
+#include "discovery/xds/resource_set.h"
+#include "discovery/xds/server_session.h"
+
+namespace meshdns::discovery {
+namespace {
+
+constexpr std::string_view kSotwMethod =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
+constexpr std::string_view kDeltaMethod =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+// Clients may ping this often; gRPC's default of 5 minutes would cut ours off.
+constexpr int kMinimumPingIntervalMilliseconds = 5'000;
+
+using StreamPtr = std::shared_ptr<AdsServerStream>;
+
+class RefusedStream final : public grpc::ServerGenericBidiReactor {
+ public:
+  explicit RefusedStream(const grpc::Status& status) { Finish(status); }
+  void OnDone() override { delete this; }  // NOLINT(*-owning-memory): gRPC held it till now
+};
+
+}  // namespace
+
+// Lock order: a stream's mutex, then `mutex`, then a ResourceSet's listeners, then `dirty_mutex`.
+struct AdsServer::Impl final : public grpc::CallbackGenericService {
+  struct Audience {
+    std::shared_ptr<ResourceSet> resources;
+    std::uint64_t listener = 0;
+    std::set<StreamPtr> streams;
+  };
+
+  Impl(const Options& given, AudienceFor given_audience_for, Logger& given_logger,
+       XdsServerMetrics& given_metrics)
+      : options(given),
+        audience_for(std::move(given_audience_for)),
+        logger(given_logger),
+        metrics(given_metrics) {}
+
+  grpc::ServerGenericBidiReactor* CreateReactor(
+      grpc::GenericCallbackServerContext* context) override {
+    if (context->method() != kSotwMethod && context->method() != kDeltaMethod) {
+      return grpc::CallbackGenericService::CreateReactor(context);  // UNIMPLEMENTED
+    }
+    const std::lock_guard lock(mutex);
+    if (open_streams.size() >= options.max_streams) {
+      metrics.streams_refused.add();
+      return new RefusedStream({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams"});
+    }
+    const XdsVariant variant =
+        context->method() == kSotwMethod ? XdsVariant::kSotw : XdsVariant::kDelta;
+    auto session = std::make_unique<ServerSession>(variant, options, audience_for, logger, metrics);
+    StreamPtr stream = AdsServerStream::open(
+        std::move(session), {[this](const StreamPtr& admitted) { admit(admitted); },
+                             [this](AdsServerStream* done) { forget(done); }});
+    metrics.streams_opened.add();
+    open_streams.emplace(stream.get(), stream);
+    metrics.streams.set(static_cast<double>(open_streams.size()));
+    return stream.get();
+  }
+
+  // From now on the stream is pushed to when its audience changes.
+  void admit(const StreamPtr& stream) {
+    const std::lock_guard lock(mutex);
+    ResourceSet* const resources = stream->audience().get();
+    Audience& audience = audiences[resources];
+    if (audience.resources == nullptr) {
+      audience.resources = stream->audience();
+      audience.listener = resources->add_listener([this, resources] { mark_dirty(resources); });
+    }
+    audience.streams.insert(stream);
+  }
+
+  void forget(AdsServerStream* stream) {
+    const std::lock_guard lock(mutex);
+    const auto open = open_streams.find(stream);
+    if (const auto at = audiences.find(stream->audience().get()); at != audiences.end()) {
+      at->second.streams.erase(open->second);
+      if (at->second.streams.empty()) {
+        at->second.resources->remove_listener(at->second.listener);
+        audiences.erase(at);
+      }
+    }
+    open_streams.erase(open);
+    metrics.streams.set(static_cast<double>(open_streams.size()));
+  }
+
+  void mark_dirty(ResourceSet* resources) {
+    const std::lock_guard lock(dirty_mutex);
+    dirty.insert(resources);
+    dirty_changed.notify_one();
+  }
+
+  // The pushing thread: commits made while it is busy are one push.
+  void run_pusher() {
+    std::unique_lock lock(dirty_mutex);
+    while (!stop_pusher) {
+      if (dirty.empty()) {
+        dirty_changed.wait(lock);
+        continue;
+      }
+      const std::set<ResourceSet*> due = std::exchange(dirty, {});
+      lock.unlock();
+      for (ResourceSet* const resources : due) {
+        for (const StreamPtr& stream : streams_of(resources)) {
+          stream->push();
+        }
+      }
+      lock.lock();
+    }
+  }
+
+  std::vector<StreamPtr> streams_of(ResourceSet* resources) {
+    const std::lock_guard lock(mutex);
+    const auto at = audiences.find(resources);
+    if (at == audiences.end()) {
+      return {};
+    }
+    return {at->second.streams.begin(), at->second.streams.end()};
+  }
+
+  Result<void> listen();
+  void shut_down();
+
+  const Options options;
+  const AudienceFor audience_for;
+  Logger& logger;
+  XdsServerMetrics& metrics;
+
+  std::mutex mutex;  // guards the two maps
+  std::unordered_map<AdsServerStream*, StreamPtr> open_streams;
+  std::unordered_map<ResourceSet*, Audience> audiences;
+
+  std::mutex dirty_mutex;  // guards what follows
+  std::condition_variable dirty_changed;
+  std::set<ResourceSet*> dirty;
+  bool stop_pusher = false;
+
+  int port = 0;
+  std::unique_ptr<grpc::Server> server;
+  std::thread pusher;
+};
+
+Result<void> AdsServer::Impl::listen() {
+  // gRPC would resolve a name; we take none.
+  if (const auto address = SocketAddress::parse(options.listen);
+      !address && !options.listen.starts_with("unix:")) {
+    return fail("xDS listen address", address.error());
+  }
+  const auto milliseconds = [](std::chrono::milliseconds value) {
+    return static_cast<int>(value.count());
+  };
+  const int receive_bytes =
+      static_cast<int>(std::min<std::size_t>(options.max_receive_bytes, 1UL << 30U));
+  grpc::ServerBuilder builder;
+  builder.RegisterCallbackGenericService(this)
+      .SetMaxReceiveMessageSize(receive_bytes)
+      .SetMaxSendMessageSize(-1)
+      .AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0)  // a second server must fail, not share
+      .AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(options.max_streams))
+      .AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.keepalive_time))
+      .AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(options.keepalive_timeout))
+      .AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1)
+      .AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0)
+      .AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                          kMinimumPingIntervalMilliseconds)
+      .AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  server = builder.BuildAndStart();
+  if (server == nullptr || (port == 0 && !options.listen.starts_with("unix:"))) {
+    return fail(ErrorCode::kNetwork, fmt::format("cannot listen for xDS on {}", options.listen));
+  }
+  pusher = std::thread([this] { run_pusher(); });
+  return {};
+}
+
+void AdsServer::Impl::shut_down() {
+  if (!pusher.joinable()) {
+    return;
+  }
+  std::vector<StreamPtr> streams;
+  {
+    const std::lock_guard lock(mutex);
+    for (const auto& [key, stream] : open_streams) {
+      streams.push_back(stream);
+    }
+  }
+  for (const StreamPtr& stream : streams) {
+    stream->end({grpc::StatusCode::UNAVAILABLE, "shutting down"});
+  }
+  streams.clear();
+  server->Shutdown(std::chrono::system_clock::now() + options.shutdown_grace);
+  server->Wait();
+  {
+    const std::lock_guard lock(dirty_mutex);
+    stop_pusher = true;
+    dirty_changed.notify_one();
+  }
+  pusher.join();
+  server.reset();
+}
+
+AdsServer::AdsServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+AdsServer::~AdsServer() { shutdown(); }
+
+Result<std::unique_ptr<AdsServer>> AdsServer::start(const Options& options,
+                                                    AudienceFor audience_for, Logger& logger,
+                                                    XdsServerMetrics& metrics) {
+  auto impl = std::make_unique<Impl>(options, std::move(audience_for), logger, metrics);
+  if (auto listening = impl->listen(); !listening) {
+    return tl::unexpected(std::move(listening.error()));
+  }
+  return std::unique_ptr<AdsServer>(new AdsServer(std::move(impl)));
+}
+
+std::uint16_t AdsServer::port() const { return static_cast<std::uint16_t>(impl_->port); }
+
+std::size_t AdsServer::streams() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->open_streams.size();
+}
+
+void AdsServer::shutdown() { impl_->shut_down(); }
+
+}  // namespace meshdns::discovery

@@ -1,0 +1,168 @@
+#include "discovery/xds/ads_server_stream.h"
+
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/slice.h>
+#include <grpcpp/support/status.h>
+#include <tl/expected.hpp>
+
+#include "base/result.h"
+#include "discovery/xds/resource.h"
+#include "discovery/xds/server_session.h"
+
+namespace meshdns::discovery {
+namespace {
+
+using Owner = std::shared_ptr<const void>;
+
+void release(void* owner) { const std::unique_ptr<Owner> last(static_cast<Owner*>(owner)); }
+
+// A slice that holds the shared bytes by reference. gRPC never writes to a slice.
+grpc::Slice to_slice(const SharedBytes& part) {
+  auto owner = std::make_unique<Owner>(part.owner);
+  auto* const bytes = const_cast<char*>(part.bytes.data());  // NOLINT(*-const-cast): gRPC's API
+  return {bytes, part.bytes.size(), &release, owner.release()};
+}
+
+grpc::ByteBuffer to_buffer(const EncodedResponse& response) {
+  std::vector<grpc::Slice> slices;
+  slices.reserve(response.resources.size() + 1);
+  slices.emplace_back(response.head);
+  for (const SharedBytes& part : response.resources) {
+    if (!part.bytes.empty()) {
+      slices.push_back(to_slice(part));
+    }
+  }
+  return {slices.data(), slices.size()};
+}
+
+}  // namespace
+
+grpc::Status to_status(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kInvalidArgument:
+      return {grpc::StatusCode::INVALID_ARGUMENT, error.message};
+    case ErrorCode::kPermissionDenied:
+      return {grpc::StatusCode::PERMISSION_DENIED, error.message};
+    case ErrorCode::kNotFound:
+      return {grpc::StatusCode::NOT_FOUND, error.message};
+    case ErrorCode::kUnavailable:
+      return {grpc::StatusCode::UNAVAILABLE, error.message};
+    case ErrorCode::kExhausted:
+      return {grpc::StatusCode::RESOURCE_EXHAUSTED, error.message};
+    default:
+      return {grpc::StatusCode::INTERNAL, error.message};
+  }
+}
+
+std::shared_ptr<AdsServerStream> AdsServerStream::open(std::unique_ptr<ServerSession> session,
+                                                       Events events) {
+  std::shared_ptr<AdsServerStream> stream(
+      new AdsServerStream(std::move(session), std::move(events)));
+  stream->self_ = stream;
+  stream->StartRead(&stream->incoming_);
+  return stream;
+}
+
+AdsServerStream::AdsServerStream(std::unique_ptr<ServerSession> session, Events events)
+    : session_(std::move(session)), events_(std::move(events)) {}
+
+void AdsServerStream::OnReadDone(bool ok) {
+  const std::lock_guard lock(mutex_);
+  if (!ok) {
+    end_locked(grpc::Status::OK);  // the client has said all it will
+    return;
+  }
+  if (ended_) {
+    return;
+  }
+  if (const auto received = receive(); !received) {
+    end_locked(to_status(received.error()));
+    return;
+  }
+  if (!admitted_) {
+    admitted_ = true;
+    events_.on_admitted(self_);
+  }
+  StartRead(&incoming_);
+  push_locked();
+}
+
+Result<void> AdsServerStream::receive() {
+  grpc::Slice slice;
+  if (incoming_.TrySingleSlice(&slice).ok() || incoming_.DumpToSingleSlice(&slice).ok()) {
+    incoming_.Clear();
+    // Octets as characters: the same bytes under the name protobuf's API gives them.
+    const auto* const bytes = reinterpret_cast<const char*>(slice.begin());  // NOLINT(*-cast)
+    return session_->receive(std::string_view(bytes, slice.size()));
+  }
+  return fail(ErrorCode::kInternal, "a request could not be read");
+}
+
+void AdsServerStream::push() {
+  const std::lock_guard lock(mutex_);
+  push_locked();
+}
+
+void AdsServerStream::push_locked() {
+  if (writing_ || ended_) {
+    return;
+  }
+  auto response = session_->next();
+  if (!response) {
+    end_locked(to_status(response.error()));
+    return;
+  }
+  if (*response) {
+    outgoing_ = to_buffer(**response);
+    writing_ = true;
+    StartWrite(&outgoing_);
+  }
+}
+
+void AdsServerStream::OnWriteDone(bool ok) {
+  const std::lock_guard lock(mutex_);
+  writing_ = false;
+  outgoing_.Clear();
+  if (status_after_write_) {
+    Finish(*status_after_write_);
+    return;
+  }
+  if (!ok) {
+    end_locked(grpc::Status::CANCELLED);
+    return;
+  }
+  push_locked();
+}
+
+void AdsServerStream::OnCancel() { end(grpc::Status::CANCELLED); }
+
+void AdsServerStream::end(const grpc::Status& status) {
+  const std::lock_guard lock(mutex_);
+  end_locked(status);
+}
+
+void AdsServerStream::end_locked(const grpc::Status& status) {
+  if (ended_) {
+    return;
+  }
+  ended_ = true;
+  if (writing_) {
+    status_after_write_ = status;
+  } else {
+    Finish(status);
+  }
+}
+
+void AdsServerStream::OnDone() {
+  events_.on_done(this);
+  // The last reference may be this one.
+  const std::shared_ptr<AdsServerStream> last = std::move(self_);
+}
+
+}  // namespace meshdns::discovery

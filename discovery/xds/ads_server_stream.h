@@ -1,0 +1,73 @@
+// One ADS stream on gRPC's callback API: moves bytes between the wire and a ServerSession.
+//
+// Callbacks come from gRPC's threads, push() from the server's own; one mutex makes them one. The
+// stream keeps itself alive until gRPC says OnDone. gRPC headers: include it in few sources.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/status.h>
+
+#include "base/result.h"
+#include "discovery/xds/server_session.h"
+
+namespace meshdns::discovery {
+
+class AdsServerStream final : public grpc::ServerGenericBidiReactor,
+                              public std::enable_shared_from_this<AdsServerStream> {
+ public:
+  // Both run with the stream's lock held and must not call the stream back.
+  struct Events {
+    std::function<void(const std::shared_ptr<AdsServerStream>&)> on_admitted;
+    std::function<void(AdsServerStream*)> on_done;
+  };
+
+  // The reactor to hand to gRPC, which it outlives by its own reference.
+  static std::shared_ptr<AdsServerStream> open(std::unique_ptr<ServerSession> session,
+                                               Events events);
+  AdsServerStream(const AdsServerStream&) = delete;
+  AdsServerStream& operator=(const AdsServerStream&) = delete;
+  ~AdsServerStream() override = default;
+
+  // Sends what is new, unless a write is outstanding, which then does it when done.
+  void push();
+  // Ends the stream after the write that is outstanding.
+  void end(const grpc::Status& status);
+  // Written once by on_admitted's receiver, under the stream's lock.
+  [[nodiscard]] const std::shared_ptr<ResourceSet>& audience() const {
+    return session_->audience();
+  }
+
+ private:
+  AdsServerStream(std::unique_ptr<ServerSession> session, Events events);
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+  Result<void> receive();
+  void push_locked();
+  void end_locked(const grpc::Status& status);
+
+  std::mutex mutex_;  // guards everything below
+  std::unique_ptr<ServerSession> session_;
+  Events events_;
+  std::shared_ptr<AdsServerStream> self_;
+  grpc::ByteBuffer incoming_;
+  grpc::ByteBuffer outgoing_;
+  bool admitted_ = false;
+  bool writing_ = false;
+  bool ended_ = false;
+  std::optional<grpc::Status> status_after_write_;
+};
+
+// What a client sees of an error of ours.
+[[nodiscard]] grpc::Status to_status(const Error& error);
+
+}  // namespace meshdns::discovery

@@ -1,0 +1,61 @@
+// How an AdsClient reaches a server: the seam between its rules and gRPC, so that tests can play
+// the server and own the time.
+//
+// All calls and all events belong to the control thread.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "discovery/xds/request.h"
+#include "discovery/xds/response.h"
+
+namespace meshdns::discovery {
+
+// One stream. Destroying it cancels the stream and waits until nothing of it runs any more; no
+// event comes afterwards.
+class AdsCall {
+ public:
+  AdsCall() = default;
+  AdsCall(const AdsCall&) = delete;
+  AdsCall& operator=(const AdsCall&) = delete;
+  virtual ~AdsCall() = default;
+
+  // Sends a request after those before it.
+  virtual void send(std::string request) = 0;
+  // Asks for one response: exactly one event follows.
+  virtual void read() = 0;
+};
+
+// Why a stream ended, as gRPC says it.
+struct AdsCallEnd {
+  bool unimplemented = false;  // the server does not know the method
+  std::string reason;
+};
+
+struct AdsCallEvents {
+  // An error: the bytes were no response.
+  std::function<void(Result<DecodedResponse>)> on_response;
+  std::function<void(const AdsCallEnd&)> on_end;  // once, and the last
+};
+
+class AdsTransport {
+ public:
+  AdsTransport() = default;
+  AdsTransport(const AdsTransport&) = delete;
+  AdsTransport& operator=(const AdsTransport&) = delete;
+  virtual ~AdsTransport() = default;
+
+  // Connects anew. Failure to connect is an on_end like any other.
+  [[nodiscard]] virtual std::unique_ptr<AdsCall> open(const std::string& target, XdsVariant variant,
+                                                      AdsCallEvents events) = 0;
+  // Runs `task` once, later. A new one replaces the one before.
+  virtual void run_after(std::chrono::milliseconds delay, std::function<void()> task) = 0;
+  // Forgets the task of run_after(); it does not run afterwards.
+  virtual void cancel_timer() = 0;
+};
+
+}  // namespace meshdns::discovery

@@ -1,0 +1,81 @@
+// The client's side of one type: what it asks for, what it holds, and what it answers. Pure state:
+// requests leave as bytes, responses come in decoded.
+//
+// What it holds outlives streams, so that the next one can say it (initial_resource_versions). In
+// state of the world a new stream asks as if it held nothing: named types must be answered anyway,
+// and a server that skips the answer would look like one that is not there.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "discovery/xds/ads_client.h"
+#include "discovery/xds/node.h"
+#include "discovery/xds/request.h"
+#include "discovery/xds/response.h"
+
+namespace meshdns::discovery {
+
+class ClientSubscription {
+ public:
+  struct Reply {
+    std::string request;       // the ACK or NACK
+    std::size_t rejected = 0;  // resources named in a NACK
+    std::string error;         // its text; empty for an ACK
+  };
+
+  ClientSubscription(std::string_view type_url, const AdsClient::Interest& interest);
+
+  // A stream begins. Nothing is returned when nothing is asked for. `node`: for the first request
+  // of the stream, whatever its type; else null.
+  [[nodiscard]] std::optional<std::string> begin(XdsVariant variant, const NodeInfo* node);
+  // The requests that make `interest` the subscription, on the stream that has begun; none when it
+  // already is.
+  [[nodiscard]] std::vector<std::string> change(const AdsClient::Interest& interest,
+                                                const NodeInfo* node);
+  // The same without a stream.
+  void change_offline(const AdsClient::Interest& interest);
+
+  // Gives what is well-formed and asked for to `on_response`, remembers what it took, and answers.
+  // Refused before that: a name that stands twice, one that is sent and removed, a resource of
+  // another type, one without a body that we do not hold.
+  [[nodiscard]] Reply take(const DecodedResponse& response,
+                           const AdsClient::OnResponse& on_response);
+
+  [[nodiscard]] bool asks() const { return wildcard_ || !names_.empty(); }
+  // Resources whose version is known (delta).
+  [[nodiscard]] std::size_t held() const { return versions_.size(); }
+
+ private:
+  using Names = std::set<std::string, std::less<>>;
+
+  [[nodiscard]] std::vector<std::string> names_to_ask();
+  [[nodiscard]] std::string sotw_request(const NodeInfo* node, const std::string& error);
+  [[nodiscard]] std::vector<std::string> sotw_change();
+  [[nodiscard]] std::string delta_change(bool had_wildcard, const Names& had);
+  [[nodiscard]] bool wants(const std::string& name) const;
+  [[nodiscard]] ResponseView view_of(const DecodedResponse& response,
+                                     std::vector<Rejection>& rejections) const;
+  void remember(const ResponseView& view, const std::vector<Rejection>& rejections);
+  [[nodiscard]] std::string reply_request(const std::string& nonce, const std::string& error);
+
+  std::string type_url_;
+  bool wildcard_;
+  Names names_;
+  std::unordered_map<std::string, std::string> versions_;  // delta: name -> version held
+
+  // Of the current stream.
+  XdsVariant variant_ = XdsVariant::kDelta;
+  bool begun_ = false;        // a request of this type was sent
+  bool named_ = false;        // ... with a name in it: an empty list is no wildcard any more
+  std::string nonce_;         // state of the world: of the latest response
+  std::string version_info_;  // state of the world: of the latest response taken whole
+};
+
+}  // namespace meshdns::discovery

@@ -1,0 +1,16 @@
+// AdsTransport on gRPC's callback API. No gRPC header leaks through here.
+#pragma once
+
+#include <memory>
+
+#include "discovery/xds/ads_client.h"
+#include "discovery/xds/ads_transport.h"
+
+namespace meshdns::discovery {
+
+// `post` outlives the transport and the tasks posted to it. Destroying the transport waits for
+// gRPC's threads to let go of it; tasks already posted then do nothing.
+[[nodiscard]] std::unique_ptr<AdsTransport> make_grpc_transport(const AdsClient::Options& options,
+                                                                AdsClient::Post post);
+
+}  // namespace meshdns::discovery

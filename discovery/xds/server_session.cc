@@ -1,0 +1,177 @@
+#include "discovery/xds/server_session.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <tl/expected.hpp>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "discovery/xds/ads_server.h"
+#include "discovery/xds/metrics.h"
+#include "discovery/xds/node.h"
+#include "discovery/xds/request.h"
+#include "discovery/xds/subscription.h"
+#include "discovery/xds/type_table.h"
+#include "discovery/xds/type_urls.h"
+#include "discovery/xds/wire_format.h"
+
+namespace meshdns::discovery {
+namespace {
+
+// What a delta response is split at: well below gRPC's stock receive limit of 4 MiB.
+constexpr std::size_t kResponseBytes = 1UL << 20U;
+// A client's words in a log line.
+constexpr std::size_t kLoggedErrorOctets = 2048;
+
+}  // namespace
+
+std::size_t EncodedResponse::size() const {
+  std::size_t size = head.size();
+  for (const SharedBytes& part : resources) {
+    size += part.bytes.size();
+  }
+  return size;
+}
+
+EncodedResponse encode_response(XdsVariant variant, Subscription::Content content,
+                                std::string_view type_url, std::string_view nonce,
+                                std::string_view identifier) {
+  EncodedResponse response;
+  std::string& head = response.head;
+  append_field(head, 1, content.version);  // version_info, system_version_info
+  append_field(head, 4, type_url);
+  append_field(head, 5, nonce);
+  for (const std::string& name : content.removed) {
+    append_field(head, 6, name);  // removed_resources
+  }
+  append_field_header(head, variant == XdsVariant::kSotw ? 6 : 7, field_size(identifier.size()));
+  append_field(head, 1, identifier);  // ControlPlane.identifier
+  response.resources = std::move(content.resources);
+  return response;
+}
+
+ServerSession::ServerSession(XdsVariant variant, const AdsServer::Options& options,
+                             const AdsServer::AudienceFor& audience_for, Logger& logger,
+                             XdsServerMetrics& metrics)
+    : variant_(variant),
+      options_(options),
+      audience_for_(audience_for),
+      logger_(logger),
+      metrics_(metrics) {}
+
+Result<void> ServerSession::receive(std::string_view bytes) {
+  auto received = decode_and_take(bytes);
+  if (!received) {
+    metrics_.streams_refused.add();
+    logger_.warn("stream refused node={} error=\"{}\"", escape_name(node_.id),
+                 escape_text(received.error().message));
+  }
+  return received;
+}
+
+Result<void> ServerSession::decode_and_take(std::string_view bytes) {
+  const RequestLimits limits{options_.max_names, options_.max_node_bytes};
+  if (variant_ == XdsVariant::kSotw) {
+    auto request = decode_sotw_request(bytes, limits);
+    return request ? take(*std::move(request)) : tl::unexpected(std::move(request.error()));
+  }
+  auto request = decode_delta_request(bytes, limits);
+  return request ? take(*std::move(request)) : tl::unexpected(std::move(request.error()));
+}
+
+template <typename Request>
+Result<void> ServerSession::take(Request request) {
+  if (request.type_url.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "type_url is missing");
+  }
+  if (auto admitted = admit(std::move(request.node)); !admitted) {
+    return admitted;
+  }
+  auto subscription = this->subscription(request.type_url);
+  if (!subscription) {
+    return tl::unexpected(std::move(subscription.error()));
+  }
+  const Acknowledgement acknowledgement = (*subscription)->handle(request);
+  note(acknowledgement, request.type_url, request.error.value_or(""));
+  if ((*subscription)->size() > 2 * options_.max_names) {
+    return fail(ErrorCode::kExhausted,
+                fmt::format("a subscription to more than {} names", options_.max_names));
+  }
+  return {};
+}
+
+// Only the first request's node counts.
+Result<void> ServerSession::admit(std::optional<NodeInfo> node) {
+  if (audience_ != nullptr) {
+    return {};
+  }
+  node_ = std::move(node).value_or(NodeInfo{});
+  auto audience = audience_for_(node_);
+  if (!audience) {
+    return tl::unexpected(std::move(audience.error()));
+  }
+  audience_ = *std::move(audience);
+  return {};
+}
+
+Result<Subscription*> ServerSession::subscription(const std::string& type_url) {
+  const TypeKey key{type_order(type_url), type_url};
+  const auto at = subscriptions_.find(key);
+  if (at != subscriptions_.end()) {
+    return &at->second;
+  }
+  if (subscriptions_.size() >= options_.max_types) {
+    return fail(ErrorCode::kExhausted,
+                fmt::format("more than {} types on one stream", options_.max_types));
+  }
+  return &subscriptions_.try_emplace(key, variant_, is_full_state(type_url)).first->second;
+}
+
+void ServerSession::note(Acknowledgement acknowledgement, const std::string& type_url,
+                         const std::string& error) {
+  if (acknowledgement == Acknowledgement::kAck) {
+    metrics_.acks.of(type_url).add();
+  } else if (acknowledgement == Acknowledgement::kNack) {
+    metrics_.nacks.of(type_url).add();
+    logger_.warn("response rejected node={} type={} error=\"{}\"", escape_name(node_.id),
+                 escape_name(type_url), escape_text(error.substr(0, kLoggedErrorOctets)));
+  }
+}
+
+Result<std::optional<EncodedResponse>> ServerSession::next() {
+  if (audience_ == nullptr) {
+    return std::nullopt;
+  }
+  const std::string nonce = std::to_string(last_nonce_ + 1);
+  for (auto& [key, subscription] : subscriptions_) {
+    const std::string& type_url = key.second;
+    std::optional<Subscription::Content> content;
+    bool fell_behind = false;
+    audience_->read(type_url, [&, &state = subscription](const TypeTable& table) {
+      fell_behind = state.fell_behind(table);
+      if (!fell_behind) {
+        content = state.next(table, nonce, kResponseBytes);
+      }
+    });
+    if (fell_behind) {
+      return fail(ErrorCode::kUnavailable, "too far behind; begin again");
+    }
+    if (content) {
+      ++last_nonce_;
+      metrics_.responses.of(type_url).add();
+      auto response =
+          encode_response(variant_, *std::move(content), type_url, nonce, options_.identifier);
+      metrics_.response_bytes.add(response.size());
+      return response;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace meshdns::discovery

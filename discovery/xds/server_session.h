@@ -1,0 +1,81 @@
+// One client's stream as the server sees it, without the stream: requests go in as bytes, responses
+// come out as bytes to send. Belongs to whoever holds the stream's lock.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "discovery/xds/ads_server.h"
+#include "discovery/xds/metrics.h"
+#include "discovery/xds/node.h"
+#include "discovery/xds/request.h"
+#include "discovery/xds/resource.h"
+#include "discovery/xds/resource_set.h"
+#include "discovery/xds/subscription.h"
+
+namespace meshdns::discovery {
+
+// A response's bytes: `head` followed by the resources, which are shared with other streams.
+struct EncodedResponse {
+  std::string head;
+  std::vector<SharedBytes> resources;
+
+  [[nodiscard]] std::size_t size() const;
+};
+
+// The response that carries `content`. Fields may come in any order, so the resources stand last.
+[[nodiscard]] EncodedResponse encode_response(XdsVariant variant, Subscription::Content content,
+                                              std::string_view type_url, std::string_view nonce,
+                                              std::string_view identifier);
+
+class ServerSession {
+ public:
+  // References outlive the session.
+  ServerSession(XdsVariant variant, const AdsServer::Options& options,
+                const AdsServer::AudienceFor& audience_for, Logger& logger,
+                XdsServerMetrics& metrics);
+
+  // Takes one request. An error ends the stream with its text: a request that does not decode, no
+  // type_url, a limit passed, a node without an audience. Unknown types are fine and get no answer.
+  [[nodiscard]] Result<void> receive(std::string_view bytes);
+
+  // What to send now, if anything: the first type in order that has news and no open ACK. Once
+  // returned it counts as sent. An error (kUnavailable) ends the stream: the client is too far
+  // behind and must start again with the versions it holds.
+  [[nodiscard]] Result<std::optional<EncodedResponse>> next();
+
+  // Null before the first request.
+  [[nodiscard]] const std::shared_ptr<ResourceSet>& audience() const { return audience_; }
+  [[nodiscard]] const NodeInfo& node() const { return node_; }
+
+ private:
+  using TypeKey = std::pair<int, std::string>;  // type_order, type_url
+
+  Result<void> decode_and_take(std::string_view bytes);
+  template <typename Request>
+  Result<void> take(Request request);
+  Result<void> admit(std::optional<NodeInfo> node);
+  Result<Subscription*> subscription(const std::string& type_url);
+  void note(Acknowledgement acknowledgement, const std::string& type_url, const std::string& error);
+
+  XdsVariant variant_;
+  const AdsServer::Options& options_;
+  const AdsServer::AudienceFor& audience_for_;
+  Logger& logger_;
+  XdsServerMetrics& metrics_;
+
+  NodeInfo node_;
+  std::shared_ptr<ResourceSet> audience_;
+  std::map<TypeKey, Subscription> subscriptions_;
+  std::uint64_t last_nonce_ = 0;
+};
+
+}  // namespace meshdns::discovery
