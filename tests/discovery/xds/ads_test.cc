@@ -1,0 +1,335 @@
+// Our client against our server, over real gRPC.
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "discovery/xds/ads_client.h"
+#include "discovery/xds/ads_server.h"
+#include "discovery/xds/metrics.h"
+#include "discovery/xds/resource_set.h"
+#include "discovery/xds/type_urls.h"
+#include "meshdns/mesh/v1/service.pb.h"
+#include "tests/discovery/xds/xds_fixture.h"
+
+namespace meshdns::discovery {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const std::string kType{kServiceTypeUrl};
+const AdsClient::Interest kEverything{.wildcard = true, .names = {}};
+
+// A real Service, because state of the world takes the name from it; `text` makes it differ.
+std::string value_of(const std::string& name, const std::string& text) {
+  mesh::v1::Service service;
+  service.set_mesh("default");
+  service.set_name(name);
+  service.set_zone(text);
+  return service.SerializeAsString();
+}
+
+ResourceUpdate put(const std::string& name, const std::string& text) {
+  return {kType, "default/" + name, value_of(name, text)};
+}
+
+ResourceRemoval drop(const std::string& name) { return {kType, "default/" + name}; }
+
+AdsClient::Options options_for(const TestServer& server, bool sotw) {
+  AdsClient::Options options;
+  options.targets = {server.target()};
+  options.sotw_only = sotw;
+  return options;
+}
+
+// Both variants must look the same to a subscriber.
+class EitherVariant : public testing::TestWithParam<bool> {
+ protected:
+  [[nodiscard]] static bool sotw() { return GetParam(); }
+
+  std::unique_ptr<TestClient> connect(const AdsClient::Interest& interest = kEverything) {
+    return std::make_unique<TestClient>(loop, options_for(server, sotw()), kType, interest);
+  }
+
+  TestServer server;
+  ControlLoop loop;
+};
+
+std::string name_of_variant(const testing::TestParamInfo<bool>& info) {
+  return info.param ? "Sotw" : "Delta";
+}
+
+INSTANTIATE_TEST_SUITE_P(Ads, EitherVariant, testing::Values(false, true), name_of_variant);
+
+TEST_P(EitherVariant, DeliversWhatIsThereThenChangesThenRemovals) {
+  server.resources().apply({put("web", "1"), put("backend", "1")}, {});
+  const auto client = connect();
+  ASSERT_TRUE(loop.wait_for([&] { return client->held.size() == 2; }));
+  EXPECT_EQ(client->held["default/web"], value_of("web", "1"));
+  EXPECT_TRUE(client->client().connected());
+
+  server.resources().apply({put("web", "2")}, {});
+  ASSERT_TRUE(loop.wait_for([&] { return client->held["default/web"] == value_of("web", "2"); }));
+
+  server.resources().apply({}, {drop("web")});
+  ASSERT_TRUE(loop.wait_for([&] { return !client->held.contains("default/web"); }));
+  EXPECT_TRUE(client->held.contains("default/backend"));
+  ASSERT_TRUE(loop.wait_for([&] { return server.metrics().acks.of(kType).value() == 3; }));
+  EXPECT_EQ(client->metrics().acks.of(kType).value(), 3U);
+  EXPECT_EQ(client->metrics().connected.value(), 1);
+}
+
+TEST_P(EitherVariant, AnEmptyMeshIsAnAnswer) {
+  const auto client = connect();
+  ASSERT_TRUE(loop.wait_for([&] { return client->client().connected(); }));
+  EXPECT_EQ(client->responses, 1U);
+  EXPECT_TRUE(client->held.empty());
+}
+
+TEST_P(EitherVariant, DeliversOnlyTheNamesAskedFor) {
+  server.resources().apply({put("a", "1"), put("b", "1"), put("c", "1")}, {});
+  const auto client = connect({.wildcard = false, .names = {"default/a", "default/b"}});
+  ASSERT_TRUE(loop.wait_for([&] { return client->held.size() == 2; }));
+  EXPECT_FALSE(client->held.contains("default/c"));
+
+  client->client().set_interest(kType, {.wildcard = false, .names = {"default/c"}});
+  ASSERT_TRUE(loop.wait_for([&] { return client->held.contains("default/c"); }));
+  server.resources().apply({put("a", "2"), put("c", "2")}, {});
+  ASSERT_TRUE(loop.wait_for([&] { return client->held["default/c"] == value_of("c", "2"); }));
+  EXPECT_NE(client->held["default/a"], value_of("a", "2"));
+}
+
+TEST_P(EitherVariant, TakesTheGoodOfAPartlyBadResponseAndNamesTheBadToTheServer) {
+  server.resources().apply({put("good", "1"), put("worse", "1")}, {});
+  const auto client = connect();
+  ASSERT_TRUE(loop.wait_for([&] { return client->held.size() == 2; }));
+
+  server.resources().apply({put("good", "2"), put("worse", "bad"), put("worst", "bad")}, {});
+  ASSERT_TRUE(loop.wait_for([&] { return server.metrics().nacks.of(kType).value() == 1; }));
+  EXPECT_EQ(client->held["default/good"], value_of("good", "2"));
+  EXPECT_EQ(client->metrics().rejected_resources.of(kType).value(), 2U);
+  EXPECT_EQ(client->metrics().nacks.of(kType).value(), 1U);
+
+  // The stream goes on.
+  server.resources().apply({put("worse", "3")}, {drop("worst")});
+  ASSERT_TRUE(
+      loop.wait_for([&] { return client->held["default/worse"] == value_of("worse", "3"); }));
+  server.stop();
+  EXPECT_THAT(server.log().text(), HasSubstr("default/worse: value is bad; default/worst"));
+}
+
+TEST_P(EitherVariant, KeepsWhatItHasWhenTheServerIsGoneAndGoesOnWhenItIsBack) {
+  server.resources().apply({put("a", "1"), put("b", "1")}, {});
+  const auto client = connect();
+  ASSERT_TRUE(loop.wait_for([&] { return client->held.size() == 2; }));
+  server.stop();
+  ASSERT_TRUE(loop.wait_for([&] { return !client->client().connected(); }));
+  EXPECT_EQ(client->held.size(), 2U);
+  EXPECT_EQ(client->metrics().connected.value(), 0);
+
+  server.resources().apply({put("a", "2")}, {drop("b")});
+  server.start();
+  ASSERT_TRUE(loop.wait_for([&] { return client->client().connected(); }));
+  EXPECT_EQ(client->held["default/a"], value_of("a", "2"));
+  EXPECT_FALSE(client->held.contains("default/b"));
+  EXPECT_THAT(client->connections, ElementsAre(true, false, true));
+}
+
+TEST_P(EitherVariant, TenThousandResourcesArriveAndEachWasSerialisedOnce) {
+  std::vector<ResourceUpdate> updates;
+  for (int i = 0; i < 10'000; ++i) {
+    updates.push_back(put("service-" + std::to_string(i), "zone"));
+  }
+  server.resources().apply(std::move(updates), {});
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(connect());
+  }
+  for (const auto& client : clients) {
+    ASSERT_TRUE(loop.wait_for([&] { return client->held.size() == 10'000; }));
+  }
+  server.resources().apply({put("service-5", "elsewhere")}, {});
+  for (const auto& client : clients) {
+    ASSERT_TRUE(loop.wait_for(
+        [&] { return client->held["default/service-5"] == value_of("service-5", "elsewhere"); }));
+  }
+  EXPECT_EQ(server.resources().stats().serialisations, 10'001U);
+  if (!sotw()) {
+    EXPECT_EQ(clients.front()->delivered, 10'001U);
+  }
+}
+
+TEST_P(EitherVariant, MoreThanFourMebibytesArrive) {
+  std::vector<ResourceUpdate> updates;
+  for (int i = 0; i < 12; ++i) {
+    updates.push_back(put("service-" + std::to_string(i), std::string(700'000, 'z')));
+  }
+  server.resources().apply(std::move(updates), {});
+  const auto client = connect();
+  ASSERT_TRUE(loop.wait_for([&] { return client->held.size() == 12; }));
+  if (sotw()) {
+    EXPECT_EQ(client->responses, 1U);
+  } else {
+    EXPECT_GT(client->responses, 7U) << "delta is cut into pieces";
+  }
+}
+
+TEST_P(EitherVariant, StopsAtAnyTime) {
+  server.resources().apply({put("a", "1")}, {});
+  connect()->client().stop();  // before anything was heard
+
+  const auto later = connect();
+  ASSERT_TRUE(loop.wait_for([&] { return later->client().connected(); }));
+  later->client().stop();
+  later->client().stop();
+  EXPECT_FALSE(later->client().connected());
+
+  const auto inside = connect();
+  inside->on_take = [&] { inside->client().stop(); };
+  ASSERT_TRUE(loop.wait_for([&] { return inside->responses == 1; }));
+
+  const auto without_server = connect();
+  server.stop();
+  ASSERT_TRUE(
+      loop.wait_for([&] { return without_server->metrics().connection_attempts.value() > 3; }));
+  without_server->client().stop();
+}
+
+TEST(Ads, AServerRestartedWithTheSameContentResendsNothing) {
+  TestServer server;
+  ControlLoop loop;
+  const std::vector<ResourceUpdate> updates = {put("a", "1"), put("b", "1"), put("c", "1")};
+  server.resources().apply(updates, {});
+  TestClient client(loop, options_for(server, false), kType, kEverything);
+  ASSERT_TRUE(loop.wait_for([&] { return client.held.size() == 3; }));
+
+  server.stop();
+  auto replica = std::make_shared<ResourceSet>();
+  replica->apply({updates[2], updates[0], updates[1]}, {});
+  server.replace_resources(replica);
+  ASSERT_TRUE(loop.wait_for([&] { return !client.client().connected(); }));
+  server.start();
+  ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
+  EXPECT_EQ(client.responses, 2U);
+  EXPECT_EQ(client.delivered, 3U) << "all of them in the first response";
+  EXPECT_EQ(client.removed, 0U);
+}
+
+TEST(Ads, AFirstRequestOfMoreThanFourMebibytesIsTaken) {
+  TestServer server;
+  ControlLoop loop;
+  std::vector<ResourceUpdate> updates;
+  for (int i = 0; i < 20'000; ++i) {
+    updates.push_back(put(std::string(200, 'n') + std::to_string(i), ""));
+  }
+  server.resources().apply(updates, {});
+  TestClient client(loop, options_for(server, false), kType, kEverything);
+  ASSERT_TRUE(loop.wait_for([&] { return client.held.size() == updates.size(); }));
+  server.stop();
+  ASSERT_TRUE(loop.wait_for([&] { return !client.client().connected(); }));
+  server.start();
+  ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
+  EXPECT_EQ(client.delivered, updates.size()) << "its versions were read";
+}
+
+TEST(Ads, TriesTheTargetsInOrder) {
+  TestServer dead;
+  TestServer server;
+  dead.stop();
+  ControlLoop loop;
+  AdsClient::Options options = options_for(server, false);
+  options.targets.insert(options.targets.begin(), dead.target());
+  TestClient client(loop, options, kType, kEverything);
+  ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
+  EXPECT_EQ(client.metrics().connection_attempts.value(), 2U);
+
+  // Lost, it begins with the first again.
+  dead.start();
+  server.stop();
+  ASSERT_TRUE(loop.wait_for([&] { return dead.server().streams() == 1; }));
+}
+
+TEST(Ads, AnAudienceDecidesByTheNodeAndItsErrorReachesTheClient) {
+  TestLog log;
+  MetricRegistry registry;
+  XdsServerMetrics metrics(registry);
+  std::string seen;
+  auto server = AdsServer::start(
+      {.listen = "127.0.0.1:0"},
+      [&](const NodeInfo& node) -> Result<std::shared_ptr<ResourceSet>> {
+        seen = node.id + " " + node.zone + " " + node.metadata.at("mesh");
+        return fail(ErrorCode::kNotFound, "no mesh of that name");
+      },
+      log.logger(), metrics);
+  ASSERT_TRUE(server);
+  ControlLoop loop;
+  AdsClient::Options options;
+  options.targets = {"ipv4:127.0.0.1:" + std::to_string((*server)->port())};
+  options.node.zone = "east";
+  options.node.metadata = {{"mesh", "default"}};
+  TestClient client(loop, options, kType, kEverything);
+  ASSERT_TRUE(loop.wait_for([&] { return metrics.streams_refused.value() > 1; }));
+  client.client().stop();
+  (*server)->shutdown();
+  EXPECT_EQ(seen, "default.test east default");
+  EXPECT_THAT(client.log().text(), HasSubstr("no mesh of that name"));
+}
+
+struct ListenCase {
+  std::string listen;
+  ErrorCode want;
+};
+
+TEST(AdsServer, RefusesAnAddressItCannotListenOn) {
+  TestServer taken;
+  TestLog log;
+  MetricRegistry registry;
+  XdsServerMetrics metrics(registry);
+  const std::vector<ListenCase> cases = {
+      {taken.address(), ErrorCode::kNetwork},
+      {"192.0.2.1:5678", ErrorCode::kNetwork},
+      {"localhost:5678", ErrorCode::kInvalidArgument},
+      {"127.0.0.1", ErrorCode::kInvalidArgument},
+      {"", ErrorCode::kInvalidArgument},
+  };
+  for (const ListenCase& row : cases) {
+    const auto server = AdsServer::start(
+        {.listen = row.listen}, [](const NodeInfo&) { return std::make_shared<ResourceSet>(); },
+        log.logger(), metrics);
+    ASSERT_FALSE(server) << row.listen;
+    EXPECT_EQ(server.error().code, row.want) << row.listen;
+    EXPECT_THAT(server.error().message, HasSubstr(row.listen));
+  }
+}
+
+TEST(AdsClient, RefusesATargetThatWouldHaveToBeResolved) {
+  TestLog log;
+  MetricRegistry registry;
+  XdsClientMetrics metrics(registry);
+  SystemClock clock;
+  for (const std::string target :
+       {"localhost:5678", "dns:///cp.example.org:5678", "cp.example.org:5678", "ipv4:cp:5678",
+        "ipv4:192.0.2.1", "ipv4:192.0.2.1:0", "ipv6:192.0.2.1:5678", "ipv4:[::1]:5678",
+        "ipv4:192.0.2.1:1,192.0.2.2:1", "unix:", ""}) {
+    AdsClient::Options options;
+    options.targets = {target};
+    const auto client =
+        AdsClient::create(options, [](const auto&) {}, clock, log.logger(), metrics);
+    ASSERT_FALSE(client) << target;
+    EXPECT_EQ(client.error().code, ErrorCode::kInvalidArgument);
+  }
+  EXPECT_FALSE(AdsClient::create({}, [](const auto&) {}, clock, log.logger(), metrics));
+}
+
+}  // namespace
+}  // namespace meshdns::discovery
