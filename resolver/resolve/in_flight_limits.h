@@ -1,0 +1,37 @@
+// Bounds on questions waiting for upstream, shared by all workers: in all, and per client address.
+//
+// Thread-safe: a mutex of its own, taken only by forwarded questions.
+#pragma once
+
+#include <cstddef>
+#include <mutex>
+#include <unordered_map>
+
+#include "base/ip_address.h"
+
+namespace meshdns::dns {
+
+class InFlightLimits {
+ public:
+  struct Options {
+    std::size_t total = 10'000;
+    // Loopback clients count towards the total alone: to a sidecar, 127.0.0.1 is everybody.
+    std::size_t per_client = 1'000;
+  };
+
+  explicit InFlightLimits(const Options& options) : options_(options) {}
+
+  // Whether one more question of this client may wait; if so, release() must follow.
+  [[nodiscard]] bool acquire(const IpAddress& client);
+  void release(const IpAddress& client);
+
+  [[nodiscard]] std::size_t in_flight() const;
+
+ private:
+  Options options_;
+  mutable std::mutex mutex_;  // guards all below
+  std::size_t total_ = 0;
+  std::unordered_map<IpAddress, std::size_t> by_client_;  // without those that have none
+};
+
+}  // namespace meshdns::dns
