@@ -1,0 +1,154 @@
+#include "resolver/server/datagram_batch.h"
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/ip_address.h"
+#include "base/socket_layer.h"
+#include "resolver/wire/query.h"
+
+namespace meshdns::dns {
+namespace {
+
+// Turns the "sent to" of a received datagram into the "send from" of its reply, in place.
+void prepare_control(msghdr& header) {
+  cmsghdr* const control = CMSG_FIRSTHDR(&header);
+  if (control == nullptr) {
+    return;
+  }
+  if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
+    in_pktinfo info{};
+    std::memcpy(&info, CMSG_DATA(control), sizeof info);
+    info.ipi_ifindex = 0;  // routing decides; ipi_spec_dst is the source
+    std::memcpy(CMSG_DATA(control), &info, sizeof info);
+  } else if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) {
+    in6_pktinfo info{};
+    std::memcpy(&info, CMSG_DATA(control), sizeof info);
+    if (!IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) {
+      info.ipi6_ifindex = 0;
+    }
+    std::memcpy(CMSG_DATA(control), &info, sizeof info);
+  } else {
+    header.msg_controllen = 0;
+  }
+}
+
+// Sends all of `messages`; one that the kernel refuses does not hold up those behind it.
+DatagramBatch::SendResult send_all(SocketLayer& sockets, int fd, std::span<mmsghdr> messages) {
+  DatagramBatch::SendResult result;
+  while (!messages.empty()) {
+    const int sent =
+        sockets.sendmmsg(fd, messages.data(), static_cast<unsigned>(messages.size()), MSG_NOSIGNAL);
+    if (sent > 0) {
+      result.sent += static_cast<std::size_t>(sent);
+      messages = messages.subspan(static_cast<std::size_t>(sent));
+    } else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
+      result.no_room += messages.size();  // waiting would hold up all other clients
+      return result;
+    } else if (errno != EINTR) {
+      ++result.failed;
+      messages = messages.subspan(1);
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+struct DatagramBatch::Slot {
+  std::array<std::uint8_t, kMaxOctets> octets;
+  DatagramPeer peer;
+  iovec part;
+  Query query;
+};
+
+DatagramBatch::DatagramBatch() : slots_(std::make_unique<std::array<Slot, kMaxDatagrams>>()) {
+  for (std::size_t i = 0; i < kMaxDatagrams; ++i) {
+    Slot& slot = (*slots_)[i];
+    msghdr& header = received_[i].msg_hdr;
+    header.msg_name = &slot.peer.address;
+    header.msg_iov = &slot.part;
+    header.msg_iovlen = 1;
+    header.msg_control = slot.peer.control.data();
+    slot.part.iov_base = slot.octets.data();
+  }
+}
+
+DatagramBatch::~DatagramBatch() = default;
+
+std::size_t DatagramBatch::receive(SocketLayer& sockets, int fd) {
+  reply_count_ = 0;
+  for (std::size_t i = 0; i < kMaxDatagrams; ++i) {
+    msghdr& header = received_[i].msg_hdr;
+    header.msg_namelen = sizeof(sockaddr_storage);
+    header.msg_controllen = DatagramPeer::kControlOctets;
+    (*slots_)[i].part.iov_len = kMaxOctets;
+  }
+  const int count = sockets.recvmmsg(fd, received_.data(), kMaxDatagrams, 0);
+  return count > 0 ? static_cast<std::size_t>(count) : 0;
+}
+
+std::span<const std::uint8_t> DatagramBatch::request(std::size_t index) const {
+  return std::span((*slots_)[index].octets).first(received_[index].msg_len);
+}
+
+SocketAddress DatagramBatch::client(std::size_t index) const {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own idiom.
+  const auto& address = reinterpret_cast<const sockaddr&>((*slots_)[index].peer.address);
+  return SocketAddress::from_sockaddr(address).value_or(SocketAddress{});
+}
+
+const DatagramPeer& DatagramBatch::peer(std::size_t index) {
+  msghdr& header = received_[index].msg_hdr;
+  prepare_control(header);
+  DatagramPeer& peer = (*slots_)[index].peer;
+  peer.address_size = header.msg_namelen;
+  peer.control_size = header.msg_controllen;
+  return peer;
+}
+
+Query& DatagramBatch::query(std::size_t index) { return (*slots_)[index].query; }
+
+std::span<std::uint8_t> DatagramBatch::response_buffer(std::size_t index) {
+  return (*slots_)[index].octets;
+}
+
+void DatagramBatch::add_reply(std::size_t index, std::size_t size) {
+  (*slots_)[index].part.iov_len = size;
+  mmsghdr& reply = replies_[reply_count_++];
+  reply = received_[index];
+  prepare_control(reply.msg_hdr);
+}
+
+DatagramBatch::SendResult DatagramBatch::send(SocketLayer& sockets, int fd) {
+  const std::size_t count = reply_count_;
+  reply_count_ = 0;
+  return send_all(sockets, fd, std::span(replies_).first(count));
+}
+
+DatagramBatch::SendResult send_datagram(SocketLayer& sockets, int fd, DatagramPeer& peer,
+                                        std::span<const std::uint8_t> octets) {
+  iovec part{};
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): sending does not write there.
+  part.iov_base = const_cast<std::uint8_t*>(octets.data());
+  part.iov_len = octets.size();
+  mmsghdr message{};
+  message.msg_hdr.msg_name = &peer.address;
+  message.msg_hdr.msg_namelen = peer.address_size;
+  message.msg_hdr.msg_iov = &part;
+  message.msg_hdr.msg_iovlen = 1;
+  message.msg_hdr.msg_control = peer.control_size == 0 ? nullptr : peer.control.data();
+  message.msg_hdr.msg_controllen = peer.control_size;
+  return send_all(sockets, fd, std::span(&message, 1));
+}
+
+}  // namespace meshdns::dns

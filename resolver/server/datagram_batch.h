@@ -1,0 +1,79 @@
+// Room for one batch of datagrams: received by one recvmmsg, answered in place, sent by one
+// sendmmsg. Hot path.
+//
+// One per worker, shared by its UDP servers; no state is kept from batch to batch.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include <sys/socket.h>
+
+#include "base/ip_address.h"
+#include "base/socket_layer.h"
+#include "resolver/wire/query.h"
+
+namespace meshdns::dns {
+
+// Where a datagram came from and which of our addresses it was sent to: all that a reply needs.
+struct DatagramPeer {
+  // Holds one IP_PKTINFO or IPV6_PKTINFO message.
+  static constexpr std::size_t kControlOctets = 64;
+
+  sockaddr_storage address{};
+  socklen_t address_size = 0;
+  alignas(cmsghdr) std::array<std::uint8_t, kControlOctets> control{};
+  std::size_t control_size = 0;  // 0: the socket's own address
+};
+
+class DatagramBatch {
+ public:
+  static constexpr std::size_t kMaxDatagrams = 32;
+  // A query above this is cut, so that it does not parse. Answers are far smaller.
+  static constexpr std::size_t kMaxOctets = 4096;
+
+  struct SendResult {
+    std::size_t sent = 0;
+    std::size_t no_room = 0;  // the socket's buffer is full
+    std::size_t failed = 0;
+  };
+
+  DatagramBatch();
+  DatagramBatch(const DatagramBatch&) = delete;
+  DatagramBatch& operator=(const DatagramBatch&) = delete;
+  ~DatagramBatch();
+
+  // Receives what is there, and empties the list of replies. Returns how many datagrams; 0 when
+  // there are none or the socket has an error pending, which this has cleared.
+  [[nodiscard]] std::size_t receive(SocketLayer& sockets, int fd);
+
+  // Of the datagram `index` of the last receive().
+  [[nodiscard]] std::span<const std::uint8_t> request(std::size_t index) const;
+  [[nodiscard]] SocketAddress client(std::size_t index) const;
+  [[nodiscard]] const DatagramPeer& peer(std::size_t index);
+  [[nodiscard]] Query& query(std::size_t index);
+  // The reply may be written over the request.
+  [[nodiscard]] std::span<std::uint8_t> response_buffer(std::size_t index);
+
+  // Puts the first `size` octets of response_buffer(index) on the list of replies.
+  void add_reply(std::size_t index, std::size_t size);
+  // Sends the list. Never waits.
+  SendResult send(SocketLayer& sockets, int fd);
+
+ private:
+  struct Slot;
+  std::unique_ptr<std::array<Slot, kMaxDatagrams>> slots_;
+  std::array<mmsghdr, kMaxDatagrams> received_{};
+  std::array<mmsghdr, kMaxDatagrams> replies_{};
+  std::size_t reply_count_ = 0;
+};
+
+// Sends one datagram; the same counts as a batch of one.
+DatagramBatch::SendResult send_datagram(SocketLayer& sockets, int fd, DatagramPeer& peer,
+                                        std::span<const std::uint8_t> octets);
+
+}  // namespace meshdns::dns

@@ -1,0 +1,155 @@
+#include "resolver/server/dns_server.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/resource.h>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "resolver/server/access_list.h"
+#include "resolver/server/connection_limits.h"
+#include "resolver/server/listener.h"
+#include "resolver/server/worker.h"
+#include "resolver/snapshot/snapshot.h"
+
+namespace meshdns::dns {
+namespace {
+
+ConnectionLimits::Options within_descriptors(ConnectionLimits::Options options) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    options.total = std::min<std::size_t>(options.total, limit.rlim_cur / 2);
+  }
+  return options;
+}
+
+}  // namespace
+
+DnsServer::DnsServer(const Options& options, const Environment& environment,
+                     BoundListeners listeners)
+    : options_(options),
+      environment_(environment),
+      handler_(options.handler),
+      questions_(options.questions),
+      connections_(within_descriptors(options.connections)),
+      access_(std::make_shared<const AccessList>()) {
+  const WorkerEnvironment shared{.sockets = environment.sockets,
+                                 .clock = environment.clock,
+                                 .log = environment.log,
+                                 .metrics = environment.metrics,
+                                 .forward_metrics = environment.forward_metrics,
+                                 .handler = handler_,
+                                 .questions = questions_,
+                                 .connections = connections_};
+  for (std::size_t i = 0; i < options.workers; ++i) {
+    snapshot_workers_.push_back(&environment.snapshots.register_worker());
+    workers_.push_back(std::make_unique<Worker>(options.worker, shared, *snapshot_workers_.back()));
+  }
+  for (Listener& listener : listeners.listeners) {
+    add(std::move(listener));
+  }
+}
+
+DnsServer::~DnsServer() { stop(); }
+
+void DnsServer::add(Listener listener) {
+  addresses_.push_back({listener.configured, listener.bound});
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->add_listener(listener.bound, std::move(listener.sockets.at(i)));
+  }
+}
+
+std::vector<SocketAddress> DnsServer::addresses() const {
+  std::vector<SocketAddress> bound;
+  for (const Address& address : addresses_) {
+    bound.push_back(address.bound);
+  }
+  return bound;
+}
+
+Result<std::vector<std::string>> DnsServer::set_listeners(
+    std::span<const ListenAddress> addresses) {
+  const auto is_wanted = [&](const Address& held) {
+    return std::ranges::any_of(
+        addresses, [&](const ListenAddress& wanted) { return wanted.address == held.configured; });
+  };
+  std::vector<ListenAddress> missing;
+  for (const ListenAddress& wanted : addresses) {
+    if (std::ranges::find(addresses_, wanted.address, &Address::configured) == addresses_.end()) {
+      missing.push_back(wanted);
+    }
+  }
+  std::vector<std::string> notes;
+  if (!missing.empty()) {
+    auto bound = bind_listeners(environment_.sockets, missing, workers_.size());
+    const bool only_optional = std::ranges::all_of(missing, &ListenAddress::optional);
+    if (!bound && !(only_optional && std::ranges::any_of(addresses_, is_wanted))) {
+      return tl::unexpected(std::move(bound.error()));
+    }
+    if (bound) {
+      notes = std::move(bound->notes);
+      for (Listener& listener : bound->listeners) {
+        add(std::move(listener));
+      }
+    } else {
+      notes.push_back(std::move(bound.error().message));
+    }
+  } else if (addresses.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "no address to listen on is configured");
+  }
+  std::erase_if(addresses_, [&](const Address& held) {
+    if (is_wanted(held)) {
+      return false;
+    }
+    for (const auto& worker : workers_) {
+      worker->remove_listener(held.bound);
+    }
+    return true;
+  });
+  return notes;
+}
+
+void DnsServer::set_upstreams(const std::vector<SocketAddress>& servers) {
+  for (const auto& worker : workers_) {
+    worker->set_upstreams(servers);
+  }
+}
+
+void DnsServer::set_access(AccessList access) {
+  if (access == *access_) {
+    return;
+  }
+  access_ = std::make_shared<const AccessList>(std::move(access));
+  for (const auto& worker : workers_) {
+    worker->set_access(access_);
+  }
+}
+
+void DnsServer::publish(std::unique_ptr<const Snapshot> next) {
+  environment_.snapshots.publish(std::move(next));
+  for (const auto& worker : workers_) {
+    worker->refresh_snapshot();
+  }
+}
+
+void DnsServer::stop() {
+  for (const auto& worker : workers_) {
+    worker->begin_stop();
+  }
+  for (const auto& worker : workers_) {
+    worker->join();
+  }
+  workers_.clear();
+  for (SnapshotHolder::Worker* const worker : snapshot_workers_) {
+    environment_.snapshots.unregister_worker(*worker);
+  }
+  snapshot_workers_.clear();
+}
+
+}  // namespace meshdns::dns

@@ -1,0 +1,94 @@
+// The DNS server: workers that answer on every listen address. What app/ starts, feeds and stops.
+//
+// Control thread only, but for what the classes it is made of say. Everything given by reference
+// outlives it.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "base/socket_layer.h"
+#include "resolver/answer/query_handler.h"
+#include "resolver/forward/metrics.h"
+#include "resolver/resolve/in_flight_limits.h"
+#include "resolver/server/access_list.h"
+#include "resolver/server/connection_limits.h"
+#include "resolver/server/listener.h"
+#include "resolver/server/metrics.h"
+#include "resolver/server/worker.h"
+#include "resolver/snapshot/snapshot_holder.h"
+
+namespace meshdns::dns {
+
+class DnsServer {
+ public:
+  struct Options {
+    std::size_t workers = 1;
+    QueryHandler::Options handler;
+    Worker::Options worker;
+    InFlightLimits::Options questions;
+    // The total is cut to half of RLIMIT_NOFILE, so that connections never take the descriptors
+    // that forwarding needs.
+    ConnectionLimits::Options connections;
+  };
+  struct Environment {
+    SocketLayer& sockets;
+    const Clock& clock;
+    Logger& log;
+    ServerMetrics& metrics;
+    ForwardMetrics& forward_metrics;
+    SnapshotHolder& snapshots;
+  };
+
+  // Serves at once, for loopback clients alone and without upstream servers. `listeners` come from
+  // bind_listeners() with the same number of workers.
+  DnsServer(const Options& options, const Environment& environment, BoundListeners listeners);
+  DnsServer(const DnsServer&) = delete;
+  DnsServer& operator=(const DnsServer&) = delete;
+  ~DnsServer();  // stop() if that was not called
+
+  // Where it listens, with real ports.
+  [[nodiscard]] std::vector<SocketAddress> addresses() const;
+  // Makes these the addresses: those that stay keep their sockets, new ones are bound, others let
+  // go. On failure nothing has changed. Returns notes on optional addresses left out.
+  [[nodiscard]] Result<std::vector<std::string>> set_listeners(
+      std::span<const ListenAddress> addresses);
+  void set_upstreams(const std::vector<SocketAddress>& servers);
+  // Does nothing when nothing changed.
+  void set_access(AccessList access);
+  // Publishes and has every worker move on. Old snapshots are freed by later calls, or by
+  // SnapshotHolder::collect() on a timer.
+  void publish(std::unique_ptr<const Snapshot> next);
+
+  // Questions that wait for upstream, over all workers. Any thread.
+  [[nodiscard]] std::size_t in_flight() const { return questions_.in_flight(); }
+
+  // Reads no more, answers what is open for at most the drain timeout, and ends the threads.
+  void stop();
+
+ private:
+  struct Address {
+    SocketAddress configured;
+    SocketAddress bound;
+  };
+  void add(Listener listener);
+
+  Options options_;
+  Environment environment_;
+  QueryHandler handler_;
+  InFlightLimits questions_;
+  ConnectionLimits connections_;
+  std::shared_ptr<const AccessList> access_;
+  std::vector<Address> addresses_;
+  std::vector<SnapshotHolder::Worker*> snapshot_workers_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace meshdns::dns

@@ -1,0 +1,277 @@
+#include "resolver/server/tcp_connection.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/clock.h"
+#include "base/ip_address.h"
+#include "base/metrics.h"
+#include "base/unique_fd.h"
+#include "resolver/answer/outcome.h"
+#include "resolver/answer/query_handler.h"
+#include "resolver/resolve/resolver.h"
+#include "resolver/server/metrics.h"
+#include "resolver/server/worker_context.h"
+#include "resolver/wire/protocol.h"
+#include "resolver/wire/query.h"
+#include "resolver/wire/transport.h"
+
+namespace meshdns::dns {
+namespace {
+
+using boost::asio::posix::stream_descriptor;
+
+// One read; what it holds is processed before the next.
+constexpr std::size_t kReadOctets = 16384;
+// Room that an idle connection may keep for its next answers.
+constexpr std::size_t kKeptOutputOctets = 4096;
+
+bool would_block(int error) { return error == EAGAIN || error == EINTR; }
+
+}  // namespace
+
+struct TcpConnection::Socket {
+  Socket(boost::asio::io_context& io, UniqueFd fd) : descriptor(io, fd.release()) {}
+  stream_descriptor descriptor;
+};
+
+TcpConnection::TcpConnection(WorkerContext& context, Owner& owner, const Timeouts& timeouts,
+                             UniqueFd socket, const IpAddress& client)
+    : context_(context),
+      owner_(owner),
+      timeouts_(timeouts),
+      client_(client),
+      socket_(std::make_unique<Socket>(context.io, std::move(socket))),
+      last_activity_(context.clock.now()),
+      last_written_(last_activity_) {}
+
+TcpConnection::~TcpConnection() = default;
+
+void TcpConnection::start() { wait_readable(); }
+
+void TcpConnection::close(Counter* reason) {
+  if (std::exchange(closed_, true)) {
+    return;
+  }
+  if (reason != nullptr) {
+    reason->add();
+  }
+  for (const QuestionId question : questions_) {
+    context_.resolver.cancel(question);
+  }
+  questions_.clear();
+  socket_->descriptor.close();
+  owner_.on_closed(*this);
+}
+
+void TcpConnection::finish() {
+  at_end_ = true;
+  go_on();
+}
+
+bool TcpConnection::is_idle() const {
+  return questions_.empty() && unsent() == 0 && frames_.buffered() == 0;
+}
+
+void TcpConnection::check_timeouts(TimePoint now) {
+  const bool idle = is_idle() && now - last_activity_ >= timeouts_.idle;
+  const bool half = frame_started_ && now - *frame_started_ >= timeouts_.frame;
+  const bool unread = unsent() != 0 && now - last_written_ >= timeouts_.write;
+  if (idle || half || unread) {
+    close(&context_.metrics.tcp_timeouts);
+  }
+}
+
+bool TcpConnection::may_process() const {
+  return !closed_ && questions_.size() < kMaxQuestions && unsent() < kPauseOctets;
+}
+
+void TcpConnection::wait_readable() {
+  if (reads_ || at_end_ || !may_process()) {
+    return;
+  }
+  reads_ = true;
+  socket_->descriptor.async_wait(stream_descriptor::wait_read,
+                                 [self = shared_from_this()](const auto& /*error*/) {
+                                   self->reads_ = false;
+                                   if (!self->closed_) {
+                                     self->read();
+                                   }
+                                 });
+}
+
+void TcpConnection::wait_writable() {
+  if (std::exchange(writes_, true)) {
+    return;
+  }
+  socket_->descriptor.async_wait(stream_descriptor::wait_write,
+                                 [self = shared_from_this()](const auto& /*error*/) {
+                                   self->writes_ = false;
+                                   if (!self->closed_) {
+                                     self->flush();
+                                     self->go_on();
+                                   }
+                                 });
+}
+
+void TcpConnection::read() {
+  if (at_end_) {
+    return;
+  }
+  const auto room = std::span(context_.stream_buffer).first(kReadOctets);
+  const ssize_t received = context_.sockets.recvfrom(socket_->descriptor.native_handle(),
+                                                     room.data(), room.size(), 0, nullptr, nullptr);
+  if (received < 0 && !would_block(errno)) {
+    close();  // reset by the client
+    return;
+  }
+  if (received == 0) {
+    at_end_ = true;
+  } else if (received > 0) {
+    frames_.append(room.first(static_cast<std::size_t>(received)));
+  }
+  go_on();
+}
+
+// All that can be done now: answer what is there, send, then wait for what is missing.
+void TcpConnection::go_on() {
+  do {
+    process_frames();
+    flush();
+    // Frames were left because answers waited; if they could be sent, there is room again.
+  } while (may_process() && frame_started_ == std::nullopt && frames_.buffered() != 0);
+  if (closed_) {
+    return;
+  }
+  // Half a frame will not become whole after the end.
+  const bool all_processed = frames_.buffered() == 0 || frame_started_;
+  if (at_end_ && all_processed && questions_.empty() && unsent() == 0) {
+    close();
+    return;
+  }
+  frames_.release();
+  wait_readable();
+}
+
+void TcpConnection::process_frames() {
+  context_.snapshot.refresh();
+  while (may_process()) {
+    const auto frame = frames_.next();
+    if (!frame) {
+      break;
+    }
+    frame_started_.reset();
+    answer(*frame);
+  }
+  if (!may_process()) {
+    frame_started_.reset();  // what is left waits for us, not for the client
+  } else if (frames_.buffered() != 0 && !frame_started_) {
+    frame_started_ = context_.clock.now();
+  }
+}
+
+void TcpConnection::answer(std::span<const std::uint8_t> request) {
+  ServerMetrics& metrics = context_.metrics;
+  metrics.tcp_queries.add();
+  const ClientAccess access = context_.access->check(client_);
+  if (access == ClientAccess::kRefused) {
+    metrics.refused.add();
+  }
+  const auto response = std::span(context_.stream_buffer).first(kMaxMessageOctets);
+  Query query;
+  const Outcome outcome = context_.handler.handle(context_.snapshot.current(), request,
+                                                  Transport::kTcp, access, response, query);
+  if (outcome.verdict == Verdict::kDrop) {
+    metrics.dropped_unanswerable.add();
+    return;
+  }
+  last_activity_ = context_.clock.now();
+  if (outcome.verdict == Verdict::kAnswer) {
+    metrics.count_answer(AnswerSource::kLocal, outcome.rcode);
+    put(response.first(outcome.size));
+    return;
+  }
+  const QuestionId question = context_.resolver.resolve(
+      query, Transport::kTcp, client_, [weak = weak_from_this()](const ResolvedReply& reply) {
+        if (const auto self = weak.lock()) {
+          self->on_resolved(reply);
+        }
+      });
+  if (question != 0) {
+    questions_.insert(question);
+  }
+}
+
+void TcpConnection::on_resolved(const ResolvedReply& reply) {
+  context_.metrics.count_answer(AnswerSource::kUpstream, reply.rcode);
+  context_.metrics.answer_seconds.observe(std::chrono::duration<double>(reply.elapsed).count());
+  last_activity_ = context_.clock.now();
+  put(reply.message);
+  if (questions_.erase(reply.question) != 0 && !closed_) {
+    flush();
+    go_on();
+  }
+}
+
+// Length and message stay together, and so leave in one write (RFC 7766 section 8).
+void TcpConnection::put(std::span<const std::uint8_t> message) {
+  if (closed_) {
+    return;
+  }
+  if (unsent() + message.size() > kMaxOutputOctets) {
+    close(&context_.metrics.tcp_overflows);
+    return;
+  }
+  if (unsent() == 0) {
+    last_written_ = context_.clock.now();
+  }
+  const std::array<std::uint8_t, 2> length = {static_cast<std::uint8_t>(message.size() >> 8U),
+                                              static_cast<std::uint8_t>(message.size())};
+  output_.insert(output_.end(), length.begin(), length.end());
+  output_.insert(output_.end(), message.begin(), message.end());
+}
+
+void TcpConnection::flush() {
+  while (!closed_ && unsent() != 0) {
+    iovec part{output_.data() + sent_, unsent()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    const ssize_t written =
+        context_.sockets.sendmsg(socket_->descriptor.native_handle(), &message, MSG_NOSIGNAL);
+    if (written < 0) {
+      if (errno == EAGAIN) {
+        wait_writable();
+        return;
+      }
+      if (errno != EINTR) {
+        close();
+      }
+      continue;
+    }
+    sent_ += static_cast<std::size_t>(written);
+    last_written_ = context_.clock.now();
+  }
+  if (unsent() == 0) {
+    output_.clear();
+    sent_ = 0;
+    if (output_.capacity() > kKeptOutputOctets) {
+      output_.shrink_to_fit();
+    }
+  }
+}
+
+}  // namespace meshdns::dns

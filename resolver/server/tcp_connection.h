@@ -1,0 +1,109 @@
+// One client's TCP connection (RFC 7766): queries as they come, answers as they are ready, in any
+// order.
+//
+// What bounds it:
+//  - It reads no further while kMaxQuestions forwarded questions are open or kPauseOctets of
+//  answers
+//    wait to be read, so that a client that pipelines without reading waits for itself alone.
+//  - It ends when more than kMaxOutputOctets wait, since forwarded answers still arrive then.
+//  - It ends when it was idle, sat on half a frame, or read none of its answers for
+//    Timeouts::idle, frame or write; the frame's time counts from its first octet, so that
+//    dripping does not help. Octets that are no queries do not count as activity.
+// After the client's half-close what it asked is still answered.
+//
+// Belongs to the worker's thread. Owned by its TcpServer and by its open waits.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ip_address.h"
+#include "base/metrics.h"
+#include "base/unique_fd.h"
+#include "resolver/resolve/resolver.h"
+#include "resolver/server/frame_reader.h"
+#include "resolver/server/worker_context.h"
+
+namespace meshdns::dns {
+
+class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
+ public:
+  static constexpr std::size_t kMaxQuestions = 100;
+  static constexpr std::size_t kPauseOctets = std::size_t{64} << 10U;
+  static constexpr std::size_t kMaxOutputOctets = std::size_t{256} << 10U;
+
+  struct Timeouts {
+    std::chrono::milliseconds idle{10'000};
+    std::chrono::milliseconds frame{10'000};
+    std::chrono::milliseconds write{10'000};
+  };
+  // Told once, when the connection has ended.
+  class Owner {
+   public:
+    Owner() = default;
+    Owner(const Owner&) = delete;
+    Owner& operator=(const Owner&) = delete;
+    virtual ~Owner() = default;
+    virtual void on_closed(TcpConnection& connection) = 0;
+  };
+
+  TcpConnection(WorkerContext& context, Owner& owner, const Timeouts& timeouts, UniqueFd socket,
+                const IpAddress& client);
+  TcpConnection(const TcpConnection&) = delete;
+  TcpConnection& operator=(const TcpConnection&) = delete;
+  ~TcpConnection();
+
+  void start();
+  // Ends it now, unless it has ended; `reason` counts it.
+  void close(Counter* reason = nullptr);
+  // Reads no more; ends when all that was asked is answered.
+  void finish();
+  // Ends it if it is over one of its times.
+  void check_timeouts(TimePoint now);
+
+  [[nodiscard]] const IpAddress& client() const { return client_; }
+  // Nothing asked, nothing half said, nothing to say.
+  [[nodiscard]] bool is_idle() const;
+  [[nodiscard]] TimePoint idle_since() const { return last_activity_; }
+
+ private:
+  struct Socket;
+
+  void wait_readable();
+  void wait_writable();
+  void read();
+  void process_frames();
+  void answer(std::span<const std::uint8_t> request);
+  void on_resolved(const ResolvedReply& reply);
+  void put(std::span<const std::uint8_t> message);
+  void flush();
+  void go_on();
+  [[nodiscard]] std::size_t unsent() const { return output_.size() - sent_; }
+  [[nodiscard]] bool may_process() const;
+
+  WorkerContext& context_;
+  Owner& owner_;
+  Timeouts timeouts_;
+  IpAddress client_;
+  std::unique_ptr<Socket> socket_;
+  FrameReader frames_;
+  std::vector<std::uint8_t> output_;  // framed answers
+  std::size_t sent_ = 0;              // octets of output_ that the kernel has
+  std::set<QuestionId> questions_;    // forwarded and open
+  TimePoint last_activity_;
+  TimePoint last_written_;
+  std::optional<TimePoint> frame_started_;  // set while half a frame is there
+  bool reads_ = false;                      // a wait is open
+  bool writes_ = false;
+  bool at_end_ = false;  // the client sends no more, or finish()
+  bool closed_ = false;
+};
+
+}  // namespace meshdns::dns

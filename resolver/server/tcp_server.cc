@@ -1,0 +1,215 @@
+#include "resolver/server/tcp_server.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "base/ip_address.h"
+#include "base/unique_fd.h"
+#include "resolver/server/connection_limits.h"
+#include "resolver/server/metrics.h"
+#include "resolver/server/tcp_connection.h"
+#include "resolver/server/worker_context.h"
+
+namespace meshdns::dns {
+namespace {
+
+// Connections to accept before others get their turn.
+constexpr int kMaxAccepts = 64;
+
+bool is_exhausted(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+}  // namespace
+
+struct TcpServer::State {
+  State(boost::asio::io_context& io, UniqueFd fd, TcpServer& server)
+      : listener(io, fd.release()), pause_timer(io), check_timer(io), owner(&server) {}
+  boost::asio::posix::stream_descriptor listener;
+  boost::asio::steady_timer pause_timer;
+  boost::asio::steady_timer check_timer;
+  TcpServer* owner;  // null once it is gone
+  bool checking = false;
+  bool stopped = false;
+};
+
+TcpServer::TcpServer(WorkerContext& context, ConnectionLimits& limits, const Options& options,
+                     UniqueFd socket)
+    : context_(context),
+      limits_(limits),
+      options_(options),
+      state_(std::make_shared<State>(context.io, std::move(socket), *this)) {}
+
+TcpServer::~TcpServer() {
+  state_->owner = nullptr;
+  state_->pause_timer.cancel();
+  state_->check_timer.cancel();
+  state_->listener.close();
+  while (!connections_.empty()) {
+    const auto connection = connections_.begin()->second;
+    connection->close();
+  }
+}
+
+void TcpServer::start() { wait(); }
+
+void TcpServer::stop() {
+  state_->stopped = true;
+  state_->pause_timer.cancel();
+  state_->listener.close();
+  std::vector<std::shared_ptr<TcpConnection>> open;
+  for (const auto& [key, connection] : connections_) {
+    open.push_back(connection);
+  }
+  for (const auto& connection : open) {
+    connection->finish();
+  }
+}
+
+void TcpServer::wait() {
+  state_->listener.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                              [state = state_](const boost::system::error_code& /*error*/) {
+                                if (state->owner != nullptr && !state->stopped) {
+                                  state->owner->accept_waiting();
+                                }
+                              });
+}
+
+void TcpServer::accept_waiting() {
+  for (int i = 0; i < kMaxAccepts; ++i) {
+    switch (accept_one()) {
+      case AcceptResult::kAgain:
+        break;
+      case AcceptResult::kWait:
+        wait();
+        return;
+      case AcceptResult::kPause:
+        pause();
+        return;
+    }
+  }
+  wait();
+}
+
+TcpServer::AcceptResult TcpServer::accept_one() {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own idiom.
+  auto* const address = reinterpret_cast<sockaddr*>(&storage);
+  UniqueFd socket(context_.sockets.accept4(state_->listener.native_handle(), address, &size,
+                                           SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!socket.valid()) {
+    const int error = errno;
+    if (is_exhausted(error)) {
+      context_.metrics.accept_failures.add();
+      return evict_idle(nullptr) ? AcceptResult::kAgain : AcceptResult::kPause;
+    }
+    // All other errors concern one connection that has gone already (accept(2)).
+    return error == EAGAIN ? AcceptResult::kWait : AcceptResult::kAgain;
+  }
+  if (const auto client = SocketAddress::from_sockaddr(*address)) {
+    admit(std::move(socket), client->ip.unmapped());
+  }
+  return AcceptResult::kAgain;
+}
+
+void TcpServer::admit(UniqueFd socket, const IpAddress& client) {
+  Admission admission = limits_.admit(client);
+  if (admission != Admission::kAdmitted &&
+      evict_idle(admission == Admission::kClientReached ? &client : nullptr)) {
+    admission = limits_.admit(client);
+  }
+  if (admission != Admission::kAdmitted) {
+    context_.metrics.tcp_refused_limit.add();
+    return;
+  }
+  const int on = 1;
+  context_.sockets.setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  std::shared_ptr<TcpConnection> connection;
+  try {
+    connection = std::make_shared<TcpConnection>(context_, *this, options_.timeouts,
+                                                 std::move(socket), client);
+  } catch (const std::exception&) {  // no memory, or the reactor cannot take it
+    limits_.release(client);
+    context_.metrics.accept_failures.add();
+    return;
+  }
+  connections_.emplace(connection.get(), connection);
+  context_.metrics.tcp_accepted.add();
+  context_.metrics.tcp_connections.set(static_cast<double>(limits_.open()));
+  connection->start();
+  check_later();
+}
+
+bool TcpServer::evict_idle(const IpAddress* client) {
+  std::shared_ptr<TcpConnection> longest;
+  for (const auto& [key, connection] : connections_) {
+    const bool fits =
+        connection->is_idle() && (client == nullptr || connection->client() == *client);
+    if (fits && (!longest || connection->idle_since() < longest->idle_since())) {
+      longest = connection;
+    }
+  }
+  if (!longest) {
+    return false;
+  }
+  longest->close(&context_.metrics.tcp_evicted);
+  return true;
+}
+
+void TcpServer::on_closed(TcpConnection& connection) {
+  limits_.release(connection.client());
+  context_.metrics.tcp_connections.set(static_cast<double>(limits_.open()));
+  connections_.erase(&connection);
+}
+
+void TcpServer::pause() {
+  state_->pause_timer.expires_after(options_.accept_pause);
+  state_->pause_timer.async_wait([state = state_](const boost::system::error_code& /*error*/) {
+    if (state->owner != nullptr && !state->stopped) {
+      state->owner->accept_waiting();
+    }
+  });
+}
+
+void TcpServer::check_later() {
+  if (std::exchange(state_->checking, true)) {
+    return;
+  }
+  state_->check_timer.expires_after(options_.check_interval);
+  state_->check_timer.async_wait([state = state_](const boost::system::error_code& /*error*/) {
+    if (state->owner != nullptr) {
+      state->checking = false;
+      state->owner->check_timeouts();
+    }
+  });
+}
+
+void TcpServer::check_timeouts() {
+  const TimePoint now = context_.clock.now();
+  std::vector<std::shared_ptr<TcpConnection>> open;
+  open.reserve(connections_.size());
+  for (const auto& [key, connection] : connections_) {
+    open.push_back(connection);
+  }
+  for (const auto& connection : open) {
+    connection->check_timeouts(now);
+  }
+  if (!connections_.empty()) {
+    check_later();
+  }
+}
+
+}  // namespace meshdns::dns

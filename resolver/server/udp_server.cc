@@ -1,0 +1,156 @@
+#include "resolver/server/udp_server.h"
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include "base/unique_fd.h"
+#include "resolver/answer/outcome.h"
+#include "resolver/answer/query_handler.h"
+#include "resolver/resolve/resolver.h"
+#include "resolver/server/datagram_batch.h"
+#include "resolver/server/metrics.h"
+#include "resolver/server/worker_context.h"
+#include "resolver/snapshot/snapshot.h"
+#include "resolver/wire/transport.h"
+
+namespace meshdns::dns {
+
+struct UdpServer::Socket {
+  Socket(boost::asio::io_context& io, UniqueFd fd) : descriptor(io, fd.release()) {}
+  boost::asio::posix::stream_descriptor descriptor;
+};
+
+UdpServer::UdpServer(WorkerContext& context, UniqueFd socket)
+    : context_(context), socket_(std::make_unique<Socket>(context.io, std::move(socket))) {}
+
+UdpServer::~UdpServer() = default;
+
+void UdpServer::start() { wait(); }
+
+void UdpServer::stop() {
+  if (!std::exchange(stopped_, true)) {
+    drain();
+    socket_->descriptor.cancel();
+  }
+}
+
+void UdpServer::wait() {
+  socket_->descriptor.async_wait(
+      boost::asio::posix::stream_descriptor::wait_read,
+      [self = shared_from_this()](const boost::system::error_code& /*error*/) {
+        if (!self->stopped_) {
+          self->drain();
+          self->wait();
+        }
+      });
+}
+
+void UdpServer::drain() {
+  DatagramBatch& batch = context_.datagrams;
+  const int fd = socket_->descriptor.native_handle();
+  for (std::size_t i = 0; i < kMaxBatches; ++i) {
+    const std::size_t count = batch.receive(context_.sockets, fd);
+    if (count == 0) {
+      return;
+    }
+    answer_batch(count);
+    record(batch.send(context_.sockets, fd));
+    if (count < DatagramBatch::kMaxDatagrams) {
+      return;
+    }
+  }
+}
+
+void UdpServer::answer_batch(std::size_t count) {
+  context_.snapshot.refresh();
+  const Snapshot& snapshot = context_.snapshot.current();
+  DatagramBatch& batch = context_.datagrams;
+  for (std::size_t i = 0; i < count; ++i) {
+    QueryHandler::prepare(snapshot, batch.request(i), batch.query(i));
+  }
+  Tally tally;
+  tally.queries = count;
+  for (std::size_t i = 0; i < count; ++i) {
+    answer(i, tally);
+  }
+  record(tally);
+}
+
+void UdpServer::answer(std::size_t index, Tally& tally) {
+  DatagramBatch& batch = context_.datagrams;
+  if (batch.request(index).empty()) {
+    ++tally.empty;
+    return;
+  }
+  const SocketAddress client = batch.client(index);
+  if (client.port == 0) {
+    ++tally.port_zero;  // nobody can be there
+    return;
+  }
+  const ClientAccess access = context_.access->check(client.ip);
+  tally.refused += access == ClientAccess::kRefused ? 1 : 0;
+  const Outcome outcome =
+      context_.handler.respond(context_.snapshot.current(), batch.query(index), Transport::kUdp,
+                               access, batch.response_buffer(index));
+  switch (outcome.verdict) {
+    case Verdict::kAnswer:
+      ++tally.answers[ServerMetrics::rcode_cell(outcome.rcode)];
+      batch.add_reply(index, outcome.size);
+      return;
+    case Verdict::kForward:
+      forward(index);
+      return;
+    case Verdict::kDrop:
+      ++tally.unanswerable;
+      return;
+  }
+}
+
+void UdpServer::forward(std::size_t index) {
+  DatagramBatch& batch = context_.datagrams;
+  context_.resolver.resolve(
+      batch.query(index), Transport::kUdp, batch.client(index).ip,
+      [self = shared_from_this(), peer = batch.peer(index)](const ResolvedReply& reply) mutable {
+        self->on_resolved(peer, reply);
+      });
+}
+
+void UdpServer::on_resolved(DatagramPeer& peer, const ResolvedReply& reply) {
+  context_.metrics.count_answer(AnswerSource::kUpstream, reply.rcode);
+  context_.metrics.answer_seconds.observe(std::chrono::duration<double>(reply.elapsed).count());
+  record(send_datagram(context_.sockets, socket_->descriptor.native_handle(), peer, reply.message));
+}
+
+void UdpServer::record(const Tally& tally) {
+  ServerMetrics& metrics = context_.metrics;
+  const auto add = [](Counter& counter, std::size_t value) {
+    if (value != 0) {
+      counter.add(value);
+    }
+  };
+  add(metrics.udp_queries, tally.queries);
+  add(metrics.refused, tally.refused);
+  add(metrics.dropped_unanswerable, tally.unanswerable);
+  add(metrics.dropped_empty, tally.empty);
+  add(metrics.dropped_port_zero, tally.port_zero);
+  for (std::size_t i = 0; i < tally.answers.size(); ++i) {
+    add(*metrics.local_answers[i], tally.answers[i]);
+  }
+}
+
+void UdpServer::record(const DatagramBatch::SendResult& result) {
+  if (result.no_room != 0) {
+    context_.metrics.dropped_send_buffer.add(result.no_room);
+  }
+  if (result.failed != 0) {
+    context_.metrics.dropped_send_error.add(result.failed);
+  }
+}
+
+}  // namespace meshdns::dns

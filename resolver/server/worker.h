@@ -1,0 +1,77 @@
+// One worker: a thread with an io_context, UDP and TCP servers, a resolver, and buffers of its own.
+//
+// The public functions belong to the control thread; they post to the worker's and return at once.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/socket_layer.h"
+#include "resolver/answer/query_handler.h"
+#include "resolver/forward/metrics.h"
+#include "resolver/resolve/in_flight_limits.h"
+#include "resolver/resolve/resolver.h"
+#include "resolver/server/access_list.h"
+#include "resolver/server/connection_limits.h"
+#include "resolver/server/listener.h"
+#include "resolver/server/metrics.h"
+#include "resolver/server/tcp_server.h"
+#include "resolver/snapshot/snapshot_holder.h"
+
+namespace meshdns::dns {
+
+// What all workers share; outlives them.
+struct WorkerEnvironment {
+  SocketLayer& sockets;
+  const Clock& clock;
+  Logger& log;
+  ServerMetrics& metrics;
+  ForwardMetrics& forward_metrics;
+  const QueryHandler& handler;
+  InFlightLimits& questions;
+  ConnectionLimits& connections;
+};
+
+class Worker {
+ public:
+  struct Options {
+    Resolver::Options resolver;
+    TcpServer::Options tcp;
+    std::chrono::milliseconds drain_timeout{2000};
+  };
+
+  // Starts the thread. `snapshot` belongs to this worker until it is destroyed.
+  Worker(const Options& options, const WorkerEnvironment& environment,
+         SnapshotHolder::Worker& snapshot);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  // Ends the thread without draining, unless it has ended.
+  ~Worker();
+
+  // Serves one more address; `address` is its name for remove_listener().
+  void add_listener(const SocketAddress& address, SocketPair sockets);
+  // Stops reading there; open questions are still answered.
+  void remove_listener(const SocketAddress& address);
+  void set_upstreams(std::vector<SocketAddress> servers);
+  void set_access(std::shared_ptr<const AccessList> access);
+  // Moves on to the newest snapshot, idle or not.
+  void refresh_snapshot();
+
+  // Reads no more, answers what is open for at most the drain timeout, and ends the thread.
+  void begin_stop();
+  void join();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+  std::thread thread_;
+};
+
+}  // namespace meshdns::dns

@@ -1,0 +1,41 @@
+// What a worker's UDP and TCP servers share: the way to an answer and the buffers for it.
+//
+// Belongs to the worker's thread; what it refers to outlives it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/socket_layer.h"
+#include "resolver/answer/query_handler.h"
+#include "resolver/resolve/resolver.h"
+#include "resolver/server/access_list.h"
+#include "resolver/server/metrics.h"
+#include "resolver/snapshot/snapshot_holder.h"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace meshdns::dns {
+
+class DatagramBatch;
+
+struct WorkerContext {
+  boost::asio::io_context& io;
+  SocketLayer& sockets;
+  const Clock& clock;
+  Logger& log;
+  ServerMetrics& metrics;
+  const QueryHandler& handler;
+  SnapshotHolder::Worker& snapshot;
+  Resolver& resolver;
+  std::shared_ptr<const AccessList> access;  // replaced on the worker's thread
+  DatagramBatch& datagrams;
+  std::vector<std::uint8_t>& stream_buffer;  // one read or one answer of a TCP connection
+};
+
+}  // namespace meshdns::dns
