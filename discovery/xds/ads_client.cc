@@ -13,7 +13,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <tl/expected.hpp>
 
 #include "base/backoff.h"
 #include "base/clock.h"

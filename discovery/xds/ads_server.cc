@@ -22,7 +22,6 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/support/status.h>
-#include <tl/expected.hpp>
 
 #include "base/ip_address.h"
 #include "base/log.h"

@@ -9,7 +9,6 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/slice.h>
 #include <grpcpp/support/status.h>
-#include <tl/expected.hpp>
 
 #include "base/result.h"
 #include "discovery/xds/resource.h"

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <tl/expected.hpp>
 
 #include "base/log.h"
 #include "base/result.h"
