@@ -1,0 +1,230 @@
+#include "vip/allocator.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/ip_address.h"
+#include "vip/lease_record.h"
+#include "vip/pool.h"
+
+namespace meshdns::vip {
+namespace {
+
+// Candidates drawn by hash before the walk: at nine tenths of a pool in use, one key in a thousand
+// walks.
+constexpr std::uint32_t kHashedCandidates = 64;
+
+}  // namespace
+
+Allocator::Allocator(const Options& options, Clock& clock) : options_(options), clock_(clock) {}
+
+Allocator::Grant Allocator::acquire(std::string_view key) {
+  end_quarantines();
+  auto place = entries_.find(key);
+  const bool is_known = place != entries_.end();
+  if (is_known && place->second.state == LeaseState::kActive &&
+      (place->second.ipv4 || !options_.ipv4) && (place->second.ipv6 || !options_.ipv6)) {
+    return Grant::kHeld;
+  }
+  Entry entry = is_known ? place->second : Entry{};
+  // What is missing is chosen before anything is changed, so that exhaustion leaves all as it was.
+  std::optional<IpAddress> ipv4;
+  std::optional<IpAddress> ipv6;
+  if (!entry.ipv4 && options_.ipv4) {
+    ipv4 = choose(*options_.ipv4, key);
+  }
+  if (!entry.ipv6 && options_.ipv6) {
+    ipv6 = choose(*options_.ipv6, key);
+  }
+  const bool lacks =
+      (options_.ipv4 && !entry.ipv4 && !ipv4) || (options_.ipv6 && !entry.ipv6 && !ipv6);
+  if (lacks && !entry.ipv4 && !entry.ipv6 && !ipv4 && !ipv6) {
+    return Grant::kExhausted;
+  }
+  const bool was_active = is_known && entry.state == LeaseState::kActive;
+  if (was_active && !ipv4 && !ipv6) {
+    return Grant::kExhausted;  // holds one family, and the other is used up
+  }
+  if (!is_known) {
+    place = entries_.try_emplace(std::string(key)).first;
+  }
+  Entry& stored = place->second;
+  set_blocked(stored, false);
+  stored.state = LeaseState::kActive;
+  if (ipv4) {
+    take(place->first, stored, *ipv4);
+  }
+  if (ipv6) {
+    take(place->first, stored, *ipv6);
+  }
+  set_blocked(stored, true);
+  active_ += was_active ? 0 : 1;
+  return Grant::kChanged;
+}
+
+bool Allocator::release(std::string_view key) {
+  const auto place = entries_.find(key);
+  if (place == entries_.end() || place->second.state != LeaseState::kActive) {
+    return false;
+  }
+  end_quarantines();
+  --active_;
+  begin_quarantine(place->first, place->second);
+  return true;
+}
+
+void Allocator::begin_quarantine(const std::string& key, Entry& entry) {
+  entry.state = LeaseState::kReleased;
+  entry.free_at = clock_.now() + options_.quarantine;
+  ++entry.generation;
+  quarantines_.push_back({entry.free_at, key, entry.generation});
+}
+
+void Allocator::end_quarantines() {
+  const TimePoint now = clock_.now();
+  while (!quarantines_.empty() && quarantines_.front().until <= now) {
+    const auto place = entries_.find(quarantines_.front().key);
+    if (place != entries_.end() && place->second.state == LeaseState::kReleased &&
+        place->second.generation == quarantines_.front().generation) {
+      set_blocked(place->second, false);
+    }
+    quarantines_.pop_front();
+  }
+}
+
+void Allocator::set_blocked(Entry& entry, bool blocked) {
+  if (entry.blocked == blocked) {
+    return;
+  }
+  entry.blocked = blocked;
+  const std::uint64_t add = blocked ? 1 : UINT64_MAX;  // modulo 2^64: minus one
+  if (entry.ipv4 && options_.ipv4 && options_.ipv4->contains(*entry.ipv4)) {
+    blocked_ipv4_ += add;
+  }
+  if (entry.ipv6 && options_.ipv6 && options_.ipv6->contains(*entry.ipv6)) {
+    blocked_ipv6_ += add;
+  }
+}
+
+std::optional<IpAddress> Allocator::choose(const AddressPool& pool, std::string_view key) {
+  const std::uint64_t blocked = pool.family() == IpFamily::kV4 ? blocked_ipv4_ : blocked_ipv6_;
+  if (blocked >= pool.usable_size()) {
+    return std::nullopt;
+  }
+  for (std::uint32_t attempt = 0; attempt < kHashedCandidates; ++attempt) {
+    const IpAddress candidate = pool.candidate(key, attempt);
+    if (is_free(candidate)) {
+      return candidate;
+    }
+  }
+  // The counter says that one is free, so the walk ends.
+  std::uint64_t index = pool.candidate_index(key, kHashedCandidates - 1);
+  for (std::uint64_t step = 0; step < pool.usable_size(); ++step) {
+    index = index + 1 == pool.usable_size() ? 0 : index + 1;
+    const IpAddress candidate = pool.at(index);
+    if (is_free(candidate)) {
+      return candidate;
+    }
+  }
+  return std::nullopt;
+}
+
+bool Allocator::is_free(const IpAddress& address) const {
+  const auto holder = holders_.find(address);
+  if (holder == holders_.end()) {
+    return true;
+  }
+  const Entry& entry = entries_.find(holder->second)->second;
+  return !entry.blocked;
+}
+
+void Allocator::take(const std::string& key, Entry& entry, const IpAddress& address) {
+  const auto [holder, is_new] = holders_.try_emplace(address, key);
+  if (!is_new && holder->second != key) {
+    const auto loser = entries_.find(holder->second);
+    const bool was_blocked = loser->second.blocked;
+    set_blocked(loser->second, false);
+    (address.is_v4() ? loser->second.ipv4 : loser->second.ipv6).reset();
+    if (!loser->second.ipv4 && !loser->second.ipv6) {
+      active_ -= loser->second.state == LeaseState::kActive ? 1U : 0U;
+      entries_.erase(loser);
+    } else {
+      set_blocked(loser->second, was_blocked);
+    }
+    holder->second = key;
+  }
+  (address.is_v4() ? entry.ipv4 : entry.ipv6) = address;
+}
+
+void Allocator::restore(const LeaseRecord& record) {
+  const std::string key(record.key);
+  const auto [place, is_new] = entries_.try_emplace(key);
+  if (!is_new) {
+    set_blocked(place->second, false);
+    active_ -= place->second.state == LeaseState::kActive ? 1U : 0U;
+    for (const auto& old : {place->second.ipv4, place->second.ipv6}) {
+      if (old) {
+        holders_.erase(*old);
+      }
+    }
+    place->second.ipv4.reset();
+    place->second.ipv6.reset();
+  }
+  // Taking an address from another key may erase that key's entry, never this one: references stay.
+  Entry& entry = place->second;
+  for (const auto& address : {record.ipv4, record.ipv6}) {
+    if (address) {
+      take(key, entry, *address);
+    }
+  }
+  set_blocked(entry, true);
+  if (record.state == LeaseState::kActive) {
+    entry.state = LeaseState::kActive;
+    ++active_;
+  } else {
+    begin_quarantine(key, entry);
+  }
+}
+
+std::size_t Allocator::forget_expired() {
+  end_quarantines();
+  return std::erase_if(entries_, [&](const auto& item) {
+    const Entry& entry = item.second;
+    if (entry.blocked) {
+      return false;
+    }
+    for (const auto& address : {entry.ipv4, entry.ipv6}) {
+      if (address) {
+        holders_.erase(*address);
+      }
+    }
+    return true;
+  });
+}
+
+const Allocator::Entry* Allocator::find(std::string_view key) const {
+  const auto place = entries_.find(key);
+  return place == entries_.end() ? nullptr : &place->second;
+}
+
+std::optional<std::string_view> Allocator::holder(const IpAddress& address) const {
+  const auto place = holders_.find(address);
+  if (place == holders_.end()) {
+    return std::nullopt;
+  }
+  return place->second;
+}
+
+void Allocator::for_each(
+    const std::function<void(std::string_view key, const Entry&)>& visit) const {
+  for (const auto& [key, entry] : entries_) {
+    visit(key, entry);
+  }
+}
+
+}  // namespace meshdns::vip

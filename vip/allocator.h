@@ -1,0 +1,103 @@
+// Allocator: which key has which addresses, in memory. Deterministic, no I/O; belongs to the
+// control thread.
+//
+// A released key keeps its addresses in quarantine and gets them back whenever it returns before
+// somebody else needed them. An address whose quarantine is over is free for any key. Leases
+// outside the present pools (the pool was changed) stay as they are.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "base/ip_address.h"
+#include "vip/lease_record.h"
+#include "vip/pool.h"
+
+namespace meshdns::vip {
+
+class Allocator {
+ public:
+  struct Options {
+    std::optional<AddressPool> ipv4;
+    std::optional<AddressPool> ipv6;
+    std::chrono::nanoseconds quarantine{std::chrono::minutes(5)};
+  };
+
+  struct Entry {
+    LeaseState state = LeaseState::kActive;
+    std::optional<IpAddress> ipv4;
+    std::optional<IpAddress> ipv6;
+    TimePoint free_at;  // released: when the quarantine ends
+    std::uint64_t generation =
+        0;                 // counts releases, so that a quarantine of an earlier one is known
+    bool blocked = false;  // held or in quarantine: nobody else may have the addresses
+  };
+
+  enum class Grant : std::uint8_t {
+    kHeld,       // the key had it already: nothing changed
+    kChanged,    // new or returned: must be recorded
+    kExhausted,  // no address is left for one of the configured families; what it had stays
+  };
+
+  Allocator(const Options& options, Clock& clock);
+
+  Grant acquire(std::string_view key);
+  // False when the key holds nothing.
+  bool release(std::string_view key);
+  // Replays a record of a journal: the newest word about an address counts. A quarantine begins
+  // anew.
+  void restore(const LeaseRecord& record);
+  // Forgets released keys whose quarantine is over; returns how many.
+  std::size_t forget_expired();
+
+  // Nothing for a key never seen or forgotten.
+  [[nodiscard]] const Entry* find(std::string_view key) const;
+  [[nodiscard]] std::optional<std::string_view> holder(const IpAddress& address) const;
+  void for_each(const std::function<void(std::string_view key, const Entry&)>& visit) const;
+  [[nodiscard]] std::size_t active() const { return active_; }
+  [[nodiscard]] std::size_t released() const { return entries_.size() - active_; }
+
+ private:
+  struct Quarantined {
+    TimePoint until;
+    std::string key;
+    std::uint64_t generation = 0;
+  };
+  struct KeyHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view key) const {
+      return std::hash<std::string_view>{}(key);
+    }
+  };
+  using Entries = std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>>;
+
+  // An address of `pool` that is free, by the key's candidates; nothing when the pool is exhausted.
+  [[nodiscard]] std::optional<IpAddress> choose(const AddressPool& pool, std::string_view key);
+  [[nodiscard]] bool is_free(const IpAddress& address) const;
+  // Gives `address` to the entry named `key`; a released or contradicted holder loses it.
+  void take(const std::string& key, Entry& entry, const IpAddress& address);
+  void begin_quarantine(const std::string& key, Entry& entry);
+  void end_quarantines();
+  // Marks the entry as blocked or free and keeps the counts below.
+  void set_blocked(Entry& entry, bool blocked);
+
+  Options options_;
+  Clock& clock_;
+  Entries entries_;
+  std::unordered_map<IpAddress, std::string> holders_;
+  std::deque<Quarantined> quarantines_;  // by end
+  std::size_t active_ = 0;
+  // Addresses of blocked entries inside the present pools: what exhaustion is told by.
+  std::uint64_t blocked_ipv4_ = 0;
+  std::uint64_t blocked_ipv6_ = 0;
+};
+
+}  // namespace meshdns::vip
