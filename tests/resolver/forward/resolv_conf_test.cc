@@ -1,0 +1,169 @@
+#include "resolver/forward/resolv_conf.h"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/file_system.h"
+#include "base/result.h"
+#include "tests/support/temporary_directory.h"
+
+namespace meshdns::dns {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+std::vector<std::string> servers_of(const ResolvConf& conf) {
+  std::vector<std::string> servers;
+  for (const auto& server : conf.servers) {
+    servers.push_back(server.to_string());
+  }
+  return servers;
+}
+
+struct ServerLine {
+  std::string text;
+  std::vector<std::string> servers;
+  std::size_t warnings;
+};
+
+class ResolvConfServers : public ::testing::TestWithParam<ServerLine> {};
+
+TEST_P(ResolvConfServers, AreReadAsWritten) {
+  const ResolvConf conf = parse_resolv_conf(GetParam().text);
+  EXPECT_EQ(servers_of(conf), GetParam().servers);
+  EXPECT_THAT(conf.warnings, SizeIs(GetParam().warnings));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Lines, ResolvConfServers,
+    ::testing::Values(
+        ServerLine{"", {}, 0}, ServerLine{"\n\n \n", {}, 0},
+        ServerLine{"nameserver 192.0.2.1\n", {"192.0.2.1:53"}, 0},
+        ServerLine{"nameserver 192.0.2.1", {"192.0.2.1:53"}, 0},
+        ServerLine{"nameserver\t192.0.2.1 \r\n", {"192.0.2.1:53"}, 0},
+        ServerLine{"nameserver 192.0.2.1 # the first\n", {"192.0.2.1:53"}, 0},
+        ServerLine{"\xef\xbb\xbfnameserver 192.0.2.1\n", {"192.0.2.1:53"}, 0},
+        ServerLine{"nameserver 2001:db8::1\n", {"[2001:db8::1]:53"}, 0},
+        ServerLine{"nameserver fe80::1%lo\n", {"[fe80::1%1]:53"}, 0},
+        ServerLine{"nameserver [fe80::1%lo]:5353\n", {"[fe80::1%1]:5353"}, 0},
+        ServerLine{"nameserver fe80::1%nosuchif0\n", {}, 1},
+        ServerLine{"nameserver [2001:db8::1]:5353\n", {"[2001:db8::1]:5353"}, 0},
+        ServerLine{"nameserver 192.0.2.1:0\n", {}, 1},
+        ServerLine{"nameserver ::ffff:192.0.2.1\n", {"192.0.2.1:53"}, 0},
+        // Whole addresses alone: no inet_aton() forms, no names.
+        ServerLine{"nameserver 1.2.3\n", {}, 1}, ServerLine{"nameserver 127.1\n", {}, 1},
+        ServerLine{"nameserver 0x7f000001\n", {}, 1}, ServerLine{"nameserver one.one\n", {}, 1},
+        ServerLine{"nameserver\n", {}, 1},
+        // The host itself, said plainly.
+        ServerLine{"nameserver 0.0.0.0\nnameserver ::\n", {"127.0.0.1:53", "[::1]:53"}, 0},
+        ServerLine{"nameserver 224.0.0.1\nnameserver ff02::1\nnameserver 255.255.255.255", {}, 3},
+        ServerLine{"nameserver 192.0.2.1\nnameserver 192.0.2.1\n", {"192.0.2.1:53"}, 1},
+        ServerLine{"# nameserver 192.0.2.1\n;nameserver 192.0.2.2\n", {}, 0},
+        ServerLine{" # nameserver 192.0.2.1\n", {}, 0},
+        ServerLine{"search example.org\ndomain example.org\nsortlist 192.0.2.0\n", {}, 0},
+        ServerLine{"nonsense 192.0.2.1\n", {}, 1}, ServerLine{"nameserverx 192.0.2.1\n", {}, 1},
+        ServerLine{std::string("nameserver 192.0.2.1\0x\n", 23), {}, 1},
+        ServerLine{
+            std::string("\0nameserver 192.0.2.1\nnameserver 192.0.2.2\n", 43), {"192.0.2.2:53"}, 1},
+        ServerLine{std::string(kMaxResolvConfLineBytes + 1, 'x') + "\nnameserver 192.0.2.1\n",
+                   {"192.0.2.1:53"},
+                   1}));
+
+TEST(ResolvConf, KeepsTheOrderAndTakesMoreThanThree) {
+  std::string text;
+  for (int i = 1; i <= 4; ++i) {
+    text += "nameserver 192.0.2." + std::to_string(5 - i) + "\n";
+  }
+  EXPECT_THAT(servers_of(parse_resolv_conf(text)),
+              ElementsAre("192.0.2.4:53", "192.0.2.3:53", "192.0.2.2:53", "192.0.2.1:53"));
+}
+
+TEST(ResolvConf, SaysWhichServersAreTooMany) {
+  std::string text;
+  for (std::size_t i = 1; i <= kMaxResolvConfServers + 2; ++i) {
+    text += "nameserver 192.0.2." + std::to_string(i) + "\n";
+  }
+  const ResolvConf conf = parse_resolv_conf(text);
+  EXPECT_THAT(conf.servers, SizeIs(kMaxResolvConfServers));
+  EXPECT_THAT(conf.warnings,
+              ElementsAre(HasSubstr("line 9: '192.0.2.9'"), HasSubstr("line 10: '192.0.2.10'")));
+}
+
+TEST(ResolvConf, ReadsOptionsAndCutsThemToTheirBounds) {
+  const ResolvConf conf = parse_resolv_conf(
+      "options timeout:3 attempts:4 rotate\noptions ndots:5 edns0 trust-ad inet6 unheard-of:1\n");
+  EXPECT_EQ(conf.timeout, std::chrono::seconds(3));
+  EXPECT_EQ(conf.attempts, 4U);
+  EXPECT_EQ(conf.ndots, 5U);
+  EXPECT_TRUE(conf.rotate && conf.edns0 && conf.trust_ad);
+  EXPECT_THAT(conf.warnings, IsEmpty());
+
+  const ResolvConf large =
+      parse_resolv_conf("options timeout:31 attempts:99999999999999999999 ndots:16 # rotate");
+  EXPECT_EQ(large.timeout, std::chrono::seconds(30));
+  EXPECT_EQ(large.attempts, 5U);
+  EXPECT_EQ(large.ndots, 15U);
+  EXPECT_FALSE(large.rotate);
+}
+
+TEST(ResolvConf, IgnoresOptionsWithoutAUsableNumber) {
+  const ResolvConf conf =
+      parse_resolv_conf("options timeout: timeout attempts:0 attempts:-1 ndots:x");
+  EXPECT_FALSE(conf.timeout.has_value());
+  EXPECT_FALSE(conf.attempts.has_value());
+  EXPECT_FALSE(conf.ndots.has_value());
+  EXPECT_THAT(conf.warnings, SizeIs(5));
+}
+
+TEST(ResolvConf, BoundsItsWarnings) {
+  std::string text;
+  for (int i = 0; i < 1000; ++i) {
+    text += "junk\n";
+  }
+  const ResolvConf conf = parse_resolv_conf(text);
+  EXPECT_THAT(conf.warnings, SizeIs(kMaxResolvConfWarnings + 1));
+  EXPECT_EQ(conf.warnings.back(), "and 984 more");
+}
+
+TEST(ResolvConf, EscapesWhatItQuotes) {
+  EXPECT_THAT(parse_resolv_conf("nameserver a\x1b[2J\n").warnings,
+              ElementsAre(HasSubstr("'a\\027[2J'")));
+}
+
+TEST(ResolvConf, DoesNotReadMoreThanAMebibyte) {
+  const std::string server = "nameserver 192.0.2.1\n";
+  std::string text = server + std::string(kMaxResolvConfBytes - server.size(), '\n');
+  EXPECT_THAT(parse_resolv_conf(text).servers, SizeIs(1));
+  text += '\n';
+  EXPECT_THAT(parse_resolv_conf(text).servers, IsEmpty());
+  EXPECT_THAT(parse_resolv_conf(text).warnings, ElementsAre(HasSubstr("longer than 1 MiB")));
+}
+
+TEST(ResolvConf, LoadFailsWithoutAUsableServerAndSaysWhy) {
+  const support::TemporaryDirectory directory;
+  PosixFileSystem files;
+  const auto missing = load_resolv_conf(files, directory.file("resolv.conf"));
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
+  const auto folder = load_resolv_conf(files, directory.path());
+  EXPECT_FALSE(folder);
+  const auto empty = load_resolv_conf(files, directory.write("resolv.conf", ""));
+  ASSERT_FALSE(empty);
+  EXPECT_THAT(empty.error().message, HasSubstr("names no server"));
+  const auto bad = load_resolv_conf(files, directory.write("resolv.conf", "nameserver dns\n"));
+  ASSERT_FALSE(bad);
+  EXPECT_THAT(bad.error().message, HasSubstr("'dns' is no address"));
+  const auto good = load_resolv_conf(files, directory.write("resolv.conf", "nameserver ::1\n"));
+  ASSERT_TRUE(good);
+  EXPECT_THAT(servers_of(*good), ElementsAre("[::1]:53"));
+}
+
+}  // namespace
+}  // namespace meshdns::dns
