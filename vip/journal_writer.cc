@@ -1,0 +1,126 @@
+#include "vip/journal_writer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <fcntl.h>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "base/file_system.h"
+#include "base/result.h"
+#include "vip/journal_format.h"
+
+namespace meshdns::vip {
+namespace {
+
+constexpr std::chrono::milliseconds kFirstPause{100};
+constexpr std::chrono::milliseconds kLongestPause{5000};
+constexpr mode_t kJournalMode = 0600;
+
+}  // namespace
+
+JournalWriter::JournalWriter(Start start, FileSystem& files, OnDone on_done)
+    : state_(std::move(start)), files_(files), on_done_(std::move(on_done)) {
+  thread_ = std::thread([this] { run(); });
+}
+
+JournalWriter::~JournalWriter() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void JournalWriter::append(std::uint64_t batch, std::string records) {
+  enqueue({batch, false, std::move(records)});
+}
+
+void JournalWriter::replace(std::uint64_t batch, std::string records) {
+  enqueue({batch, true, std::move(records)});
+}
+
+void JournalWriter::enqueue(Job job) {
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_.push_back(std::move(job));
+  }
+  wake_.notify_all();
+}
+
+void JournalWriter::run() {
+  while (true) {
+    Job job;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+      if (jobs_.empty()) {
+        return;
+      }
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
+    auto result = perform(job);
+    on_done_({job.batch, std::move(result), state_.file_bytes});
+  }
+}
+
+Result<void> JournalWriter::perform(Job& job) {
+  if (!job.whole) {
+    if (broken_) {
+      return fail(ErrorCode::kIo, state_.path + ": an earlier write failed");
+    }
+    auto appended = append_now(job.records);
+    broken_ = !appended;
+    return appended;
+  }
+  pause();
+  auto replaced = replace_now(job.records);
+  broken_ = !replaced;
+  retry_pause_ = replaced ? std::chrono::milliseconds(0)
+                          : std::clamp(retry_pause_ * 2, kFirstPause, kLongestPause);
+  return replaced;
+}
+
+void JournalWriter::pause() {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, retry_pause_, [this] { return stopping_; });
+}
+
+Result<void> JournalWriter::append_now(std::string& records) {
+  const std::uint64_t count = seal_records(records, state_.next_sequence);
+  const auto written = write_all(files_, state_.file.get(), records).and_then([this] {
+    return files_.sync(state_.file.get());
+  });
+  if (!written) {
+    return fail(state_.path, written.error());
+  }
+  state_.next_sequence += count;
+  state_.file_bytes += records.size();
+  return {};
+}
+
+Result<void> JournalWriter::replace_now(std::string& records) {
+  // Numbers go on from file to file, so that an old tail can never be taken for a new one.
+  std::string content;
+  append_header(state_.instance, state_.next_sequence, content);
+  const std::uint64_t count = seal_records(records, state_.next_sequence);
+  content += records;
+  const auto replaced = replace_file(files_, state_.path, content, kJournalMode);
+  if (!replaced) {
+    return replaced;
+  }
+  auto file = files_.open(state_.path, O_WRONLY | O_APPEND | O_NOFOLLOW, 0);
+  if (!file) {
+    return tl::unexpected(file.error());
+  }
+  state_.file = std::move(*file);
+  state_.next_sequence += count;
+  state_.file_bytes = content.size();
+  return {};
+}
+
+}  // namespace meshdns::vip

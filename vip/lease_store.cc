@@ -1,0 +1,379 @@
+#include "vip/lease_store.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <fcntl.h>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "vip/allocator.h"
+#include "vip/journal_format.h"
+#include "vip/journal_writer.h"
+#include "vip/lease_record.h"
+#include "vip/metrics.h"
+#include "vip/pool.h"
+
+namespace meshdns::vip {
+namespace {
+
+constexpr mode_t kFileMode = 0600;
+constexpr mode_t kFolderMode = 0700;
+constexpr std::size_t kMaxJournalBytes = std::size_t{1} << 30U;
+// A journal that has grown to twice its last whole form, and by at least this, is written anew.
+constexpr std::uint64_t kCompactionSlackBytes = std::uint64_t{1} << 20U;
+constexpr int kMaxSetAside = 100;
+
+Result<std::optional<AddressPool>> make_pool(const std::optional<IpPrefix>& prefix) {
+  if (!prefix) {
+    return std::nullopt;
+  }
+  auto pool = AddressPool::create(*prefix);
+  if (!pool) {
+    return tl::unexpected(pool.error());
+  }
+  return *pool;
+}
+
+}  // namespace
+
+// Where the writer's results wait for the control thread; empty once the store is gone.
+struct LeaseStore::Mailbox {
+  LeaseStore* store = nullptr;  // the control thread's
+};
+
+LeaseStore::LeaseStore(const Options& options, const Allocator::Options& pools, FileSystem& files,
+                       Clock& clock, Post post, OnChange on_change, Logger& logger,
+                       VipMetrics& metrics)
+    : options_(options),
+      files_(files),
+      post_(std::move(post)),
+      on_change_(std::move(on_change)),
+      logger_(logger),
+      metrics_(metrics),
+      allocator_(pools, clock),
+      path_(options.directory + "/vips.journal"),
+      mailbox_(std::make_shared<Mailbox>()) {
+  mailbox_->store = this;
+}
+
+LeaseStore::~LeaseStore() {
+  flush();
+  mailbox_->store = nullptr;
+}
+
+Result<std::unique_ptr<LeaseStore>> LeaseStore::open(const Options& options, FileSystem& files,
+                                                     Clock& clock, Post post, OnChange on_change,
+                                                     Logger& logger, VipMetrics& metrics) {
+  const auto ipv4 = make_pool(options.ipv4_pool);
+  const auto ipv6 = make_pool(options.ipv6_pool);
+  for (const auto* pool : {&ipv4, &ipv6}) {
+    if (!*pool) {
+      return tl::unexpected(pool->error());
+    }
+  }
+  const Allocator::Options pools{*ipv4, *ipv6, options.quarantine};
+  std::unique_ptr<LeaseStore> store(new LeaseStore(options, pools, files, clock, std::move(post),
+                                                   std::move(on_change), logger, metrics));
+  const auto loaded = store->load();
+  if (!loaded) {
+    if (options.mode == StateMode::kRequired) {
+      return tl::unexpected(loaded.error());
+    }
+    store->note_ = "leases are kept in memory only: " + loaded.error().message;
+    logger.warn("{}", store->note_);
+    store->lock_.reset();
+  }
+  store->update_metrics();
+  return store;
+}
+
+Result<void> LeaseStore::load() {
+  if (options_.instance.size() > kMaxInstanceOctets) {
+    return fail(ErrorCode::kInvalidArgument, "the instance name is longer than 255 octets");
+  }
+  if (auto made = make_directories(files_, options_.directory, kFolderMode); !made) {
+    return made;
+  }
+  const std::string lock_path = options_.directory + "/vips.lock";
+  auto lock = files_.open(lock_path, O_RDWR | O_CREAT | O_NOFOLLOW, kFileMode);
+  if (!lock) {
+    return tl::unexpected(lock.error());
+  }
+  if (auto locked = files_.lock(lock->get()); !locked) {
+    return fail(lock_path +
+                    " (is another meshdns running on this state folder? give each an "
+                    "--instance or a --state-dir)",
+                locked.error());
+  }
+  lock_ = std::move(*lock);
+
+  const auto content = read_file(files_, path_, kMaxJournalBytes);
+  if (!content && content.error().code != ErrorCode::kNotFound) {
+    return tl::unexpected(content.error());
+  }
+  auto ready = content ? read_existing(*content) : create_file(next_sequence_);
+  if (!ready) {
+    return ready;
+  }
+  start_writer({path_, options_.instance, std::move(file_), file_bytes_, next_sequence_});
+  return {};
+}
+
+Result<void> LeaseStore::read_existing(const std::string& content) {
+  // Into an allocator of its own kind only once the file is known to be ours: parse_journal() reads
+  // no record otherwise.
+  const auto contents =
+      parse_journal(content, options_.instance,
+                    [this](const LeaseRecord& record) { allocator_.restore(record); });
+  switch (contents.kind) {
+    case JournalKind::kForeign:
+      return fail(ErrorCode::kCorrupt,
+                  path_ + " is no lease journal; move it away or name another state folder");
+    case JournalKind::kNewerVersion:
+      return fail(ErrorCode::kCorrupt,
+                  fmt::format("{} has format version {}, this program knows {}; run the newer "
+                              "program or name another state folder",
+                              path_, contents.version, kJournalVersion));
+    case JournalKind::kOtherInstance:
+      return fail(ErrorCode::kCorrupt,
+                  fmt::format("{} belongs to the instance '{}', not '{}'", path_,
+                              escape_name(contents.instance), options_.instance));
+    case JournalKind::kJournal:
+      break;
+  }
+  next_sequence_ = contents.next_sequence;
+  if (!contents.damages.empty()) {
+    for (const Damage& damage : contents.damages) {
+      logger_.error("the lease journal is damaged file={} offset={} octets={}", path_,
+                    damage.offset, damage.octets);
+    }
+    if (auto aside = set_aside(); !aside) {
+      return aside;
+    }
+    return create_file(next_sequence_);
+  }
+  auto file = files_.open(path_, O_WRONLY | O_APPEND | O_NOFOLLOW, 0);
+  if (!file) {
+    return tl::unexpected(file.error());
+  }
+  file_ = std::move(*file);
+  file_bytes_ = contents.end_offset;
+  if (contents.end_offset < content.size()) {
+    logger_.warn("cut a torn tail off the lease journal file={} octets={}", path_,
+                 content.size() - contents.end_offset);
+    if (auto cut = files_.truncate(file_.get(), contents.end_offset).and_then([this] {
+          return files_.sync(file_.get());
+        });
+        !cut) {
+      return fail(path_, cut.error());
+    }
+  }
+  return {};
+}
+
+Result<void> LeaseStore::set_aside() {
+  for (int i = 1; i <= kMaxSetAside; ++i) {
+    const std::string aside = fmt::format("{}.corrupt-{}", path_, i);
+    if (files_.open(aside, O_RDONLY | O_NOFOLLOW, 0)) {
+      continue;
+    }
+    logger_.error("kept the damaged journal as {}", aside);
+    return files_.rename(path_, aside);
+  }
+  return fail(ErrorCode::kCorrupt,
+              fmt::format("{} is damaged, and {} damaged files are already kept beside it; look "
+                          "at the disk and move them away",
+                          path_, kMaxSetAside));
+}
+
+Result<void> LeaseStore::create_file(std::uint64_t first_sequence) {
+  std::string records = image();
+  std::string content;
+  append_header(options_.instance, first_sequence, content);
+  next_sequence_ = first_sequence + seal_records(records, first_sequence);
+  content += records;
+  if (auto written = replace_file(files_, path_, content, kFileMode); !written) {
+    return written;
+  }
+  auto file = files_.open(path_, O_WRONLY | O_APPEND | O_NOFOLLOW, 0);
+  if (!file) {
+    return tl::unexpected(file.error());
+  }
+  file_ = std::move(*file);
+  file_bytes_ = image_bytes_ = content.size();
+  return {};
+}
+
+void LeaseStore::start_writer(JournalWriter::Start start) {
+  writer_ = std::make_unique<JournalWriter>(
+      std::move(start), files_,
+      [post = post_, mailbox = mailbox_](const JournalWriter::Done& done) {
+        post([mailbox, done] {
+          if (mailbox->store != nullptr) {
+            mailbox->store->on_done(done);
+          }
+        });
+      });
+}
+
+LeaseStore::Lease LeaseStore::acquire(std::string_view key) {
+  const auto grant = allocator_.acquire(key);
+  if (grant == Allocator::Grant::kChanged) {
+    note_change(key);
+  }
+  const bool is_exhausted = grant == Allocator::Grant::kExhausted;
+  if (is_exhausted && !exhausted_) {
+    exhausted_ = true;
+    logger_.error(
+        "a VIP pool is exhausted: new services get no address; widen vip.ipv4_pool or "
+        "vip.ipv6_pool first_key={}",
+        key);
+  } else if (grant == Allocator::Grant::kChanged) {
+    exhausted_ = false;
+  }
+  metrics_.exhausted.set(exhausted_ ? 1 : 0);
+  const auto* entry = allocator_.find(key);
+  return entry == nullptr ? Lease{} : lease_of(key, *entry);
+}
+
+void LeaseStore::release(std::string_view key) {
+  if (allocator_.release(key)) {
+    note_change(key);
+  }
+}
+
+void LeaseStore::note_change(std::string_view key) {
+  if (!writer_) {
+    return;  // leases in memory
+  }
+  const auto* entry = allocator_.find(key);
+  append_record({entry->state, entry->ipv4, entry->ipv6, key}, gathered_);
+  unwritten_[std::string(key)] = {batch_, false};
+}
+
+void LeaseStore::flush() {
+  update_metrics();
+  if (!writer_ || gathered_.empty()) {
+    return;
+  }
+  const bool is_overgrown = file_bytes_ > image_bytes_ * 2 + kCompactionSlackBytes && !replacing_;
+  if (is_overgrown) {
+    allocator_.forget_expired();
+    replace_all();
+    return;
+  }
+  file_bytes_ += gathered_.size();
+  writer_->append(batch_, std::exchange(gathered_, {}));
+  ++batch_;
+}
+
+void LeaseStore::replace_all() {
+  gathered_.clear();  // the image has it
+  replacing_ = true;
+  std::string records = image();
+  image_bytes_ = records.size();
+  writer_->replace(batch_, std::move(records));
+  ++batch_;
+}
+
+std::string LeaseStore::image() const {
+  std::string records;
+  allocator_.for_each([&](std::string_view key, const Allocator::Entry& entry) {
+    append_record({entry.state, entry.ipv4, entry.ipv6, key}, records);
+  });
+  return records;
+}
+
+void LeaseStore::on_done(const JournalWriter::Done& done) {
+  std::vector<std::string> changed;
+  for (auto entry = unwritten_.begin(); entry != unwritten_.end();) {
+    if (entry->second.batch > done.batch) {
+      ++entry;
+      continue;
+    }
+    changed.push_back(entry->first);
+    if (done.result) {
+      entry = unwritten_.erase(entry);
+    } else {
+      entry->second.failed = true;
+      ++entry;
+    }
+  }
+  metrics_.degraded.set(done.result ? 0 : 1);
+  if (done.result) {
+    metrics_.journal_syncs.add();
+    metrics_.journal_bytes.set(static_cast<double>(done.file_bytes));
+    file_bytes_ = done.file_bytes + gathered_.size();
+    replacing_ = false;
+    if (!std::exchange(note_, {}).empty()) {
+      logger_.info("the lease journal can be written again");
+    }
+  } else {
+    metrics_.journal_errors.add();
+    if (note_.empty()) {
+      logger_.error("cannot write the lease journal; new services are withheld until it works: {}",
+                    done.result.error().message);
+    }
+    note_ = "the lease journal cannot be written, new services are withheld: " +
+            done.result.error().message;
+    // One whole write is always under way until one succeeds; it holds what the failed batches
+    // held.
+    if (done.batch + 1 == batch_ || !replacing_) {
+      replace_all();
+    }
+  }
+  update_metrics();
+  if (!changed.empty()) {
+    on_change_(changed);
+  }
+}
+
+LeaseStore::Lease LeaseStore::lease_of(std::string_view key, const Allocator::Entry& entry) const {
+  const auto unwritten = unwritten_.find(std::string(key));
+  LeaseStatus status = LeaseStatus::kDurable;
+  if (unwritten != unwritten_.end()) {
+    status = unwritten->second.failed ? LeaseStatus::kStorageFailed : LeaseStatus::kPending;
+  }
+  return {entry.ipv4, entry.ipv6, status};
+}
+
+std::optional<LeaseStore::Lease> LeaseStore::find(std::string_view key) const {
+  const auto* entry = allocator_.find(key);
+  if (entry == nullptr || entry->state != LeaseState::kActive) {
+    return std::nullopt;
+  }
+  return lease_of(key, *entry);
+}
+
+void LeaseStore::for_each(
+    const std::function<void(std::string_view key, const Lease&)>& visit) const {
+  allocator_.for_each([&](std::string_view key, const Allocator::Entry& entry) {
+    if (entry.state == LeaseState::kActive) {
+      visit(key, lease_of(key, entry));
+    }
+  });
+}
+
+void LeaseStore::update_metrics() {
+  metrics_.active.set(static_cast<double>(allocator_.active()));
+  metrics_.released.set(static_cast<double>(allocator_.released()));
+  metrics_.pending.set(static_cast<double>(unwritten_.size()));
+  if (!writer_) {
+    metrics_.degraded.set(1);
+  }
+}
+
+}  // namespace meshdns::vip

@@ -1,0 +1,138 @@
+// LeaseStore: the addresses of all keys, and the promise that none is told before it is on disk.
+//
+// Belongs to the control thread; the journal is written on a thread of its own, which only posts
+// back. A lease is kPending until the batch it is in has been synced; then OnDurable names it. A
+// folder is used by one store at a time (vips.lock).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "vip/allocator.h"
+#include "vip/journal_writer.h"
+#include "vip/metrics.h"
+
+namespace meshdns::vip {
+
+enum class StateMode : std::uint8_t {
+  kRequired,    // an unusable folder is an error of open()
+  kBestEffort,  // an unusable folder at start means leases in memory, a warning, a gauge and
+                // state_note()
+};
+
+enum class LeaseStatus : std::uint8_t {
+  kDurable,        // may be told
+  kPending,        // on its way to disk
+  kStorageFailed,  // could not be written; tried again
+  kExhausted,      // no address is left
+};
+
+class LeaseStore {
+ public:
+  struct Options {
+    std::optional<IpPrefix> ipv4_pool;
+    std::optional<IpPrefix> ipv6_pool;
+    std::string directory;
+    std::string instance = "default";
+    StateMode mode = StateMode::kBestEffort;
+    std::chrono::nanoseconds quarantine{std::chrono::minutes(5)};
+  };
+  struct Lease {
+    std::optional<IpAddress> ipv4;
+    std::optional<IpAddress> ipv6;
+    LeaseStatus status = LeaseStatus::kExhausted;
+  };
+  // Runs a task on the control thread; callable from any thread.
+  using Post = std::function<void(std::function<void()>)>;
+  // Control thread: the status of these keys changed.
+  using OnChange = std::function<void(const std::vector<std::string>& keys)>;
+
+  // Reads the journal, cuts a torn tail, sets a damaged file aside as vips.journal.corrupt-N. Fails
+  // when a pool has no usable address, and in mode kRequired when the folder or the journal cannot
+  // be used. References outlive the store.
+  [[nodiscard]] static Result<std::unique_ptr<LeaseStore>> open(const Options& options,
+                                                                FileSystem& files, Clock& clock,
+                                                                Post post, OnChange on_change,
+                                                                Logger& logger,
+                                                                VipMetrics& metrics);
+  LeaseStore(const LeaseStore&) = delete;
+  LeaseStore& operator=(const LeaseStore&) = delete;
+  ~LeaseStore();  // flushes and waits for the journal; no callback runs afterwards
+
+  // The key's lease: the one it has, its old one, or a new one.
+  Lease acquire(std::string_view key);
+  // Puts the key's addresses into quarantine.
+  void release(std::string_view key);
+  // Hands all changes since the last flush to the journal, as one batch with one sync.
+  void flush();
+
+  [[nodiscard]] std::optional<Lease> find(std::string_view key) const;
+  // The key that holds an address, released ones in quarantine included.
+  [[nodiscard]] std::optional<std::string_view> holder(const IpAddress& address) const {
+    return allocator_.holder(address);
+  }
+  void for_each(const std::function<void(std::string_view key, const Lease&)>& visit) const;
+  // What is wrong with the state folder, for /readyz; empty when nothing is.
+  [[nodiscard]] const std::string& state_note() const { return note_; }
+
+ private:
+  // What a batch holds that is not on disk yet.
+  struct Unwritten {
+    std::uint64_t batch = 0;
+    bool failed = false;
+  };
+  struct Mailbox;  // outlives the store in tasks that are still posted
+
+  LeaseStore(const Options& options, const Allocator::Options& pools, FileSystem& files,
+             Clock& clock, Post post, OnChange on_change, Logger& logger, VipMetrics& metrics);
+
+  [[nodiscard]] Result<void> load();
+  [[nodiscard]] Result<void> create_file(std::uint64_t first_sequence);
+  [[nodiscard]] Result<void> read_existing(const std::string& content);
+  [[nodiscard]] Result<void> set_aside();
+  void start_writer(JournalWriter::Start start);
+  void note_change(std::string_view key);
+  void on_done(const JournalWriter::Done& done);
+  void replace_all();
+  [[nodiscard]] std::string image() const;
+  [[nodiscard]] Lease lease_of(std::string_view key, const Allocator::Entry& entry) const;
+  void update_metrics();
+
+  Options options_;
+  FileSystem& files_;
+  Post post_;
+  OnChange on_change_;
+  Logger& logger_;
+  VipMetrics& metrics_;
+  Allocator allocator_;
+  std::string path_;
+  std::string note_;
+  UniqueFd lock_;
+  UniqueFd file_;
+  std::uint64_t file_bytes_ = 0;
+  std::uint64_t image_bytes_ = 0;  // of the last whole write
+  std::uint64_t next_sequence_ = 1;
+  std::uint64_t batch_ = 1;  // the one being gathered
+  std::string gathered_;     // its records, unsealed
+  bool replacing_ = false;   // a whole write is on its way
+  bool exhausted_ = false;
+  std::unordered_map<std::string, Unwritten> unwritten_;
+  std::shared_ptr<Mailbox> mailbox_;
+  std::unique_ptr<JournalWriter>
+      writer_;  // last: its thread ends first; none with leases in memory
+};
+
+}  // namespace meshdns::vip
