@@ -5,59 +5,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <utility>
 #include <vector>
 
-#include "base/ip_address.h"
-#include "resolver/wire/name.h"
+#include "resolver/snapshot/table_entry.h"
 
 namespace meshdns::dns {
-namespace {
-
-void retain_side(const TableEntry& entry) {
-  if (entry.has_side) {
-    entry.side()->retain();
-  }
+template <typename Entry>
+PageTable<Entry>::PageTable() : root_{new DirectoryPage} {
+  static_assert(sizeof(EntryPage) == kPageOctets);
+  root_.front()->pages.fill(new EntryPage);
 }
 
-void release_side(const TableEntry& entry) {
-  if (entry.has_side) {
-    entry.side()->release();
-  }
-}
-
-}  // namespace
-
-SideRecord::SideRecord(NameView name, std::span<const IpAddress> addresses)
-    : name_octets_(static_cast<std::uint32_t>(name.size())) {
-  std::size_t total = name.size();
-  for (const IpAddress& address : addresses) {
-    total += address.octets().size();
-  }
-  octets_.reserve(total);
-  octets_.assign(name.octets().begin(), name.octets().end());
-  for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
-    for (const IpAddress& address : addresses) {
-      if (address.family() == family) {
-        octets_.insert(octets_.end(), address.octets().begin(), address.octets().end());
-      }
-    }
-    if (family == IpFamily::kV4) {
-      ipv4_octets_ = static_cast<std::uint32_t>(octets_.size() - name.size());
-    }
-  }
-}
-
-void SideRecord::release() const {
-  if (--references_ == 0) {
-    delete this;
-  }
-}
-
-PageTable::PageTable() : root_{new DirectoryPage} { root_.front()->pages.fill(new EntryPage); }
-
-PageTable::PageTable(const PageTable& other)
+template <typename Entry>
+PageTable<Entry>::PageTable(const PageTable<Entry>& other)
     : root_(other.root_), root_bits_(other.root_bits_), size_(other.size_) {
   for (std::size_t i = 0; i < root_.size(); ++i) {
     if (i == 0 || root_[i] != root_[i - 1]) {
@@ -66,7 +27,8 @@ PageTable::PageTable(const PageTable& other)
   }
 }
 
-PageTable::~PageTable() {
+template <typename Entry>
+PageTable<Entry>::~PageTable() {
   DirectoryPage* previous = nullptr;
   for (DirectoryPage* const directory : root_) {
     if (directory != previous) {
@@ -76,7 +38,8 @@ PageTable::~PageTable() {
   }
 }
 
-void PageTable::release(DirectoryPage* directory) {
+template <typename Entry>
+void PageTable<Entry>::release(DirectoryPage* directory) {
   if (--directory->references > 0) {
     return;
   }
@@ -90,10 +53,11 @@ void PageTable::release(DirectoryPage* directory) {
   delete directory;
 }
 
-void PageTable::release(EntryPage* page) {
+template <typename Entry>
+void PageTable<Entry>::release(EntryPage* page) {
   while (page != nullptr && --page->references == 0) {
-    for (const TableEntry& entry : page->entries) {
-      release_side(entry);
+    for (const Entry& entry : page->entries) {
+      entry.release();
     }
     EntryPage* const next = page->overflow;
     delete page;
@@ -102,14 +66,15 @@ void PageTable::release(EntryPage* page) {
 }
 
 // `page` itself if this table alone holds it, else a copy that it alone holds.
-PageTable::EntryPage* PageTable::detach(EntryPage* page) {
+template <typename Entry>
+typename PageTable<Entry>::EntryPage* PageTable<Entry>::detach(EntryPage* page) {
   if (page->references == 1) {
     return page;
   }
   auto* const own = new EntryPage(*page);
   own->references = 1;
-  for (const TableEntry& entry : own->entries) {
-    retain_side(entry);
+  for (const Entry& entry : own->entries) {
+    entry.retain();
   }
   if (own->overflow != nullptr) {
     ++own->overflow->references;
@@ -120,20 +85,25 @@ PageTable::EntryPage* PageTable::detach(EntryPage* page) {
 }
 
 // Makes the root slots of all hashes that share `depth` bits with this one point to `directory`.
-void PageTable::set_root_run(std::uint32_t upper_hash, unsigned depth, DirectoryPage* directory) {
+template <typename Entry>
+void PageTable<Entry>::set_root_run(std::uint32_t upper_hash, unsigned depth,
+                                    DirectoryPage* directory) {
   const std::size_t length = std::size_t{1} << (root_bits_ - depth);
   const std::size_t start = bits_of(upper_hash, 0, depth) * length;
   std::fill_n(root_.begin() + static_cast<std::ptrdiff_t>(start), length, directory);
 }
 
 // The same in a directory page: the slots of the page of `depth` bits that covers `place`.
-void PageTable::set_page_run(const Place& place, unsigned depth, EntryPage* page) {
+template <typename Entry>
+void PageTable<Entry>::set_page_run(const Place& place, unsigned depth, EntryPage* page) {
   const std::size_t length = kPagesPerDirectory >> (depth - place.directory->depth);
   const std::size_t start = place.index / length * length;
   std::fill_n(place.directory->pages.begin() + static_cast<std::ptrdiff_t>(start), length, page);
 }
 
-PageTable::DirectoryPage& PageTable::own_directory(std::uint32_t upper_hash) {
+template <typename Entry>
+typename PageTable<Entry>::DirectoryPage& PageTable<Entry>::own_directory(
+    std::uint32_t upper_hash) {
   DirectoryPage* const shared = root_[bits_of(upper_hash, 0, root_bits_)];
   if (shared->references == 1) {
     return *shared;
@@ -153,12 +123,14 @@ PageTable::DirectoryPage& PageTable::own_directory(std::uint32_t upper_hash) {
   return *own;
 }
 
-PageTable::Place PageTable::own_place(std::uint32_t upper_hash) {
+template <typename Entry>
+typename PageTable<Entry>::Place PageTable<Entry>::own_place(std::uint32_t upper_hash) {
   DirectoryPage& directory = own_directory(upper_hash);
   return {.directory = &directory, .index = bits_of(upper_hash, directory.depth, kDirectoryBits)};
 }
 
-PageTable::EntryPage& PageTable::own_page(const Place& place) {
+template <typename Entry>
+typename PageTable<Entry>::EntryPage& PageTable<Entry>::own_page(const Place& place) {
   EntryPage* const page = detach(place.directory->pages.at(place.index));
   set_page_run(place, page->depth, page);
   return *page;
@@ -166,10 +138,11 @@ PageTable::EntryPage& PageTable::own_page(const Place& place) {
 
 // The slot of `found`, which lies in the page at `place` or in its overflow, after making that
 // page, and what leads to it, this table's own.
-PageTable::Slot PageTable::own_slot(const Place& place, const TableEntry& found) {
+template <typename Entry>
+typename PageTable<Entry>::Slot PageTable<Entry>::own_slot(const Place& place, const Entry& found) {
   const auto index_in = [&found](const EntryPage& page) {
     const std::less<> before;
-    const TableEntry* const begin = page.entries.data();
+    const Entry* const begin = page.entries.data();
     const bool inside = !before(&found, begin) && before(&found, begin + kEntriesPerPage);
     return inside ? static_cast<std::size_t>(&found - begin) : kEntriesPerPage;
   };
@@ -184,7 +157,8 @@ PageTable::Slot PageTable::own_slot(const Place& place, const TableEntry& found)
   return {.page = page, .index = index};
 }
 
-TableEntry& PageTable::insert(std::uint64_t hash) {
+template <typename Entry>
+Entry& PageTable<Entry>::insert(std::uint64_t hash) {
   Place place = own_place(upper(hash));
   while (true) {
     const EntryPage& page = *place.directory->pages.at(place.index);
@@ -220,20 +194,22 @@ TableEntry& PageTable::insert(std::uint64_t hash) {
   return page->entries.at(index);
 }
 
-TableEntry& PageTable::replace(std::uint64_t hash, const TableEntry& found) {
+template <typename Entry>
+Entry& PageTable<Entry>::replace(std::uint64_t hash, const Entry& found) {
   const Slot slot = own_slot(own_place(upper(hash)), found);
-  TableEntry& entry = slot.page->entries.at(slot.index);
-  release_side(entry);
-  entry = TableEntry{};
+  Entry& entry = slot.page->entries.at(slot.index);
+  entry.release();
+  entry = Entry{};
   entry.hash = upper(hash);
   return entry;
 }
 
-void PageTable::erase(std::uint64_t hash, const TableEntry& found) {
+template <typename Entry>
+void PageTable<Entry>::erase(std::uint64_t hash, const Entry& found) {
   const Place place = own_place(upper(hash));
   const Slot slot = own_slot(place, found);
-  release_side(slot.page->entries.at(slot.index));
-  slot.page->entries.at(slot.index) = TableEntry{};
+  slot.page->entries.at(slot.index).release();
+  slot.page->entries.at(slot.index) = Entry{};
   slot.page->tags.at(slot.index) = 0;
   --slot.page->count;
   --size_;
@@ -252,7 +228,8 @@ void PageTable::erase(std::uint64_t hash, const TableEntry& found) {
 }
 
 // Parts a full page by the next bit of its hashes. Every entry keeps its slot.
-void PageTable::split(const Place& place) {
+template <typename Entry>
+void PageTable<Entry>::split(const Place& place) {
   EntryPage* const page = place.directory->pages.at(place.index);
   const bool shared = page->references > 1;
   const unsigned depth = page->depth + 1U;
@@ -261,8 +238,8 @@ void PageTable::split(const Place& place) {
     half->depth = static_cast<std::uint8_t>(depth);
   }
   for (std::size_t i = 0; i < kEntriesPerPage; ++i) {
-    const TableEntry& entry = page->entries.at(i);
-    if (entry.kind == EntryKind::kFree) {
+    const Entry& entry = page->entries.at(i);
+    if (entry.is_free()) {
       continue;
     }
     EntryPage& half = *halves.at(bits_of(entry.hash, depth - 1, 1));
@@ -270,7 +247,7 @@ void PageTable::split(const Place& place) {
     half.tags.at(i) = page->tags.at(i);
     ++half.count;
     if (shared) {
-      retain_side(entry);
+      entry.retain();
     }
   }
   const std::size_t length = kPagesPerDirectory >> (depth - 1 - place.directory->depth);
@@ -288,7 +265,8 @@ void PageTable::split(const Place& place) {
 
 // Parts a directory page, which this table must own, by the next bit. No page spans both halves: a
 // page at the limit of the directory is what brings us here.
-void PageTable::split_directory(std::uint32_t upper_hash) {
+template <typename Entry>
+void PageTable<Entry>::split_directory(std::uint32_t upper_hash) {
   DirectoryPage* const low = &own_directory(upper_hash);
   if (low->depth == root_bits_) {
     std::vector<DirectoryPage*> doubled;
@@ -314,7 +292,8 @@ void PageTable::split_directory(std::uint32_t upper_hash) {
 }
 
 // Takes in the neighbour of the page at `place`, which this table owns, when both are nearly empty.
-void PageTable::merge(const Place& place) {
+template <typename Entry>
+void PageTable<Entry>::merge(const Place& place) {
   EntryPage& page = *place.directory->pages.at(place.index);
   const std::size_t length = kPagesPerDirectory >> (page.depth - place.directory->depth);
   EntryPage* const other = place.directory->pages.at((place.index / length * length) ^ length);
@@ -323,8 +302,8 @@ void PageTable::merge(const Place& place) {
     return;
   }
   for (std::size_t i = 0; i < kEntriesPerPage; ++i) {
-    const TableEntry& entry = other->entries.at(i);
-    if (entry.kind == EntryKind::kFree) {
+    const Entry& entry = other->entries.at(i);
+    if (entry.is_free()) {
       continue;
     }
     std::size_t slot = i;
@@ -334,7 +313,7 @@ void PageTable::merge(const Place& place) {
     }
     page.entries.at(slot) = entry;
     page.tags.at(slot) = other->tags.at(i);
-    retain_side(entry);
+    entry.retain();
   }
   page.count = static_cast<std::uint8_t>(page.count + other->count);
   --page.depth;
@@ -342,9 +321,13 @@ void PageTable::merge(const Place& place) {
   release(other);
 }
 
-PageStats PageTable::take_stats() { return std::exchange(stats_, PageStats{}); }
+template <typename Entry>
+PageStats PageTable<Entry>::take_stats() {
+  return std::exchange(stats_, PageStats{});
+}
 
-std::size_t PageTable::memory_bytes() const {
+template <typename Entry>
+std::size_t PageTable<Entry>::memory_bytes() const {
   std::size_t total = root_.capacity() * sizeof(DirectoryPage*);
   const DirectoryPage* previous = nullptr;
   for (const DirectoryPage* const directory : root_) {
@@ -364,10 +347,11 @@ std::size_t PageTable::memory_bytes() const {
       }
     }
   }
-  for_each([&total](const TableEntry& entry) {
-    total += entry.has_side ? entry.side()->memory_bytes() : 0;
-  });
+  for_each([&total](const Entry& entry) { total += entry.memory_bytes(); });
   return total;
 }
+
+template class PageTable<NameEntry>;
+template class PageTable<PointerEntry>;
 
 }  // namespace meshdns::dns

@@ -1,7 +1,7 @@
 // The table behind a snapshot: a hash table that shares with its copies all that did not change.
 // Its read side is Hot path.
 //
-//     root (vector)  ->  DirectoryPage (512 pointers)  ->  EntryPage (62 entries of 64 octets)
+//     root (vector)  ->  DirectoryPage (512 pointers)  ->  EntryPage (4 KiB of entries)
 //     top R bits         next 9 bits of the hash           any slot, its hash's own one first
 //
 // Extendible hashing: an entry page answers for all hashes that share its first `depth` bits. A
@@ -18,119 +18,15 @@
 // control thread). Any thread may read a table that nobody changes.
 #pragma once
 
-#include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
 #include <vector>
 
-#include "base/ip_address.h"
-#include "resolver/wire/name.h"
+#include "resolver/snapshot/table_entry.h"
 
 namespace meshdns::dns {
-
-// What an entry is about.
-enum class EntryKind : std::uint8_t {
-  kFree,
-  kHost,              // a name with addresses, perhaps of one family only
-  kWithheld,          // a name whose address may not be told yet
-  kEmptyNonTerminal,  // a name that only exists because longer ones do (RFC 8020)
-  kPointer4,          // an IPv4 address and the name it leads back to
-  kPointer6,          // the same for IPv6
-};
-
-// What does not fit an entry: a name above 32 octets, or addresses beyond one of each family.
-// Immutable; counted by the entries that refer to it.
-class SideRecord {
- public:
-  SideRecord(NameView name, std::span<const IpAddress> addresses);
-  SideRecord(const SideRecord&) = delete;
-  SideRecord& operator=(const SideRecord&) = delete;
-  SideRecord(SideRecord&&) = delete;
-  SideRecord& operator=(SideRecord&&) = delete;
-  ~SideRecord() = default;
-
-  [[nodiscard]] NameView name() const { return NameView(part(0, name_octets_)); }
-  // The addresses' octets one after the other, 4 or 16 each.
-  [[nodiscard]] std::span<const std::uint8_t> ipv4() const {
-    return part(name_octets_, ipv4_octets_);
-  }
-  [[nodiscard]] std::span<const std::uint8_t> ipv6() const {
-    return part(std::size_t{name_octets_} + ipv4_octets_,
-                octets_.size() - name_octets_ - ipv4_octets_);
-  }
-  [[nodiscard]] std::size_t memory_bytes() const { return sizeof(*this) + octets_.capacity(); }
-
-  void retain() const { ++references_; }
-  void release() const;
-
- private:
-  [[nodiscard]] std::span<const std::uint8_t> part(std::size_t at, std::size_t size) const {
-    return std::span(octets_).subspan(at, size);
-  }
-
-  mutable std::uint32_t references_ = 1;
-  std::uint32_t name_octets_ = 0;
-  std::uint32_t ipv4_octets_ = 0;
-  std::vector<std::uint8_t> octets_;
-};
-
-// One cache line. A pointer's address (its key) stands in ipv4 or ipv6, and `name` is its target.
-struct alignas(64) TableEntry {
-  static constexpr std::size_t kInlineNameOctets = 32;
-  using PointerOctets = std::array<std::uint8_t, sizeof(void*)>;
-
-  std::uint32_t hash = 0;  // the upper half
-  std::uint32_t ttl = 0;
-  std::array<std::uint8_t, 4> ipv4{};
-  EntryKind kind = EntryKind::kFree;
-  std::uint8_t name_size = 0;
-  bool has_ipv4 : 1 = false;
-  bool has_ipv6 : 1 = false;
-  bool has_side : 1 = false;  // name_octets then holds the pointer to the SideRecord
-  std::array<std::uint8_t, 16> ipv6{};
-  std::array<std::uint8_t, kInlineNameOctets> name_octets{};
-
-  [[nodiscard]] bool is_name() const {
-    return kind == EntryKind::kHost || kind == EntryKind::kWithheld ||
-           kind == EntryKind::kEmptyNonTerminal;
-  }
-  [[nodiscard]] bool is_pointer_of(const IpAddress& address) const {
-    const auto key = address.octets();
-    return address.is_v4()
-               ? kind == EntryKind::kPointer4 && std::memcmp(ipv4.data(), key.data(), 4) == 0
-               : kind == EntryKind::kPointer6 && std::memcmp(ipv6.data(), key.data(), 16) == 0;
-  }
-  [[nodiscard]] const SideRecord* side() const {
-    if (!has_side) {
-      return nullptr;
-    }
-    PointerOctets octets{};
-    std::copy_n(name_octets.begin(), octets.size(), octets.begin());
-    return std::bit_cast<const SideRecord*>(octets);
-  }
-  // Takes over one reference of `record`. No side record may be held before.
-  void adopt_side(const SideRecord* record) {
-    has_side = true;
-    const auto octets = std::bit_cast<PointerOctets>(record);
-    std::ranges::copy(octets, name_octets.begin());
-  }
-  [[nodiscard]] NameView name() const {
-    return has_side ? side()->name() : NameView(std::span(name_octets).first(name_size));
-  }
-  [[nodiscard]] std::span<const std::uint8_t> ipv4_octets() const {
-    return has_side && kind != EntryKind::kPointer4 ? side()->ipv4()
-                                                    : std::span(ipv4).first(has_ipv4 ? 4 : 0);
-  }
-  [[nodiscard]] std::span<const std::uint8_t> ipv6_octets() const {
-    return has_side && kind != EntryKind::kPointer6 ? side()->ipv6()
-                                                    : std::span(ipv6).first(has_ipv6 ? 16 : 0);
-  }
-};
-static_assert(sizeof(TableEntry) == 64);
 
 // What changes cost since the last take_stats().
 struct PageStats {
@@ -141,8 +37,16 @@ struct PageStats {
   [[nodiscard]] std::size_t pages_touched() const {
     return entry_pages_copied + directory_pages_copied;
   }
+  friend PageStats operator+(const PageStats& a, const PageStats& b) {
+    return {.entry_pages_copied = a.entry_pages_copied + b.entry_pages_copied,
+            .directory_pages_copied = a.directory_pages_copied + b.directory_pages_copied,
+            .pages_added = a.pages_added + b.pages_added};
+  }
 };
 
+// `Entry` is NameEntry or PointerEntry: a plain value with its hash's upper half as `hash`,
+// is_free(), and retain() and release() for what it refers to.
+template <typename Entry>
 class PageTable {
  public:
   PageTable();
@@ -152,10 +56,10 @@ class PageTable {
   PageTable& operator=(PageTable&&) = delete;
   ~PageTable();
 
-  // The entry of this hash for which `matches(const TableEntry&)` holds, or null. Only the hash's
+  // The entry of this hash for which `matches(const Entry&)` holds, or null. Only the hash's
   // upper half was compared before.
   template <typename Matches>
-  [[nodiscard]] const TableEntry* find(std::uint64_t hash, const Matches& matches) const {
+  [[nodiscard]] const Entry* find(std::uint64_t hash, const Matches& matches) const {
     for (const EntryPage* page = page_of(hash); page != nullptr; page = page->overflow) {
       const std::size_t index = find_in_page(*page, hash, matches);
       if (index != kEntriesPerPage) {
@@ -172,18 +76,18 @@ class PageTable {
 
   // A free entry for this hash, to be filled by the caller (`hash` is set, `kind` must become
   // another than kFree). The reference holds until the next change of the table.
-  [[nodiscard]] TableEntry& insert(std::uint64_t hash);
+  [[nodiscard]] Entry& insert(std::uint64_t hash);
   // The entry find() gave, in a page of this table's own and blank but for its hash: to be filled
   // as after insert().
-  [[nodiscard]] TableEntry& replace(std::uint64_t hash, const TableEntry& found);
-  void erase(std::uint64_t hash, const TableEntry& found);
+  [[nodiscard]] Entry& replace(std::uint64_t hash, const Entry& found);
+  void erase(std::uint64_t hash, const Entry& found);
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] const PageStats& stats() const { return stats_; }
   [[nodiscard]] PageStats take_stats();
   // Octets of all pages and side records, shared or not. Walks the table.
   [[nodiscard]] std::size_t memory_bytes() const;
-  // Calls `visit(const TableEntry&)` for every entry, in no order.
+  // Calls `visit(const Entry&)` for every entry, in no order.
   template <typename Visit>
   void for_each(const Visit& visit) const {
     for (std::size_t i = 0; i < root_.size(); ++i) {
@@ -194,14 +98,16 @@ class PageTable {
   }
 
  private:
-  static constexpr std::size_t kEntriesPerPage = 62;
-  static constexpr std::size_t kTagOctets = 64;
+  static constexpr std::size_t kPageOctets = 4096;
+  // As many as leave room for their tags and 16 octets more in whole cache lines.
+  static constexpr std::size_t kEntriesPerPage = sizeof(Entry) == 64 ? 62 : 122;
+  static constexpr std::size_t kTagOctets = (kEntriesPerPage + 7) / 8 * 8;
   static constexpr unsigned kDirectoryBits = 9;
   static constexpr std::size_t kPagesPerDirectory = 1U << kDirectoryBits;
   static constexpr unsigned kMaxRootBits = 12;
   static constexpr unsigned kMaxDepth = kMaxRootBits + kDirectoryBits;
   // Two neighbours with at most so many entries together become one page.
-  static constexpr std::size_t kMergeAtMost = 24;
+  static constexpr std::size_t kMergeAtMost = kEntriesPerPage * 2 / 5;
 
   // 4 KiB. A tag is 0 for a free slot, else 0x80 with seven bits of the hash's lower half.
   struct alignas(64) EntryPage {
@@ -210,9 +116,8 @@ class PageTable {
     std::uint32_t references = 1;
     std::uint8_t depth = 0;
     std::uint8_t count = 0;
-    std::array<TableEntry, kEntriesPerPage> entries;
+    std::array<Entry, kEntriesPerPage> entries;
   };
-  static_assert(sizeof(EntryPage) == 4096);
 
   // `pages` of one entry page are a run of equal pointers, which counts as one reference; so do
   // runs in the root.
@@ -245,8 +150,8 @@ class PageTable {
   static std::size_t find_in_page(const EntryPage& page, std::uint64_t hash,
                                   const Matches& matches) {
     const auto is_it = [&](std::size_t index) {
-      const TableEntry& entry = page.entries[index];
-      return entry.hash == upper(hash) && entry.kind != EntryKind::kFree && matches(entry);
+      const Entry& entry = page.entries[index];
+      return entry.hash == upper(hash) && !entry.is_free() && matches(entry);
     };
     const std::size_t home = home_slot(hash);
     if (is_it(home)) {
@@ -277,8 +182,8 @@ class PageTable {
         continue;
       }
       for (const EntryPage* page = directory.pages[i]; page != nullptr; page = page->overflow) {
-        for (const TableEntry& entry : page->entries) {
-          if (entry.kind != EntryKind::kFree) {
+        for (const Entry& entry : page->entries) {
+          if (!entry.is_free()) {
             visit(entry);
           }
         }
@@ -304,7 +209,7 @@ class PageTable {
   DirectoryPage& own_directory(std::uint32_t upper_hash);
   Place own_place(std::uint32_t upper_hash);
   EntryPage& own_page(const Place& place);
-  Slot own_slot(const Place& place, const TableEntry& found);
+  Slot own_slot(const Place& place, const Entry& found);
   void set_root_run(std::uint32_t upper_hash, unsigned depth, DirectoryPage* directory);
   static void set_page_run(const Place& place, unsigned depth, EntryPage* page);
   void split(const Place& place);

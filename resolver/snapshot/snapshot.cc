@@ -1,35 +1,19 @@
 #include "resolver/snapshot/snapshot.h"
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <utility>
 #include <vector>
 
 #include "base/ip_address.h"
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/sip_hash.h"
+#include "resolver/snapshot/table_entry.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
-namespace {
-
-// Whether `octets`, a row of addresses of `address.size()` octets each, holds `address`.
-bool holds(std::span<const std::uint8_t> octets, std::span<const std::uint8_t> address) {
-  for (; octets.size() >= address.size(); octets = octets.subspan(address.size())) {
-    if (std::equal(address.begin(), address.end(), octets.begin())) {
-      return true;
-    }
-  }
-  return false;
-}
-
-}  // namespace
-
 ZoneSet::ZoneSet(std::vector<OwnedZone> zones) : zones_(std::move(zones)) {
   for (const OwnedZone& zone : zones_) {
     has_size_.at(zone.name.size()) = true;
@@ -53,14 +37,13 @@ ZoneMatch ZoneSet::find(NameView folded) const {
   return {};
 }
 
-Snapshot::Snapshot(const PageTable& table, std::shared_ptr<const ZoneSet> zones, const HashKey& key,
-                   ZoneTimes times, std::uint64_t number)
-    : table_(table), zones_(std::move(zones)), key_(key), times_(times), number_(number) {}
+Snapshot::Snapshot(const SnapshotTables& tables, std::shared_ptr<const ZoneSet> zones,
+                   const HashKey& key, ZoneTimes times, std::uint64_t number)
+    : tables_(tables), zones_(std::move(zones)), key_(key), times_(times), number_(number) {}
 
 Snapshot::Host Snapshot::find(NameView folded, std::uint64_t hash) const {
-  const TableEntry* const entry = table_.find(hash, [folded](const TableEntry& candidate) {
-    return candidate.is_name() && candidate.name() == folded;
-  });
+  const NameEntry* const entry = tables_.names.find(
+      hash, [folded](const NameEntry& candidate) { return candidate.name() == folded; });
   if (entry == nullptr) {
     return {};
   }
@@ -78,17 +61,19 @@ Snapshot::Host Snapshot::find(NameView folded, std::uint64_t hash) const {
 }
 
 std::optional<Snapshot::Pointer> Snapshot::find_pointer(const IpAddress& address) const {
-  const TableEntry* const entry =
-      table_.find(hash_address(key_, address),
-                  [&](const TableEntry& candidate) { return candidate.is_pointer_of(address); });
-  if (entry == nullptr) {
+  const PointerEntry* const pointer = tables_.pointers.find(
+      hash_address(key_, address),
+      [&address](const PointerEntry& candidate) { return candidate.is_of(address); });
+  if (pointer == nullptr) {
     return std::nullopt;
   }
-  const Host host = find(entry->name(), hash(entry->name()));
-  if (!holds(address.is_v4() ? host.ipv4 : host.ipv6, address.octets())) {
+  const NameEntry* const target = tables_.names.find(
+      pointer->name_hash,
+      [&address](const NameEntry& candidate) { return candidate.has_address(address); });
+  if (target == nullptr) {
     return std::nullopt;
   }
-  return Pointer{.target = entry->name(), .ttl = entry->ttl};
+  return Pointer{.target = target->name(), .ttl = target->ttl};
 }
 
 std::uint64_t hash_address(const HashKey& key, const IpAddress& address) {

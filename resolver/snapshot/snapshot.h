@@ -16,6 +16,7 @@
 #include "base/ip_address.h"
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/sip_hash.h"
+#include "resolver/snapshot/table_entry.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
@@ -55,6 +56,12 @@ struct ZoneTimes {
   std::uint32_t soa_minimum = 5;  // RFC 2308: how long a client may remember that there is nothing
 };
 
+// Names by the hash of their folded octets; addresses of our pools by the hash of theirs.
+struct SnapshotTables {
+  PageTable<NameEntry> names;
+  PageTable<PointerEntry> pointers;
+};
+
 class Snapshot {
  public:
   enum class NameState : std::uint8_t {
@@ -74,13 +81,13 @@ class Snapshot {
     std::uint32_t ttl = 0;
   };
 
-  Snapshot(const PageTable& table, std::shared_ptr<const ZoneSet> zones, const HashKey& key,
+  Snapshot(const SnapshotTables& tables, std::shared_ptr<const ZoneSet> zones, const HashKey& key,
            ZoneTimes times, std::uint64_t number);
 
   [[nodiscard]] std::uint64_t hash(NameView folded) const {
     return sip_hash<1, 3>(key_, folded.octets());
   }
-  void prefetch(std::uint64_t hash) const { table_.prefetch(hash); }
+  void prefetch(std::uint64_t hash) const { tables_.names.prefetch(hash); }
   // `hash` is hash(folded). A name that is a zone's apex alone is absent here.
   [[nodiscard]] Host find(NameView folded, std::uint64_t hash) const;
   // The name that `address` leads back to, if that name still has the address.
@@ -92,10 +99,10 @@ class Snapshot {
   [[nodiscard]] std::uint64_t number() const { return number_; }
 
   // For /table and metrics; not hot.
-  [[nodiscard]] const PageTable& table() const { return table_; }
+  [[nodiscard]] const SnapshotTables& tables() const { return tables_; }
 
  private:
-  PageTable table_;
+  SnapshotTables tables_;
   std::shared_ptr<const ZoneSet>
       zones_;  // shared between snapshots; readers do not touch the count
   HashKey key_;

@@ -25,6 +25,7 @@
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/sip_hash.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/table_entry.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
@@ -134,14 +135,15 @@ class SnapshotBuilder {
   [[nodiscard]] bool is_pooled(const IpAddress& address) const;
   void purge_stale_pointers();
   [[nodiscard]] std::uint64_t hash_name(NameView name) const;
-  [[nodiscard]] const TableEntry* find_name(NameView name, std::uint64_t hash) const;
-  [[nodiscard]] const TableEntry* find_pointer(const IpAddress& address, std::uint64_t hash) const;
+  [[nodiscard]] const NameEntry* find_name(NameView name, std::uint64_t hash) const;
+  [[nodiscard]] const PointerEntry* find_pointer(const IpAddress& address,
+                                                 std::uint64_t hash) const;
 
   HashKey key_;
   ZoneTimes times_;
   std::vector<IpPrefix> pools_;
   std::shared_ptr<const ZoneSet> zones_;
-  PageTable table_;
+  SnapshotTables tables_;
   std::uint64_t number_ = 0;
 
   std::unordered_map<std::string, OwnerIndex> owner_index_;  // by kind and label
