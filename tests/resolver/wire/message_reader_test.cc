@@ -1,7 +1,6 @@
 #include "resolver/wire/message_reader.h"
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,7 +17,7 @@ using support::MessageBytes;
 using support::Octets;
 using testing::ElementsAre;
 
-const Octets kAddress{192, 0, 2, 1};
+const Octets address_octets{192, 0, 2, 1};
 
 Octets sample() {
   return MessageBytes()
@@ -29,7 +28,7 @@ Octets sample() {
       .u16(1)
       .u32(60)
       .u16(4)
-      .octets(kAddress)
+      .octets(address_octets)
       .record("example.org", 2, 60, MessageBytes().name("ns.example.org").bytes())
       .opt(1232)
       .bytes();

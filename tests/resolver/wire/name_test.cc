@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -50,7 +51,7 @@ TEST(Name, ReadsAndPrintsPresentationForm) {
       {"a\\2x0", std::nullopt},
       {"web\\.mesh", "web\\.mesh."},
       {"a b.mesh", "a\\032b.mesh."},
-      {"a\\\"b\\;c\\\\.mesh", "a\\\"b\\;c\\\\.mesh."},
+      {R"(a\"b\;c\\.mesh)", R"(a\"b\;c\\.mesh.)"},
       {labels_of(1, 63), labels_of(1, 63)},
       {labels_of(1, 64), std::nullopt},
       // Three labels of 64 octets and one of 62 make 254, and the root's: 255.

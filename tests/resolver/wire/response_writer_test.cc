@@ -29,7 +29,6 @@ using support::make_query;
 using support::Octets;
 using support::QueryOptions;
 using testing::ElementsAre;
-using testing::IsEmpty;
 using testing::SizeIs;
 
 constexpr std::array<std::uint8_t, 4> kAddress{192, 0, 2, 1};

@@ -1,7 +1,6 @@
 #include "resolver/wire/wire_reader.h"
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -54,8 +53,8 @@ struct NameCase {
 };
 
 Octets long_chain() {
-  // 127 labels, each but the first ending in a pointer to the one before: 255 octets in the end. One
-  // more is too long.
+  // 127 labels, each but the first ending in a pointer to the one before: 255 octets in the end.
+  // One more is too long.
   MessageBytes bytes;
   bytes.octets({1, 'a', 0});
   for (unsigned i = 0; i < 126; ++i) {

@@ -1,0 +1,43 @@
+#include "tests/support/allocation_counter.h"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+std::atomic<std::size_t> allocations{0};
+
+void* allocate(std::size_t size, std::size_t alignment) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
+  void* const memory = std::aligned_alloc(alignment, rounded);  // NOLINT: stands in for new
+  if (memory == nullptr) {
+    throw std::bad_alloc();
+  }
+  return memory;
+}
+
+void deallocate(void* memory) {
+  std::free(memory);  // NOLINT: stands in for delete
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocate(size, alignof(std::max_align_t)); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return allocate(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept { deallocate(memory); }
+void operator delete(void* memory, std::size_t /*size*/) noexcept { deallocate(memory); }
+void operator delete(void* memory, std::align_val_t /*alignment*/) noexcept { deallocate(memory); }
+void operator delete(void* memory, std::size_t /*size*/, std::align_val_t /*alignment*/) noexcept {
+  deallocate(memory);
+}
+
+namespace meshdns::support {
+
+std::size_t allocation_count() { return allocations.load(std::memory_order_relaxed); }
+
+}  // namespace meshdns::support
