@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,41 +15,21 @@
 #include "resolver/forward/upstream.h"
 #include "resolver/wire/query.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/recording_upstream.h"
 
 namespace meshdns::dns {
 namespace {
 
 using std::chrono::milliseconds;
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-
-// Attempts of all servers, in the order in which they were made.
-struct Asked {
-  int server = 0;
-  milliseconds deadline{0};
-  OnAttempt done;
-};
-
-class RecordingUpstream final : public Upstream {
- public:
-  RecordingUpstream(int number, std::deque<Asked>& asked) : number_(number), asked_(asked) {}
-  [[nodiscard]] const SocketAddress& server() const override { return address_; }
-  void ask(const Query& /*query*/, milliseconds deadline, OnAttempt done) override {
-    asked_.push_back({number_, deadline, std::move(done)});
-  }
-
- private:
-  int number_;
-  std::deque<Asked>& asked_;
-  SocketAddress address_;
-};
 
 class SequentialForwarderTest : public ::testing::Test {
  protected:
   void make(int servers, const SequentialForwarder::Options& options = {}) {
     std::vector<std::unique_ptr<Upstream>> upstreams;
     for (int i = 0; i < servers; ++i) {
-      upstreams.push_back(std::make_unique<RecordingUpstream>(i, asked_));
+      upstreams.push_back(std::make_unique<support::RecordingUpstream>(
+          SocketAddress{.ip = {}, .port = static_cast<std::uint16_t>(i)}, asked_));
     }
     forwarder_ = std::make_unique<SequentialForwarder>(std::move(upstreams), options, clock_);
   }
@@ -59,11 +38,7 @@ class SequentialForwarderTest : public ::testing::Test {
                                [this](ForwardResult result) { result_ = std::move(result); });
   }
   // Ends the attempt under way.
-  void end(AttemptResult result) {
-    auto attempt = std::move(asked_.back());
-    asked_.back().done = {};
-    attempt.done(std::move(result));
-  }
+  void end(AttemptResult result) { asked_.back().end(std::move(result)); }
   void time_out() {
     clock_.advance(asked_.back().deadline);
     end({AttemptStatus::kTimeout, 0, {}});
@@ -73,15 +48,15 @@ class SequentialForwarderTest : public ::testing::Test {
   }
   [[nodiscard]] std::vector<int> servers_asked() const {
     std::vector<int> servers;
-    for (const Asked& attempt : asked_) {
-      servers.push_back(attempt.server);
+    for (const auto& attempt : asked_) {
+      servers.push_back(attempt.server.port);
     }
     return servers;
   }
 
   support::ManualClock clock_;
   Query query_;
-  std::deque<Asked> asked_;
+  support::AttemptRecord asked_;
   std::optional<ForwardResult> result_;
   std::unique_ptr<SequentialForwarder> forwarder_;
 };
