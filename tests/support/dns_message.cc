@@ -1,5 +1,6 @@
 #include "tests/support/dns_message.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -67,6 +68,14 @@ MessageBytes& MessageBytes::opt(unsigned payload_size, std::uint32_t ttl,
       .u32(ttl)
       .u16(static_cast<unsigned>(options.size()))
       .octets(options);
+}
+
+std::string longest_name() {
+  std::string text;
+  for (const std::size_t label : {63U, 63U, 63U, 61U}) {
+    text.append(label, 'a').push_back('.');
+  }
+  return text;
 }
 
 Octets make_query(std::string_view name, unsigned type, const QueryOptions& options) {

@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -48,6 +49,9 @@ struct QueryOptions {
   std::optional<std::uint16_t> edns = std::nullopt;  // payload size
   bool dnssec_ok = false;
 };
+
+// A name of 255 octets in wire form, in presentation form.
+[[nodiscard]] std::string longest_name();
 
 [[nodiscard]] Octets make_query(std::string_view name, unsigned type,
                                 const QueryOptions& options = {});

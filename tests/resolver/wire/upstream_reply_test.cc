@@ -89,9 +89,7 @@ TEST(UpstreamQuery, HasAnOptEvenForAPlainClientUnlessToldNot) {
 }
 
 TEST(UpstreamQuery, FitsItsBufferWithTheLongestName) {
-  const std::string longest = std::string(63, 'a') + "." + std::string(63, 'b') + "." +
-                              std::string(63, 'c') + "." + std::string(61, 'd') + ".";
-  const Query client = client_of(longest, 1);
+  const Query client = client_of(support::longest_name(), 1);
   std::vector<std::uint8_t> buffer(kMaxUpstreamQueryOctets);
   EXPECT_EQ(write_upstream_query(client, 1, 1232, buffer), kMaxUpstreamQueryOctets);
 }

@@ -121,8 +121,7 @@ TEST(WireReader, TakesNoPointerWhereAPlainNameIsDue) {
 
 TEST(WireReader, TakesAPlainNameOf255OctetsButNot256) {
   MessageBytes longest;
-  longest.name(std::string(63, 'a') + "." + std::string(63, 'b') + "." + std::string(63, 'c') +
-               "." + std::string(61, 'd'));
+  longest.name(support::longest_name());
   WireReader good(longest.bytes());
   EXPECT_EQ(good.read_plain_name().size(), 255);
   Octets longer = longest.bytes();
