@@ -1,0 +1,508 @@
+// The client's rules, with the test as server and as clock.
+#include "discovery/xds/ads_client.h"
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spdlog/sinks/null_sink.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "discovery/xds/ads_transport.h"
+#include "discovery/xds/metrics.h"
+#include "discovery/xds/request.h"
+#include "discovery/xds/response.h"
+#include "discovery/xds/type_urls.h"
+#include "envoy/service/discovery/v3/discovery.pb.h"
+#include "tests/support/manual_clock.h"
+
+namespace meshdns::discovery {
+namespace {
+
+using namespace std::chrono_literals;
+using envoy::service::discovery::v3::DeltaDiscoveryRequest;
+using envoy::service::discovery::v3::DiscoveryRequest;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+using testing::SizeIs;
+using testing::UnorderedElementsAre;
+
+const std::string kService{kServiceTypeUrl};
+const std::string kEndpoints{kClusterLoadAssignmentTypeUrl};
+
+// What the test sees of a stream.
+struct FakeStream {
+  std::string target;
+  XdsVariant variant = XdsVariant::kDelta;
+  AdsCallEvents events;
+  std::vector<std::string> requests;
+  int reads = 0;
+  bool open = true;
+};
+
+class FakeCall final : public AdsCall {
+ public:
+  explicit FakeCall(FakeStream& stream) : stream_(stream) {}
+  FakeCall(const FakeCall&) = delete;
+  FakeCall& operator=(const FakeCall&) = delete;
+  ~FakeCall() override { stream_.open = false; }
+  void send(std::string request) override { stream_.requests.push_back(std::move(request)); }
+  void read() override { ++stream_.reads; }
+
+ private:
+  FakeStream& stream_;
+};
+
+struct FakeWorld {
+  std::deque<FakeStream> streams;
+  std::vector<std::chrono::milliseconds> delays;
+  std::function<void()> timer;
+};
+
+class FakeTransport final : public AdsTransport {
+ public:
+  explicit FakeTransport(FakeWorld& world) : world_(world) {}
+  std::unique_ptr<AdsCall> open(const std::string& target, XdsVariant variant,
+                                AdsCallEvents events) override {
+    world_.streams.push_back({target, variant, std::move(events), {}, 0, true});
+    return std::make_unique<FakeCall>(world_.streams.back());
+  }
+  void run_after(std::chrono::milliseconds delay, std::function<void()> task) override {
+    world_.delays.push_back(delay);
+    world_.timer = std::move(task);
+  }
+  void cancel_timer() override { world_.timer = nullptr; }
+
+ private:
+  FakeWorld& world_;
+};
+
+class AdsClientRules : public testing::Test {
+ protected:
+  AdsClientRules() {
+    options.targets = {"ipv4:192.0.2.1:5678"};
+    options.node.id = "default.test";
+    options.node.metadata = {{"mesh", "default"}};
+    options.backoff = {.initial = 100ms, .maximum = 400ms, .multiplier = 2, .jitter = 0};
+  }
+
+  void make() {
+    client = std::make_unique<AdsClient>(options, std::make_unique<FakeTransport>(world), clock,
+                                         logger, metrics);
+    client->observe_connection([this](bool connected) { connections.push_back(connected); });
+  }
+  void subscribe(const std::string& type_url, const AdsClient::Interest& interest) {
+    client->subscribe(type_url, interest, [this](const ResponseView& view) { return take(view); });
+  }
+  // The usual: one type, everything, started.
+  void start(const AdsClient::Interest& interest = {.wildcard = true, .names = {}},
+             const std::string& type_url = kService) {
+    make();
+    subscribe(type_url, interest);
+    client->start();
+  }
+
+  FakeStream& stream() { return world.streams.back(); }
+
+  DeltaDiscoveryRequest delta_request(std::size_t index) {
+    DeltaDiscoveryRequest request;
+    EXPECT_TRUE(request.ParseFromString(stream().requests.at(index)));
+    return request;
+  }
+  DeltaDiscoveryRequest last_delta_request() { return delta_request(stream().requests.size() - 1); }
+  DiscoveryRequest last_sotw_request() {
+    DiscoveryRequest request;
+    EXPECT_TRUE(request.ParseFromString(stream().requests.back()));
+    return request;
+  }
+
+  static DecodedResource resource(const std::string& name, const std::string& version,
+                                  const std::string& value = "good",
+                                  const std::string& type_url = kService) {
+    return {name, version, type_url, value, true};
+  }
+  void respond(std::vector<DecodedResource> resources, std::vector<std::string> removed = {},
+               const std::string& type_url = kService) {
+    DecodedResponse response;
+    response.type_url = type_url;
+    response.version = "v" + std::to_string(++responses);
+    response.nonce = "n" + std::to_string(responses);
+    response.resources = std::move(resources);
+    response.removed = std::move(removed);
+    auto on_response = stream().events.on_response;
+    on_response(std::move(response));
+  }
+  void end(const AdsCallEnd& how = {.unimplemented = false, .reason = "gone"}) {
+    auto on_end = stream().events.on_end;
+    on_end(how);
+  }
+  void ring() {
+    auto timer = std::exchange(world.timer, nullptr);
+    ASSERT_TRUE(timer);
+    timer();
+  }
+
+  FakeWorld world;  // outlives the client
+  AdsClient::Options options;
+  support::ManualClock clock;
+  Logger logger{"xds", std::make_shared<spdlog::sinks::null_sink_mt>()};
+  MetricRegistry registry;
+  XdsClientMetrics metrics{registry};
+  std::unique_ptr<AdsClient> client;
+  std::vector<bool> connections;
+  int responses = 0;
+
+  // What the subscriber saw.
+  std::vector<std::string> taken;
+  std::vector<std::string> removed_names;
+  int views = 0;
+  bool last_full_state = false;
+  std::function<void()> on_take = [] {};
+
+ private:
+  std::vector<Rejection> take(const ResponseView& view) {
+    ++views;
+    last_full_state = view.full_state;
+    std::vector<Rejection> rejections;
+    for (const ResponseItem& item : view.resources) {
+      if (item.value == "bad") {
+        rejections.push_back({item.name, "value is bad"});
+      } else {
+        taken.push_back(item.name);
+      }
+    }
+    removed_names.insert(removed_names.end(), view.removed.begin(), view.removed.end());
+    on_take();
+    return rejections;
+  }
+};
+
+TEST_F(AdsClientRules, TheFirstRequestOfAStreamCarriesTheNodeAndTheOthersDoNot) {
+  make();
+  subscribe(kService, {.wildcard = true, .names = {}});
+  subscribe(kEndpoints, {.wildcard = false, .names = {"default/web"}});
+  client->start();
+  ASSERT_THAT(stream().requests, SizeIs(2));
+  const DeltaDiscoveryRequest first = delta_request(0);
+  EXPECT_EQ(first.type_url(), kEndpoints) << "endpoints stand before services";
+  EXPECT_EQ(first.node().id(), "default.test");
+  EXPECT_EQ(first.node().metadata().fields().at("mesh").string_value(), "default");
+  EXPECT_THAT(first.resource_names_subscribe(), ElementsAre("default/web"));
+  const DeltaDiscoveryRequest second = delta_request(1);
+  EXPECT_FALSE(second.has_node());
+  EXPECT_THAT(second.resource_names_subscribe(), IsEmpty()) << "the wildcard every server knows";
+  EXPECT_EQ(stream().reads, 1);
+}
+
+TEST_F(AdsClientRules, AskingForNothingSendsNothingUntilThereIsAName) {
+  start({.wildcard = false, .names = {}}, kEndpoints);
+  EXPECT_THAT(stream().requests, IsEmpty());
+  client->set_interest(kEndpoints, {.wildcard = false, .names = {"default/web"}});
+  ASSERT_THAT(stream().requests, SizeIs(1));
+  EXPECT_TRUE(delta_request(0).has_node());
+}
+
+TEST_F(AdsClientRules, AWildcardOfPartsIsAStar) {
+  start({.wildcard = true, .names = {}}, kEndpoints);
+  EXPECT_THAT(delta_request(0).resource_names_subscribe(), ElementsAre("*"));
+}
+
+TEST_F(AdsClientRules, AcksAfterItHasTakenAndReadsOn) {
+  start();
+  respond({resource("default/web", "1")});
+  EXPECT_THAT(taken, ElementsAre("default/web"));
+  const DeltaDiscoveryRequest ack = last_delta_request();
+  EXPECT_EQ(ack.response_nonce(), "n1");
+  EXPECT_FALSE(ack.has_error_detail());
+  EXPECT_EQ(stream().reads, 2);
+  EXPECT_THAT(connections, ElementsAre(true));
+  EXPECT_EQ(client->last_response_at(), clock.now());
+}
+
+TEST_F(AdsClientRules, ReconnectingSaysWhatItHolds) {
+  start();
+  respond({resource("a", "1"), resource("b", "1"), resource("c", "1")});
+  respond({resource("b", "2", "bad"), resource("d", "1", "bad")}, {"c"});
+  EXPECT_THAT(last_delta_request().error_detail().message(),
+              HasSubstr("b: value is bad; d: value is bad"));
+  EXPECT_EQ(last_delta_request().error_detail().code(), 3);
+  end();
+  ring();
+  const auto versions = delta_request(0).initial_resource_versions();
+  EXPECT_THAT((std::map<std::string, std::string>{versions.begin(), versions.end()}),
+              UnorderedElementsAre(Pair("a", "1"), Pair("b", "1")))
+      << "b in its last good form";
+  EXPECT_TRUE(delta_request(0).has_node());
+  EXPECT_THAT(delta_request(0).response_nonce(), IsEmpty());
+}
+
+struct FaultCase {
+  std::string name;
+  std::vector<DecodedResource> resources;
+  std::vector<std::string> removed;
+  std::vector<std::string> want_taken;
+  std::string want_error;  // empty: an ACK
+};
+
+TEST_F(AdsClientRules, RefusesWhatNoServerMayDoAndTakesTheRest) {
+  DecodedResource without_body = resource("a", "1");
+  without_body.has_body = false;
+  DecodedResource heartbeat = resource("held", "1");
+  heartbeat.has_body = false;
+  const std::vector<FaultCase> cases = {
+      {"a name twice",
+       {resource("a", "1"), resource("b", "1"), resource("a", "2")},
+       {},
+       {"b"},
+       "a: stands more than once in one response"},
+      {"sent and removed",
+       {resource("a", "1"), resource("b", "1")},
+       {"a"},
+       {"b"},
+       "a: is both sent and removed"},
+      {"another type",
+       {resource("a", "1", "good", kEndpoints), resource("b", "1")},
+       {},
+       {"b"},
+       "a: is a " + kEndpoints},
+      {"no body", {without_body, resource("b", "1")}, {}, {"b"}, "a: has no body"},
+      {"a heartbeat", {heartbeat}, {}, {}, ""},
+      {"nothing at all", {}, {}, {}, ""},
+  };
+  start();
+  respond({resource("held", "1")});
+  for (const FaultCase& row : cases) {
+    taken.clear();
+    removed_names.clear();
+    respond(row.resources, row.removed);
+    EXPECT_EQ(taken, row.want_taken) << row.name;
+    EXPECT_THAT(removed_names, IsEmpty()) << row.name;
+    const DeltaDiscoveryRequest reply = last_delta_request();
+    EXPECT_EQ(reply.has_error_detail(), !row.want_error.empty()) << row.name;
+    EXPECT_THAT(reply.error_detail().message(), HasSubstr(row.want_error)) << row.name;
+  }
+}
+
+TEST_F(AdsClientRules, ANackIsPrintableAndBounded) {
+  start();
+  std::vector<DecodedResource> many;
+  for (int i = 0; i < 10'000; ++i) {
+    many.push_back(resource("name\xff\n" + std::to_string(i), "1", "bad"));
+  }
+  respond(many);
+  const std::string text = last_delta_request().error_detail().message();
+  EXPECT_LT(text.size(), 9000U);
+  EXPECT_THAT(text, HasSubstr("name\?\?0: value is bad"));
+  EXPECT_THAT(text, HasSubstr("more"));
+  EXPECT_EQ(metrics.rejected_resources.of(kService).value(), 10'000U);
+}
+
+TEST_F(AdsClientRules, IgnoresATypeItDidNotAskFor) {
+  start();
+  const std::size_t before = stream().requests.size();
+  respond({resource("x", "1")}, {}, kEndpoints);
+  EXPECT_THAT(stream().requests, SizeIs(before)) << "an answer would be a subscription";
+  EXPECT_EQ(views, 0);
+  EXPECT_EQ(stream().reads, 2);
+}
+
+TEST_F(AdsClientRules, DeliversOnlyTheNamesItAskedForLast) {
+  start({.wildcard = false, .names = {"a", "b"}}, kEndpoints);
+  client->set_interest(kEndpoints, {.wildcard = false, .names = {"b", "c"}});
+  const DeltaDiscoveryRequest change = last_delta_request();
+  EXPECT_THAT(change.resource_names_subscribe(), ElementsAre("c"));
+  EXPECT_THAT(change.resource_names_unsubscribe(), ElementsAre("a"));
+  EXPECT_THAT(change.response_nonce(), IsEmpty());
+  // Sent before the server saw the change.
+  respond({resource("a", "1", "good", kEndpoints), resource("b", "1", "good", kEndpoints)}, {"x"},
+          kEndpoints);
+  EXPECT_THAT(taken, ElementsAre("b"));
+  EXPECT_THAT(removed_names, IsEmpty());
+  EXPECT_FALSE(last_delta_request().has_error_detail());
+}
+
+TEST_F(AdsClientRules, BacksOffLongerUntilAResponseProvesTheServer) {
+  start();
+  for (int i = 0; i < 4; ++i) {
+    end();
+    ring();
+  }
+  EXPECT_THAT(world.delays, ElementsAre(100ms, 200ms, 400ms, 400ms));
+  EXPECT_THAT(connections, IsEmpty());
+  respond({});
+  end();
+  EXPECT_EQ(world.delays.back(), 100ms);
+  EXPECT_THAT(connections, ElementsAre(true, false));
+  EXPECT_EQ(metrics.connection_attempts.value(), 5U);
+}
+
+TEST_F(AdsClientRules, TriesEachTargetOnceBeforeItWaits) {
+  options.targets = {"unix:/one", "unix:/two"};
+  start();
+  end();
+  ring();
+  end();
+  ring();
+  EXPECT_THAT(world.delays, ElementsAre(0ms, 100ms));
+  ASSERT_THAT(world.streams, SizeIs(3));
+  EXPECT_EQ(world.streams[1].target, "unix:/two");
+  EXPECT_EQ(world.streams[2].target, "unix:/one");
+}
+
+TEST_F(AdsClientRules, FallsBackToStateOfTheWorldAtOnceAndRemembers) {
+  start();
+  respond({});
+  end();
+  ring();
+  end({.unimplemented = true, .reason = "unknown method"});
+  EXPECT_EQ(stream().variant, XdsVariant::kSotw);
+  EXPECT_THAT(world.delays, SizeIs(1)) << "without waiting";
+  end();
+  ring();
+  EXPECT_EQ(stream().variant, XdsVariant::kSotw);
+  // In state of the world UNIMPLEMENTED is a failure like any other.
+  end({.unimplemented = true, .reason = "unknown method"});
+  EXPECT_THAT(world.delays, SizeIs(3));
+}
+
+TEST_F(AdsClientRules, AResponseThatDoesNotDecodeEndsTheStream) {
+  start();
+  auto on_response = stream().events.on_response;
+  on_response(fail(ErrorCode::kInvalidArgument, "not a DeltaDiscoveryResponse"));
+  EXPECT_FALSE(world.streams.front().open);
+  EXPECT_THAT(world.delays, ElementsAre(100ms));
+}
+
+TEST_F(AdsClientRules, SotwFullStateSaysWhatIsGoneByItsAbsence) {
+  options.sotw_only = true;
+  start();
+  respond({resource("a", ""), resource("b", "")});
+  EXPECT_TRUE(last_full_state);
+  DiscoveryRequest reply = last_sotw_request();
+  EXPECT_EQ(reply.version_info(), "v1");
+  EXPECT_EQ(reply.response_nonce(), "n1");
+  EXPECT_THAT(reply.resource_names(), IsEmpty());
+
+  respond({resource("a", ""), resource("a", ""), resource("b", "")});
+  EXPECT_FALSE(last_full_state) << "what cannot be read whole removes nothing";
+  reply = last_sotw_request();
+  EXPECT_TRUE(reply.has_error_detail());
+  EXPECT_EQ(reply.version_info(), "v1") << "the last one taken whole";
+  EXPECT_EQ(reply.response_nonce(), "n2");
+}
+
+TEST_F(AdsClientRules, SotwPartsAreNeverFullState) {
+  options.sotw_only = true;
+  start({.wildcard = false, .names = {"a"}}, kEndpoints);
+  EXPECT_THAT(last_sotw_request().resource_names(), ElementsAre("a"));
+  respond({resource("a", "", "good", kEndpoints)}, {}, kEndpoints);
+  EXPECT_FALSE(last_full_state);
+  EXPECT_THAT(last_sotw_request().resource_names(), ElementsAre("a")) << "an ACK repeats the names";
+}
+
+TEST_F(AdsClientRules, ASotwStreamBeginsWithoutVersionAndNonce) {
+  options.sotw_only = true;
+  start();
+  respond({resource("a", "")});
+  end();
+  ring();
+  EXPECT_THAT(last_sotw_request().version_info(), IsEmpty());
+  EXPECT_THAT(last_sotw_request().response_nonce(), IsEmpty());
+  EXPECT_TRUE(last_sotw_request().has_node());
+}
+
+struct InterestCase {
+  AdsClient::Interest from;
+  AdsClient::Interest to;
+  std::vector<std::vector<std::string>> want_sotw;  // names of each request
+  std::vector<std::string> want_subscribe;
+  std::vector<std::string> want_unsubscribe;
+};
+
+TEST_F(AdsClientRules, AChangedInterestIsSaidInTheWordsOfTheVariant) {
+  const AdsClient::Interest everything{.wildcard = true, .names = {}};
+  const AdsClient::Interest nothing{.wildcard = false, .names = {}};
+  const AdsClient::Interest a{.wildcard = false, .names = {"a"}};
+  const AdsClient::Interest everything_and_a{.wildcard = true, .names = {"a"}};
+  const std::vector<InterestCase> cases = {
+      {everything, a, {{"a"}}, {"a"}, {"*"}},
+      {everything, nothing, {{"*"}, {}}, {}, {"*"}},
+      {everything, everything_and_a, {{"*", "a"}}, {"a"}, {}},
+      {everything_and_a, everything, {{"*"}}, {}, {"a"}},
+      {a, everything, {{"*"}}, {"*"}, {"a"}},
+      {a, nothing, {{}}, {}, {"a"}},
+  };
+  for (const InterestCase& row : cases) {
+    for (const bool sotw : {true, false}) {
+      options.sotw_only = sotw;
+      start(row.from);
+      stream().requests.clear();
+      client->set_interest(kService, row.to);
+      if (!sotw) {
+        ASSERT_THAT(stream().requests, SizeIs(1));
+        EXPECT_THAT(last_delta_request().resource_names_subscribe(),
+                    testing::ElementsAreArray(row.want_subscribe));
+        EXPECT_THAT(last_delta_request().resource_names_unsubscribe(),
+                    testing::ElementsAreArray(row.want_unsubscribe));
+        continue;
+      }
+      std::vector<std::vector<std::string>> names;
+      for (const std::string& bytes : stream().requests) {
+        DiscoveryRequest request;
+        ASSERT_TRUE(request.ParseFromString(bytes));
+        names.emplace_back(request.resource_names().begin(), request.resource_names().end());
+      }
+      EXPECT_EQ(names, row.want_sotw);
+    }
+  }
+}
+
+TEST_F(AdsClientRules, TheSameInterestAgainIsNotSaid) {
+  start({.wildcard = false, .names = {"a", "b"}});
+  client->set_interest(kService, {.wildcard = false, .names = {"b", "a", "a"}});
+  EXPECT_THAT(stream().requests, SizeIs(1));
+}
+
+TEST_F(AdsClientRules, WithoutInterestNothingIsDelivered) {
+  options.sotw_only = true;
+  start();
+  respond({resource("a", "")});
+  client->set_interest(kService, {});
+  respond({});
+  EXPECT_EQ(views, 1) << "an empty full state here would remove everything";
+}
+
+TEST_F(AdsClientRules, StoppingInsideACallbackIsTheEnd) {
+  start();
+  on_take = [this] { client->stop(); };
+  respond({resource("a", "1")});
+  EXPECT_FALSE(world.streams.front().open);
+  EXPECT_FALSE(client->connected());
+  EXPECT_THAT(connections, IsEmpty());
+  EXPECT_THAT(world.delays, IsEmpty());
+}
+
+TEST_F(AdsClientRules, StoppedWhileItWaitsItNeverConnectsAgain) {
+  start();
+  end();
+  client->stop();
+  EXPECT_FALSE(world.timer);
+  client->start();
+  EXPECT_THAT(world.streams, SizeIs(2)) << "started again it does";
+}
+
+}  // namespace
+}  // namespace meshdns::discovery
