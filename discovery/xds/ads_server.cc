@@ -187,7 +187,6 @@ Result<void> AdsServer::Impl::listen() {
       .SetMaxReceiveMessageSize(receive_bytes)
       .SetMaxSendMessageSize(-1)
       .AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0)  // a second server must fail, not share
-      .AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(options.max_streams))
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.keepalive_time))
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(options.keepalive_timeout))
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1)

@@ -115,6 +115,9 @@ Result<void> ServerSession::admit(std::optional<NodeInfo> node) {
   if (!audience) {
     return tl::unexpected(std::move(audience.error()));
   }
+  if (*audience == nullptr) {
+    return fail(ErrorCode::kInternal, "no audience for this node");
+  }
   audience_ = *std::move(audience);
   return {};
 }

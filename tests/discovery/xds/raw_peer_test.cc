@@ -1,0 +1,425 @@
+// Each end against a peer that is scripted request by request with gRPC's generated stubs.
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <future>
+#include <memory>
+#include <poll.h>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/slice.h>
+#include <grpcpp/support/status.h>
+#include <grpcpp/support/sync_stream.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "base/ip_address.h"
+#include "base/unique_fd.h"
+#include "discovery/xds/ads_client.h"
+#include "discovery/xds/ads_server.h"
+#include "discovery/xds/resource_set.h"
+#include "discovery/xds/type_urls.h"
+#include "envoy/service/discovery/v3/ads.grpc.pb.h"
+#include "envoy/service/discovery/v3/discovery.pb.h"
+#include "meshdns/mesh/v1/service.pb.h"
+#include "tests/discovery/xds/xds_fixture.h"
+
+namespace meshdns::discovery {
+namespace {
+
+using namespace std::chrono_literals;
+using envoy::service::discovery::v3::AggregatedDiscoveryService;
+using envoy::service::discovery::v3::DeltaDiscoveryRequest;
+using envoy::service::discovery::v3::DeltaDiscoveryResponse;
+using envoy::service::discovery::v3::DiscoveryRequest;
+using envoy::service::discovery::v3::DiscoveryResponse;
+using testing::HasSubstr;
+
+const std::string kType{kServiceTypeUrl};
+const AdsClient::Interest kEverything{.wildcard = true, .names = {}};
+
+// A client of one delta stream that does exactly what it is told.
+class RawClient {
+ public:
+  explicit RawClient(const TestServer& server)
+      : stub_(AggregatedDiscoveryService::NewStub(
+            grpc::CreateChannel(server.target(), grpc::InsecureChannelCredentials()))) {
+    context_.set_deadline(std::chrono::system_clock::now() + 60s);
+    stream_ = stub_->DeltaAggregatedResources(&context_);
+  }
+
+  void ask(const std::string& type_url, const std::string& nonce = "") {
+    DeltaDiscoveryRequest request;
+    request.set_type_url(type_url);
+    request.set_response_nonce(nonce);
+    stream_->Write(request);
+  }
+  DeltaDiscoveryResponse read() {
+    DeltaDiscoveryResponse response;
+    EXPECT_TRUE(stream_->Read(&response));
+    return response;
+  }
+  // Reads to the end.
+  grpc::Status finish() {
+    DeltaDiscoveryResponse response;
+    while (stream_->Read(&response)) {
+    }
+    return stream_->Finish();
+  }
+  void half_close() { stream_->WritesDone(); }
+  void cancel() { context_.TryCancel(); }
+
+ private:
+  std::unique_ptr<AggregatedDiscoveryService::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<DeltaDiscoveryRequest, DeltaDiscoveryResponse>> stream_;
+};
+
+ResourceUpdate put(const std::string& name, std::string value) {
+  return {kType, name, std::move(value)};
+}
+
+TEST(AdsServer, AMissingTypeUrlIsAnInvalidArgument) {
+  const TestServer server;
+  RawClient client(server);
+  client.ask("");
+  const grpc::Status status = client.finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("type_url"));
+}
+
+TEST(AdsServer, AnUnknownTypeLeavesTheStreamOpen) {
+  TestServer server;
+  server.resources().apply({put("a", "1")}, {});
+  RawClient client(server);
+  client.ask("type.googleapis.com/example.Unknown");
+  client.ask(kType);
+  EXPECT_EQ(client.read().type_url(), kType);
+}
+
+TEST(AdsServer, AClientThatHasSaidAllIsLetGoInPeace) {
+  const TestServer server;
+  RawClient client(server);
+  client.ask(kType);
+  client.read();
+  client.half_close();
+  EXPECT_TRUE(client.finish().ok());
+}
+
+TEST(AdsServer, AStoppingServerSaysSoToItsClients) {
+  TestServer server;
+  RawClient client(server);
+  client.ask(kType);
+  client.read();
+  server.stop();
+  EXPECT_EQ(client.finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST(AdsServer, OneStreamTooManyIsRefusedAndTheOthersStay) {
+  AdsServer::Options options;
+  options.max_streams = 2;
+  TestServer server(options);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 2; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server));
+    clients.back()->ask(kType);
+    clients.back()->read();
+  }
+  RawClient third(server);
+  third.ask(kType);
+  EXPECT_EQ(third.finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+
+  server.resources().apply({put("a", "1")}, {});
+  clients.front()->ask(kType, "1");
+  EXPECT_EQ(clients.front()->read().resources_size(), 1);
+
+  // A place that becomes free is given again.
+  clients.pop_back();
+  ControlLoop loop;
+  ASSERT_TRUE(loop.wait_for([&] { return server.server().streams() == 1; }));
+  RawClient fourth(server);
+  fourth.ask(kType);
+  EXPECT_EQ(fourth.read().resources_size(), 1);
+}
+
+TEST(AdsServer, AnotherServiceIsUnimplemented) {
+  const TestServer server;
+  grpc::GenericStub stub(grpc::CreateChannel(server.target(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  const grpc::Slice slice("");
+  const grpc::ByteBuffer request(&slice, 1);
+  grpc::ByteBuffer reply;
+  std::promise<grpc::Status> done;
+  stub.UnaryCall(&context, "/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters", {},
+                 &request, &reply, [&](const grpc::Status& status) { done.set_value(status); });
+  EXPECT_EQ(done.get_future().get().error_code(), grpc::StatusCode::UNIMPLEMENTED);
+}
+
+// It even pretends to acknowledge, so that only flow control holds the server back: the windows of
+// the two HTTP/2 ends take a few of the 200 changes.
+TEST(AdsServer, AStreamThatNeverReadsCostsOneResponseHoweverMuchChanges) {
+  TestServer server;
+  server.resources().apply({put("a", std::string(1'000'000, 'x'))}, {});
+  RawClient client(server);
+  client.ask(kType);
+  ControlLoop loop;
+  ASSERT_TRUE(loop.wait_for([&] { return server.metrics().responses.of(kType).value() == 1; }));
+  for (int i = 1; i <= 200; ++i) {
+    server.resources().apply({put("a", std::string(1'000'000, static_cast<char>('0' + i % 10)))},
+                             {});
+    client.ask(kType, std::to_string(i));
+  }
+  server.resources().apply({put("a", "newest")}, {});
+  // A second stream, which reads, has the newest: pushing has had its turn.
+  RawClient reader(server);
+  reader.ask(kType);
+  EXPECT_EQ(reader.read().resources(0).resource().value(), "newest");
+  EXPECT_LE(server.metrics().responses.of(kType).value(), 20U);
+
+  // Once it reads, it soon has the newest, and nothing in between is made up for.
+  std::string value;
+  int reads = 0;
+  for (; value != "newest" && reads < 25; ++reads) {
+    const DeltaDiscoveryResponse response = client.read();
+    value = response.resources_size() == 0 ? "" : response.resources(0).resource().value();
+    client.ask(kType, response.nonce());
+  }
+  EXPECT_TRUE(value == "newest");
+}
+
+// Serves state of the world only, so delta is UNIMPLEMENTED.
+class SotwServer final : public AggregatedDiscoveryService::Service {
+ public:
+  using Script =
+      std::function<void(grpc::ServerReaderWriter<DiscoveryResponse, DiscoveryRequest>& stream)>;
+
+  explicit SotwServer(Script script) : script_(std::move(script)) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_)
+        .SetMaxSendMessageSize(-1)
+        .RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  SotwServer(const SotwServer&) = delete;
+  SotwServer& operator=(const SotwServer&) = delete;
+  ~SotwServer() override { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  [[nodiscard]] AdsClient::Options options() const {
+    AdsClient::Options options;
+    options.targets = {"ipv4:127.0.0.1:" + std::to_string(port_)};
+    return options;
+  }
+
+ private:
+  grpc::Status StreamAggregatedResources(
+      grpc::ServerContext* /*context*/,
+      grpc::ServerReaderWriter<DiscoveryResponse, DiscoveryRequest>* stream) override {
+    script_(*stream);
+    return grpc::Status::OK;
+  }
+
+  Script script_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+DiscoveryResponse response_with(const std::string& service, const std::string& nonce) {
+  mesh::v1::Service message;
+  message.set_mesh("default");
+  message.set_name(service);
+  DiscoveryResponse response;
+  response.set_type_url(kType);
+  response.set_version_info("v" + nonce);
+  response.set_nonce(nonce);
+  response.add_resources()->PackFrom(message);
+  return response;
+}
+
+TEST(AdsClient, SpeaksStateOfTheWorldToAServerThatKnowsNothingElse) {
+  std::promise<DiscoveryRequest> first;
+  std::promise<DiscoveryRequest> ack;
+  const SotwServer server([&](auto& stream) {
+    DiscoveryRequest request;
+    stream.Read(&request);
+    first.set_value(request);
+    stream.Write(response_with("web", "1"));
+    stream.Read(&request);
+    ack.set_value(request);
+    stream.Read(&request);
+  });
+  ControlLoop loop;
+  TestClient client(loop, server.options(), kType, kEverything);
+  ASSERT_TRUE(loop.wait_for([&] { return client.held.contains("default/web"); }));
+  EXPECT_EQ(client.metrics().connection_attempts.value(), 2U);
+  const DiscoveryRequest asked = first.get_future().get();
+  EXPECT_EQ(asked.node().id(), "default.test");
+  EXPECT_EQ(asked.resource_names_size(), 0);
+  const DiscoveryRequest acked = ack.get_future().get();
+  EXPECT_EQ(acked.response_nonce(), "1");
+  EXPECT_EQ(acked.version_info(), "v1");
+  EXPECT_FALSE(acked.has_node());
+  client.client().stop();
+}
+
+TEST(AdsClient, AResponsePastItsLimitCostsTheStreamAndNothingElse) {
+  std::atomic<int> streams = 0;
+  const SotwServer server([&](auto& stream) {
+    DiscoveryRequest request;
+    stream.Read(&request);
+    DiscoveryResponse response = response_with("web", "1");
+    if (++streams == 1) {
+      response.mutable_control_plane()->set_identifier(std::string(200'000, 'x'));
+    }
+    stream.Write(response);
+    stream.Read(&request);
+    stream.Read(&request);
+  });
+  AdsClient::Options options = server.options();
+  options.max_receive_bytes = 100'000;
+  options.sotw_only = true;
+  ControlLoop loop;
+  TestClient client(loop, options, kType, kEverything);
+  ASSERT_TRUE(loop.wait_for([&] { return client.held.contains("default/web"); }));
+  EXPECT_EQ(streams, 2);
+  client.client().stop();
+}
+
+// Passes bytes between a client and a server until it is frozen; then it is a dead network.
+class Relay {
+ public:
+  explicit Relay(const TestServer& server)
+      : server_(SocketAddress::parse(server.address()).value()),
+        listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_storage storage{};
+    const auto length = static_cast<socklen_t>(
+        SocketAddress{*IpAddress::parse("127.0.0.1"), 0, 0}.to_sockaddr(storage));
+    // The sockets interface takes every address as a sockaddr.
+    auto* const address = reinterpret_cast<sockaddr*>(&storage);  // NOLINT(*-cast)
+    EXPECT_EQ(bind(listener_.get(), address, length), 0);
+    EXPECT_EQ(listen(listener_.get(), 8), 0);
+    socklen_t size = sizeof(storage);
+    EXPECT_EQ(getsockname(listener_.get(), address, &size), 0);
+    port_ = SocketAddress::from_sockaddr(*address)->port;
+    thread_ = std::thread([this] { run(); });
+  }
+  Relay(const Relay&) = delete;
+  Relay& operator=(const Relay&) = delete;
+  ~Relay() {
+    stop_ = true;
+    thread_.join();
+  }
+
+  void freeze() { frozen_ = true; }
+  void thaw() { frozen_ = false; }
+  [[nodiscard]] std::string target() const { return "ipv4:127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  struct Pair {
+    std::array<UniqueFd, 2> ends;
+    bool dead = false;  // was open when the network froze: nothing passes any more
+  };
+
+  void run() {
+    while (!stop_) {
+      std::vector<pollfd> fds = {{listener_.get(), POLLIN, 0}};
+      for (Pair& pair : pairs_) {
+        pair.dead = pair.dead || frozen_;
+        for (const UniqueFd& end : pair.ends) {
+          fds.push_back({pair.dead ? -1 : end.get(), POLLIN, 0});
+        }
+      }
+      poll(fds.data(), fds.size(), 10);
+      for (std::size_t i = 1; i < fds.size(); ++i) {
+        if (fds[i].revents != 0) {
+          pass(pairs_[(i - 1) / 2], (i - 1) % 2);
+        }
+      }
+      if (fds[0].revents != 0) {
+        connect_through();
+      }
+    }
+  }
+
+  static void pass(Pair& pair, std::size_t from) {
+    std::array<char, 65536> buffer{};
+    const ssize_t size = read(pair.ends.at(from).get(), buffer.data(), buffer.size());
+    if (size <= 0) {
+      pair = {};
+      pair.dead = true;
+      return;
+    }
+    EXPECT_EQ(write(pair.ends.at(1 - from).get(), buffer.data(), static_cast<std::size_t>(size)),
+              size);
+  }
+
+  void connect_through() {
+    Pair pair;
+    pair.ends[0].reset(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    pair.ends[1].reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_storage storage{};
+    const auto length = static_cast<socklen_t>(server_.to_sockaddr(storage));
+    auto* const address = reinterpret_cast<sockaddr*>(&storage);  // NOLINT(*-cast): as above
+    EXPECT_EQ(connect(pair.ends[1].get(), address, length), 0);
+    pairs_.push_back(std::move(pair));
+  }
+
+  SocketAddress server_;
+  UniqueFd listener_;
+  int port_ = 0;
+  std::vector<Pair> pairs_;
+  std::atomic<bool> frozen_ = false;
+  std::atomic<bool> stop_ = false;
+  std::thread thread_;
+};
+
+TEST(AdsClient, NoticesAConnectionThatDiedWithoutAWord) {
+  TestServer server;
+  Relay relay(server);
+  AdsClient::Options options;
+  options.targets = {relay.target()};
+  options.keepalive_time = 300ms;
+  options.keepalive_timeout = 300ms;
+  options.connect_timeout = 300ms;
+  ControlLoop loop;
+  TestClient client(loop, options, kType, kEverything);
+  ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
+  relay.freeze();
+  ASSERT_TRUE(loop.wait_for([&] { return !client.client().connected(); }));
+  relay.thaw();
+  ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
+}
+
+TEST(AdsServer, NoticesAClientThatDiedWithoutAWord) {
+  AdsServer::Options options;
+  options.keepalive_time = 300ms;
+  options.keepalive_timeout = 300ms;
+  TestServer server(options);
+  Relay relay(server);
+  AdsClient::Options client_options;
+  client_options.targets = {relay.target()};
+  ControlLoop loop;
+  TestClient client(loop, client_options, kType, kEverything);
+  ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
+  relay.freeze();
+  EXPECT_TRUE(loop.wait_for([&] { return server.server().streams() == 0; }));
+}
+
+}  // namespace
+}  // namespace meshdns::discovery
