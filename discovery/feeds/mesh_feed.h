@@ -1,0 +1,46 @@
+// MeshFeed: the services of our own control plane. Turns each meshdns.mesh.v1.Service into a
+// Service or a rejection.
+//
+// Belongs to the control thread. What a bad resource held before stays in use.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "discovery/service.h"
+#include "discovery/xds/ads_client.h"
+
+namespace meshdns::discovery {
+
+// A service as the wire has it, checked: mesh and name present and fit for a resource name,
+// hostnames that are DNS names (at most 64, RFC 1035 section 2.3.4), at most 1,000 addresses, ports
+// within 1 to 65535 and not twice. The error names the field.
+[[nodiscard]] Result<Service> decode_service(std::string_view value);
+
+class MeshFeed {
+ public:
+  static constexpr const char* kName = "mesh";
+  using OnDelta = std::function<void(ServiceDelta)>;
+
+  // Subscribes to every service of the mesh; `mesh` is the one they must belong to. The feed
+  // outlives the client's callbacks.
+  MeshFeed(AdsClient& client, std::string mesh, OnDelta on_delta);
+  MeshFeed(const MeshFeed&) = delete;
+  MeshFeed& operator=(const MeshFeed&) = delete;
+  ~MeshFeed() = default;
+
+  // Whether a first response has come.
+  [[nodiscard]] bool has_delivered() const { return has_delivered_; }
+
+ private:
+  std::vector<Rejection> on_response(const ResponseView& response);
+
+  std::string mesh_;
+  OnDelta on_delta_;
+  bool has_delivered_ = false;
+};
+
+}  // namespace meshdns::discovery
