@@ -1,6 +1,7 @@
 // Runs a fuzz target over the files of its corpus, for compilers without libFuzzer.
 //
-// Usage: TARGET FILE_OR_FOLDER... Fails when there is no input at all, so that a lost corpus is noticed.
+// Usage: TARGET FILE_OR_FOLDER... Fails when there is no input at all, so that a lost corpus is
+// noticed.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
