@@ -26,7 +26,8 @@ FOLDERS = {
         "resolver/answer", "resolver/cache", "resolver/forward", "resolver/wire", "base",
     },
     "resolver/server": {
-        "resolver/resolve", "resolver/answer", "resolver/snapshot", "resolver/wire", "base",
+        "resolver/resolve", "resolver/forward", "resolver/answer", "resolver/snapshot",
+        "resolver/wire", "base",
     },
     "resolver/app": ALL,
     "tests": ALL,
