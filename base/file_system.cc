@@ -1,19 +1,27 @@
 #include "base/file_system.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <dirent.h>
 #include <fcntl.h>
 #include <memory>
+#include <span>
+#include <string>
+#include <string_view>
 #include <system_error>
+#include <tuple>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace meshdns {
 namespace {
@@ -154,7 +162,7 @@ Result<std::vector<std::string>> PosixFileSystem::list(const std::string& direct
       names.push_back(std::move(name));
     }
   }
-  std::sort(names.begin(), names.end());
+  std::ranges::sort(names);
   return names;
 }
 
@@ -230,7 +238,7 @@ Result<void> replace_file(FileSystem& files, const std::string& path, std::strin
 }
 
 Result<void> make_directories(FileSystem& files, const std::string& path, mode_t mode) {
-  const auto made = files.make_directory(path, mode);
+  auto made = files.make_directory(path, mode);
   if (made || made.error().code == ErrorCode::kAlreadyExists) {
     return {};
   }
@@ -239,7 +247,7 @@ Result<void> make_directories(FileSystem& files, const std::string& path, mode_t
     return made;
   }
   return make_directories(files, parent, mode).and_then([&]() -> Result<void> {
-    const auto again = files.make_directory(path, mode);
+    auto again = files.make_directory(path, mode);
     if (!again && again.error().code != ErrorCode::kAlreadyExists) {
       return again;
     }

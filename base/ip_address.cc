@@ -1,9 +1,16 @@
 #include "base/ip_address.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <charconv>
+#include <cstdint>
 #include <cstring>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
 #include <system_error>
 
 #include <arpa/inet.h>
@@ -11,6 +18,8 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+
+#include "base/result.h"
 
 namespace meshdns {
 namespace {
@@ -54,7 +63,7 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   if (text.size() >= buffer.size() || text.find('\0') != std::string_view::npos) {
     return std::nullopt;
   }
-  std::copy(text.begin(), text.end(), buffer.begin());
+  std::ranges::copy(text, buffer.begin());
   std::array<std::uint8_t, 16> octets{};
   if (inet_pton(AF_INET, buffer.data(), octets.data()) == 1) {
     return IpAddress(std::span(octets).first<4>());
@@ -74,7 +83,7 @@ bool IpAddress::is_loopback() const {
 }
 
 bool IpAddress::is_unspecified() const {
-  return std::all_of(octets_.begin(), octets_.end(), [](std::uint8_t o) { return o == 0; });
+  return std::ranges::all_of(octets_, [](std::uint8_t o) { return o == 0; });
 }
 
 IpAddress IpAddress::unmapped() const {

@@ -14,7 +14,7 @@
 #include "base/result.h"
 
 struct sockaddr;
-struct sockaddr_storage;
+struct sockaddr_storage;  // NOLINT(readability-identifier-naming): of the system
 
 namespace meshdns {
 

@@ -18,6 +18,8 @@
 #include <spdlog/formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include "base/result.h"
+
 namespace meshdns {
 namespace {
 

@@ -1,6 +1,7 @@
 #include "base/metrics.h"
 
-#include <algorithm>
+#include <algorithm>  // IWYU pragma: keep (std::ranges::lower_bound)
+#include <array>
 #include <atomic>
 #include <cassert>
 #include <cmath>
@@ -71,7 +72,7 @@ Histogram::Histogram(std::vector<double> bounds)
     : bounds_(std::move(bounds)), buckets_(bounds_.size() + 1) {}
 
 void Histogram::observe(double value) {
-  const auto bound = std::lower_bound(bounds_.begin(), bounds_.end(), value);
+  const auto bound = std::ranges::lower_bound(bounds_, value);
   buckets_[static_cast<std::size_t>(bound - bounds_.begin())].fetch_add(1,
                                                                         std::memory_order_relaxed);
   sum_.fetch_add(value, std::memory_order_relaxed);
@@ -107,16 +108,17 @@ Gauge& MetricRegistry::gauge(std::string_view name, std::string_view help,
 }
 
 Histogram& MetricRegistry::histogram(std::string_view name, std::string_view help,
-                                     std::vector<double> bounds, const MetricLabels& labels) {
+                                     const std::vector<double>& bounds,
+                                     const MetricLabels& labels) {
   const std::lock_guard lock(mutex_);
   return family(name, help, Type::kHistogram)
-      .histograms.try_emplace(render_labels(labels), std::move(bounds))
+      .histograms.try_emplace(render_labels(labels), bounds)
       .first->second;
 }
 
 std::string MetricRegistry::render() const {
   const std::lock_guard lock(mutex_);
-  constexpr std::string_view kTypeNames[] = {"counter", "gauge", "histogram"};
+  constexpr std::array<std::string_view, 3> kTypeNames{"counter", "gauge", "histogram"};
   std::string out;
   for (const auto& [name, family] : families_) {
     fmt::format_to(std::back_inserter(out), "# HELP {} {}\n# TYPE {} {}\n", name, family.help, name,
@@ -138,6 +140,7 @@ std::string MetricRegistry::render() const {
 std::vector<std::pair<std::string, std::string>> MetricRegistry::families() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::pair<std::string, std::string>> result;
+  result.reserve(families_.size());
   for (const auto& [name, family] : families_) {
     result.emplace_back(name, family.help);
   }

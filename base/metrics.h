@@ -72,8 +72,8 @@ class MetricRegistry {
   // help text.
   Counter& counter(std::string_view name, std::string_view help, const MetricLabels& labels = {});
   Gauge& gauge(std::string_view name, std::string_view help, const MetricLabels& labels = {});
-  Histogram& histogram(std::string_view name, std::string_view help, std::vector<double> bounds,
-                       const MetricLabels& labels = {});
+  Histogram& histogram(std::string_view name, std::string_view help,
+                       const std::vector<double>& bounds, const MetricLabels& labels = {});
 
   // Prometheus text format 0.0.4, families sorted by name.
   [[nodiscard]] std::string render() const;
