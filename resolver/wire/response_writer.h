@@ -96,10 +96,12 @@ class ResponseWriter {
   static constexpr std::size_t kNameSlots = 256;
   static constexpr std::size_t kMaxProbes = 8;
   static constexpr std::size_t kMaxLabels = 128;
+  // Without initialisers: most responses remember no name, and 120 zeroed ones would cost them more
+  // than the rest.
   struct KnownName {
-    std::uint32_t hash = 0;
-    std::uint16_t offset = 0;
-    std::uint8_t slot = 0;
+    std::uint32_t hash;
+    std::uint16_t offset;
+    std::uint8_t slot;
   };
 
   [[nodiscard]] bool reserve(std::size_t octets);
