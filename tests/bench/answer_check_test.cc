@@ -1,9 +1,8 @@
 #include "bench/answer_check.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -41,8 +40,10 @@ Octets record_a(std::uint8_t last) {
 
 NamesFile one_name() {
   NamesFile names;
-  names.present.push_back(
-      {*name_to_wire("a"), {ExpectedAddress::Rule::kExactly, *IpAddress::parse("10.0.0.1")}, {}});
+  names.present.push_back({name_to_wire("a").value_or(Octets()),
+                           {.rule = ExpectedAddress::Rule::kExactly,
+                            .address = IpAddress(std::array<std::uint8_t, 4>{10, 0, 0, 1})},
+                           {}});
   return names;
 }
 
@@ -98,7 +99,7 @@ TEST(AnswerCheck, FindsEachMistake) {
   for (const Row& row : rows) {
     AnswerCheck check(row.depth, &names);
     const Octets query = question(row.type);
-    check.judge({row.kind, 0, query}, row.answer);
+    check.judge({.kind = row.kind, .name = 0, .octets = query}, row.answer);
     EXPECT_EQ(check.mistakes()[static_cast<std::size_t>(row.want)], 1U) << row.what;
     EXPECT_EQ(check.answers(), 1U) << row.what;
   }
@@ -108,9 +109,10 @@ TEST(AnswerCheck, CountsRcodesAndRecordsAndKeepsTenExamples) {
   AnswerCheck check(CheckDepth::kShape, nullptr);
   const Octets query = question(1);
   for (int i = 0; i < 12; ++i) {
-    check.judge({QueryKind::kA, kNoName, query}, answer(1, kServfail));
+    check.judge({.kind = QueryKind::kA, .name = kNoName, .octets = query}, answer(1, kServfail));
   }
-  check.judge({QueryKind::kA, kNoName, query}, answer(1, kNoerror, record_a(9)));
+  check.judge({.kind = QueryKind::kA, .name = kNoName, .octets = query},
+              answer(1, kNoerror, record_a(9)));
 
   EXPECT_EQ(check.answers(), 13U);
   EXPECT_EQ(check.with_record(), 1U);

@@ -8,9 +8,11 @@
 #include <functional>
 #include <poll.h>
 #include <span>
+#include <stdexcept>
 #include <thread>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -36,12 +38,16 @@ class Responder {
       : fd_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), change_(std::move(change)) {
     sockaddr_storage storage{};
     const auto length = static_cast<socklen_t>(
-        SocketAddress{*IpAddress::parse("127.0.0.1"), 0, 0}.to_sockaddr(storage));
+        SocketAddress{.ip = IpAddress(std::array<std::uint8_t, 4>{127, 0, 0, 1})}.to_sockaddr(
+            storage));
     // NOLINTBEGIN(cppcoreguidelines-pro-type-reinterpret-cast): how sockets take addresses.
-    bind(fd_.get(), reinterpret_cast<const sockaddr*>(&storage), length);
+    if (bind(fd_.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0) {
+      throw std::runtime_error("bind");
+    }
     socklen_t size = sizeof storage;
     getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&storage), &size);
-    address_ = *SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr&>(storage));
+    address_ = SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr&>(storage))
+                   .value_or(SocketAddress{});
     // NOLINTEND(cppcoreguidelines-pro-type-reinterpret-cast)
     thread_ = std::thread([this] { serve(); });
   }
@@ -91,7 +97,7 @@ bool echo(std::span<std::uint8_t> query) {
 NamesFile make_names() {
   NamesFile names;
   for (const char* name : {"a.mesh", "bb.mesh", "ccc.mesh", "dddd.mesh"}) {
-    names.present.push_back({*name_to_wire(name), {}, {}});
+    names.present.push_back({name_to_wire(name).value_or(std::vector<std::uint8_t>()), {}, {}});
   }
   return names;
 }

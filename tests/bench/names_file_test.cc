@@ -16,7 +16,9 @@ using Rule = ExpectedAddress::Rule;
 
 class NamesFileTest : public testing::Test {
  protected:
-  std::string write(const std::string& text) const { return folder_.write("names", text); }
+  [[nodiscard]] std::string write(const std::string& text) const {
+    return folder_.write("names", text);
+  }
 
  private:
   support::TemporaryDirectory folder_;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -20,15 +21,19 @@
 namespace meshdns::bench {
 namespace {
 
-constexpr ExpectedAddress kAny{ExpectedAddress::Rule::kAny, IpAddress()};
+constexpr ExpectedAddress kAny{.rule = ExpectedAddress::Rule::kAny, .address = IpAddress()};
+
+std::vector<std::uint8_t> wire_of(const std::string& name) {
+  return name_to_wire(name).value_or(std::vector<std::uint8_t>());
+}
 
 NamesFile make_names(std::size_t present, std::size_t absent) {
   NamesFile names;
   for (std::size_t i = 0; i < present; ++i) {
-    names.present.push_back({*name_to_wire(fmt::format("p{}.mesh", i)), kAny, kAny});
+    names.present.push_back({wire_of(fmt::format("p{}.mesh", i)), kAny, kAny});
   }
   for (std::size_t i = 0; i < absent; ++i) {
-    names.absent.push_back({*name_to_wire(fmt::format("absent{}.mesh", i)), {}, {}});
+    names.absent.push_back({wire_of(fmt::format("absent{}.mesh", i)), {}, {}});
   }
   return names;
 }
@@ -90,6 +95,7 @@ TEST(MixedStream, IsTheSameForTheSameSeedOnly) {
     QueryBatch batch;
     EXPECT_TRUE(make_mixed_stream(names, {.seed = seed})->next(batch));
     std::vector<std::string> bodies;
+    bodies.reserve(batch.count);
     for (std::size_t i = 0; i < batch.count; ++i) {
       bodies.push_back(body(batch, i));
     }
@@ -135,7 +141,7 @@ TEST(UniqueStream, NeverRepeatsAName) {
     }
   }
 
-  EXPECT_EQ(names.size(), 2 * 1000 * kMaxBatch);
+  EXPECT_EQ(names.size(), std::size_t{2} * 1000 * kMaxBatch);
 }
 
 TEST(UniqueStream, PutsWhatDoesNotExistBelowAnotherName) {
