@@ -120,14 +120,12 @@ void Subscription::set_wildcard(bool wildcard) {
   initial_table_version_.clear();
   body_.reset();
   if (wildcard) {
+    // The pass over the table tells what there is; whether a name is gone must be told by itself.
+    std::ranges::for_each(names_, [&](const auto& name) { untold_.emplace(name, std::nullopt); });
     synced_ = 0;
     pass_begun_ = false;
   } else {
     std::erase_if(untold_, [&](const auto& untold) { return !names_.contains(untold.first); });
-    if (!pass_begun_) {
-      // Nothing is known of what the names were told before the wildcard came.
-      std::ranges::for_each(names_, [&](const auto& name) { untold_.emplace(name, std::nullopt); });
-    }
   }
 }
 

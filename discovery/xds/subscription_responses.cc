@@ -116,7 +116,9 @@ std::vector<const TypeTable::Entry*> Subscription::changes(const TypeTable& tabl
 std::optional<Subscription::Content> Subscription::next_full_state(const TypeTable& table) {
   const bool told_version = wildcard_ && !pass_begun_ && !initial_table_version_.empty() &&
                             initial_table_version_ == table.version();
-  const bool any_newer = wildcard_ ? table.head() > synced_ : !changes(table).empty();
+  // Behind the horizon a name may have gone without a trace.
+  const bool any_newer =
+      wildcard_ ? table.head() > synced_ : synced_ < table.horizon() || !changes(table).empty();
   const bool changed = answer_owed_ || !untold_.empty() || any_newer;
   synced_ = table.head();
   pass_begun_ = true;
@@ -166,7 +168,8 @@ std::optional<Subscription::Content> Subscription::next_parts(const TypeTable& t
 std::optional<Subscription::Content> Subscription::next_chunk(const TypeTable& table) {
   const bool fresh =
       variant_ == XdsVariant::kDelta && wildcard_ && untold_.empty() && initial_versions_.empty();
-  if (fresh && synced_ == 0 && table.size() > 0) {
+  // The body holds no removals, so none may have come since the pass began.
+  if (fresh && synced_ == 0 && pass_head_ == table.head() && table.size() > 0) {
     body_ = table.delta_body();
   }
   if (body_ == nullptr) {

@@ -14,10 +14,6 @@
 namespace meshdns::discovery {
 namespace {
 
-// Tombstones kept even by a small table, so that a reader who is a little behind still learns of
-// every removal.
-constexpr std::size_t kMinimumTombstones = 4096;
-
 using EntryOf = std::string_view (Resource::*)() const;
 
 // Joins the entries of all resources in log order, starting a new chunk past `chunk_bytes`.
@@ -47,7 +43,8 @@ std::shared_ptr<const TypeTable::Body> join(const TypeTable::Log& log, std::uint
 
 }  // namespace
 
-TypeTable::TypeTable(std::string type_url) : type_url_(std::move(type_url)) {}
+TypeTable::TypeTable(std::string type_url, std::size_t minimum_tombstones)
+    : type_url_(std::move(type_url)), minimum_tombstones_(minimum_tombstones) {}
 
 const TypeTable::Entry* TypeTable::find(std::string_view name) const {
   const auto at = entries_.find(name);
@@ -103,7 +100,7 @@ void TypeTable::touch(Entry& entry) {
 }
 
 void TypeTable::forget_old_tombstones() {
-  while (tombstones_.size() > std::max(kMinimumTombstones, present_)) {
+  while (tombstones_.size() > std::max(minimum_tombstones_, present_)) {
     const auto oldest = tombstones_.begin();
     horizon_ = oldest->first;
     log_.erase(oldest->first);

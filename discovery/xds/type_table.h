@@ -43,7 +43,11 @@ class TypeTable {
   };
   static constexpr std::size_t kChunkBytes = 1 << 20;
 
-  explicit TypeTable(std::string type_url);
+  // Tombstones kept even by a small table, so that a reader who is a little behind still learns of
+  // every removal.
+  static constexpr std::size_t kMinimumTombstones = 4096;
+
+  explicit TypeTable(std::string type_url, std::size_t minimum_tombstones = kMinimumTombstones);
   TypeTable(const TypeTable&) = delete;
   TypeTable& operator=(const TypeTable&) = delete;
   ~TypeTable() = default;
@@ -80,6 +84,7 @@ class TypeTable {
   void forget_old_tombstones();
 
   std::string type_url_;
+  std::size_t minimum_tombstones_;
   // Keys view the entries' own names, which never move.
   std::unordered_map<std::string_view, std::unique_ptr<Entry>> entries_;
   Log log_;
