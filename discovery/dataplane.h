@@ -2,6 +2,7 @@
 // (outbounds), in Kuma's model.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -39,6 +40,16 @@ struct Outbound {
   friend bool operator==(const Outbound&, const Outbound&) = default;
 };
 
+// Names a dataplane.
+struct DataplaneId {
+  std::string mesh;
+  std::string name;
+
+  // "MESH/NAME", the name of its xDS resource.
+  [[nodiscard]] std::string to_string() const { return mesh + "/" + name; }
+  friend auto operator<=>(const DataplaneId&, const DataplaneId&) = default;
+};
+
 struct Dataplane {
   std::string mesh;
   std::string name;
@@ -47,6 +58,7 @@ struct Dataplane {
   std::vector<Inbound> inbounds;
   std::vector<Outbound> outbounds;
 
+  [[nodiscard]] DataplaneId id() const { return {mesh, name}; }
   friend bool operator==(const Dataplane&, const Dataplane&) = default;
 };
 

@@ -1,12 +1,15 @@
 #include "discovery/control/dataplane_directory.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <iterator>
+#include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,49 +19,90 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "discovery/control/dataplane_file.h"
 #include "discovery/control/dataplane_store.h"
 #include "discovery/control/dataplane_yaml.h"
 
 namespace meshdns::discovery {
 namespace {
 
-constexpr std::uint32_t kWatchedEvents = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
-                                         IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr std::uint32_t kWatchedEvents =
+    IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
 constexpr int kReadAttempts = 3;
+constexpr std::size_t kMaxLoggedProblems = 20;  // of one file at a time
 
 bool is_dataplane_file(std::string_view name) {
   return !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"));
 }
 
+// Whether a file that could not be read may be readable the next time though it is the same file.
+bool may_pass(ErrorCode code) {
+  return code != ErrorCode::kExhausted && code != ErrorCode::kInvalidArgument &&
+         code != ErrorCode::kPermissionDenied;
+}
+
+// A dangling link exists; as a file that cannot be read it keeps what it held.
+bool exists(const std::string& path) {
+  struct stat status{};
+  return ::lstat(path.c_str(), &status) == 0 || errno != ENOENT;
+}
+
+std::int64_t nanoseconds(const timespec& time) {
+  return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
+}
+
 }  // namespace
 
-DataplaneDirectory::DataplaneDirectory(std::string path, FileSystem& files, DataplaneStore& store,
-                                       Logger& logger)
-    : path_(std::move(path)), files_(files), store_(store), logger_(logger) {}
+DataplaneDirectory::DataplaneDirectory(std::string path, FileSystem& files, const Clock& clock,
+                                       DataplaneStore& store, Logger& logger)
+    : path_(std::move(path)), files_(files), clock_(clock), store_(store), logger_(logger) {}
 
 DataplaneDirectory::Signature DataplaneDirectory::signature_of(const std::string& path) {
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
     return {};
   }
-  return {status.st_dev, status.st_ino, status.st_size,
-          status.st_mtim.tv_sec * std::int64_t{1'000'000'000} + status.st_mtim.tv_nsec};
+  return {status.st_dev, status.st_ino, status.st_size, nanoseconds(status.st_mtim),
+          nanoseconds(status.st_ctim)};
 }
 
 Result<std::set<std::string>> DataplaneDirectory::names() const {
   return files_.list(path_).map([](const std::vector<std::string>& listed) {
     std::set<std::string> names;
-    for (const std::string& name : listed) {
-      if (is_dataplane_file(name)) {
-        names.insert(name);
-      }
-    }
+    std::ranges::copy_if(listed, std::inserter(names, names.end()), is_dataplane_file);
     return names;
   });
+}
+
+Result<void> DataplaneDirectory::watch() {
+  watch_.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  if (!watch_.valid()) {
+    return tl::unexpected(errno_error(errno, "cannot watch folders"));
+  }
+  if (!renew_watch() && watch_descriptor_ < 0) {
+    return tl::unexpected(errno_error(errno, fmt::format("cannot watch {}", path_)));
+  }
+  return {};
+}
+
+bool DataplaneDirectory::renew_watch() {
+  const Signature folder = signature_of(path_);
+  const bool is_watched =
+      watch_descriptor_ >= 0 && folder.device == watched_.device && folder.inode == watched_.inode;
+  if (is_watched || !watch_.valid()) {
+    return false;
+  }
+  // The folder may have been replaced, also behind a symbolic link, while the old one lives on.
+  if (watch_descriptor_ >= 0) {
+    ::inotify_rm_watch(watch_.get(), watch_descriptor_);
+  }
+  watch_descriptor_ = ::inotify_add_watch(watch_.get(), path_.c_str(), kWatchedEvents);
+  watched_ = folder;
+  return watch_descriptor_ >= 0;
 }
 
 Result<void> DataplaneDirectory::load() {
@@ -67,28 +111,29 @@ Result<void> DataplaneDirectory::load() {
     return tl::unexpected(listed.error());
   }
   for (const std::string& name : *listed) {
-    read(name);
+    visit(name);
   }
-  store_.commit();
-  return {};
-}
-
-Result<void> DataplaneDirectory::watch() {
-  watch_.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-  if (!watch_.valid()) {
-    return tl::unexpected(errno_error(errno, "cannot watch folders"));
-  }
-  watch_descriptor_ = ::inotify_add_watch(watch_.get(), path_.c_str(), kWatchedEvents);
-  if (watch_descriptor_ < 0) {
-    return tl::unexpected(errno_error(errno, fmt::format("cannot watch {}", path_)));
-  }
+  commit();
   return {};
 }
 
 void DataplaneDirectory::on_events() {
+  const Events events = take_events();
+  for (const std::string& name : events.written) {
+    known_[name].is_open = true;
+  }
+  for (const std::string& name : events.complete) {
+    visit(name);
+  }
+  if (events.is_everything) {
+    compare([](const File& file) { return file.read != file.seen && !file.is_open; });
+  }
+  commit();
+}
+
+DataplaneDirectory::Events DataplaneDirectory::take_events() {
+  Events events;
   alignas(inotify_event) std::array<char, 16UL * 1024> buffer{};
-  std::set<std::string> changed;
-  bool compare_all = false;
   while (const auto count = files_.read(watch_.get(), buffer)) {
     if (*count == 0) {
       break;
@@ -97,39 +142,51 @@ void DataplaneDirectory::on_events() {
       inotify_event event{};
       std::memcpy(&event, &buffer.at(offset), sizeof event);
       const std::string name = event.len == 0 ? "" : std::string(&buffer.at(offset + sizeof event));
-      if (is_dataplane_file(name)) {
-        changed.insert(name);
-      } else if (name.starts_with("..") || (event.mask & IN_Q_OVERFLOW) != 0) {
-        compare_all = true;  // a mounted ConfigMap is swapped by renaming "..data"
-      }
-      if ((event.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) != 0) {
-        watch_descriptor_ = -1;
-      }
+      note(event, name, events);
       offset += sizeof event + event.len;
     }
   }
-  for (const std::string& name : changed) {
-    if (signature_of(path_ + "/" + name).size < 0) {
-      forget(name);
-    } else {
-      read(name);
-    }
+  return events;
+}
+
+void DataplaneDirectory::note(const inotify_event& event, const std::string& name, Events& events) {
+  if ((event.mask & IN_Q_OVERFLOW) != 0) {
+    events.is_everything = true;
+    return;
   }
-  if (compare_all) {
-    compare(false);
+  if (event.wd != watch_descriptor_) {
+    return;  // of a folder that was replaced
   }
-  store_.commit();
+  if ((event.mask & IN_IGNORED) != 0) {
+    watch_descriptor_ = -1;  // the folder is deleted; one that is renamed keeps its watch
+    return;
+  }
+  if (!is_dataplane_file(name)) {
+    // A mounted ConfigMap is swapped by renaming "..data", which its files are links through.
+    events.is_everything = events.is_everything || name.starts_with("..");
+    return;
+  }
+  if ((event.mask & IN_MODIFY) != 0) {
+    events.written.insert(name);
+    events.complete.erase(name);
+  } else {
+    events.complete.insert(name);
+    events.written.erase(name);
+  }
 }
 
 void DataplaneDirectory::rescan() {
-  if (watch_descriptor_ < 0 && watch_.valid()) {
-    watch_descriptor_ = ::inotify_add_watch(watch_.get(), path_.c_str(), kWatchedEvents);
+  if (renew_watch()) {
+    restart_grace();
   }
-  compare(true);
-  store_.commit();
+  compare([](const File& file) {
+    return file.read != file.seen &&
+           file.resting_scans >= (file.is_open ? kOpenScans : kRestingScans);
+  });
+  commit();
 }
 
-void DataplaneDirectory::compare(bool settled) {
+void DataplaneDirectory::compare(const std::function<bool(const File&)>& is_due) {
   const auto listed = names();
   if (!listed) {
     if (folder_problem_ != listed.error().message) {
@@ -139,79 +196,153 @@ void DataplaneDirectory::compare(bool settled) {
     return;
   }
   folder_problem_.clear();
-  std::vector<std::string> gone;
   for (const auto& [name, file] : known_) {
     if (!listed->contains(name)) {
-      gone.push_back(name);
+      miss(name);
     }
   }
+  for (const std::string& name : *listed) {
+    missing_.erase(name);
+    File& file = known_[name];
+    const Signature now = signature_of(path_ + "/" + name);
+    file.resting_scans = file.seen == now ? file.resting_scans + 1 : 0;
+    file.seen = now;
+    if (is_due(file)) {
+      read(name, file);
+    }
+  }
+}
+
+void DataplaneDirectory::visit(const std::string& name) {
+  if (!exists(path_ + "/" + name)) {
+    miss(name);
+  } else {
+    missing_.erase(name);
+    read(name, known_[name]);
+  }
+}
+
+void DataplaneDirectory::miss(const std::string& name) {
+  if (known_.contains(name)) {
+    missing_.try_emplace(name, clock_.now());
+  }
+}
+
+void DataplaneDirectory::restart_grace() {
+  for (auto& [name, since] : missing_) {
+    since = clock_.now();
+  }
+}
+
+void DataplaneDirectory::expire() {
+  if (renew_watch() || !names()) {
+    restart_grace();
+    return;
+  }
+  const TimePoint due = clock_.now() - kRemovalGrace;
+  std::vector<std::string> gone;
+  std::erase_if(missing_, [&](const auto& entry) {
+    const auto& [name, since] = entry;
+    if (since > due) {
+      return false;
+    }
+    if (!exists(path_ + "/" + name)) {
+      gone.push_back(name);
+    }
+    return true;
+  });
   for (const std::string& name : gone) {
     forget(name);
   }
-  for (const std::string& name : *listed) {
-    const Signature now = signature_of(path_ + "/" + name);
-    File& file = known_[name];
-    const bool has_settled = !settled || file.seen == now;
-    file.seen = now;
-    if (has_settled && file.read != now) {
-      read(name);
-    }
+  commit();
+}
+
+std::optional<TimePoint> DataplaneDirectory::next_expiry() const {
+  const auto first =
+      std::ranges::min_element(missing_, {}, [](const auto& entry) { return entry.second; });
+  if (first == missing_.end()) {
+    return std::nullopt;
   }
+  return first->second + kRemovalGrace;
 }
 
 void DataplaneDirectory::forget(const std::string& name) {
-  if (known_.erase(name) > 0) {
-    logger_.info("a dataplane file is gone file={}", escape_name(name));
-    store_.set_file(path_ + "/" + name, {});
-  }
-}
-
-void DataplaneDirectory::read(const std::string& name) {
-  const std::string path = path_ + "/" + name;
-  File& file = known_[name];
-  Result<std::string> content = fail(ErrorCode::kUnavailable, path + " changes while it is read");
-  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
-    const Signature before = signature_of(path);
-    auto text = read_file(files_, path, kMaxYamlBytes);
-    if (!text || signature_of(path) == before) {
-      file.read = before;
-      content = std::move(text);
-      break;
-    }
-  }
-  if (!content) {
-    report(name, {content.error().message});
+  const auto file = known_.find(name);
+  if (file == known_.end()) {
     return;
   }
-  ParsedDataplanes parsed = parse_dataplanes(*content);
-  if (content->empty() && file.has_entities) {
-    parsed.is_broken = true;
-    parsed.problems.push_back({1, "the file has become empty; remove it to remove its dataplanes"});
+  logger_.info("a dataplane file is gone file={} dataplanes={}", escape_name(name),
+               file->second.content.dataplanes().size());
+  file_problems_ -= file->second.problems.size();
+  store_.set_file(path_ + "/" + name, {});
+  known_.erase(file);
+}
+
+Result<std::string> DataplaneDirectory::read_whole(const std::string& path,
+                                                   Signature& version) const {
+  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
+    version = signature_of(path);
+    auto text = read_file(files_, path, kMaxFileBytes);
+    if (!text || signature_of(path) == version) {
+      return text;
+    }
   }
+  return fail(ErrorCode::kUnavailable, fmt::format("{} changes while it is read", path));
+}
+
+void DataplaneDirectory::read(const std::string& name, File& file) {
+  const std::string path = path_ + "/" + name;
+  file.is_open = false;
   std::vector<std::string> problems;
-  for (const YamlProblem& problem : parsed.problems) {
+  const auto text = read_whole(path, file.read);
+  if (text) {
+    file.content.update(*text);
+    store_.set_file(path, file.content.dataplanes());
+  } else {
+    problems.push_back(text.error().message);
+    if (may_pass(text.error().code)) {
+      file.read = {};  // so that the next scan tries again
+    }
+  }
+  for (const YamlProblem& problem : file.content.problems()) {
     problems.push_back(fmt::format("{}:{}: {}", path, problem.line, problem.reason));
   }
-  report(name, std::move(problems));
-  if (parsed.is_broken && file.has_entities) {
-    return;
-  }
-  std::vector<SourcedDataplane> entities;
-  for (auto& item : parsed.dataplanes) {
-    entities.push_back({std::move(item.dataplane), item.line});
-  }
-  file.has_entities = !entities.empty();
-  store_.set_file(path, std::move(entities));
+  report(path, file, std::move(problems));
 }
 
-void DataplaneDirectory::report(const std::string& name, std::vector<std::string> problems) {
-  File& file = known_[name];
-  if (problems != file.problems) {
-    for (const std::string& problem : problems) {
-      logger_.error("{}", problem);
-    }
-    file.problems = std::move(problems);
+void DataplaneDirectory::report(const std::string& path, File& file,
+                                std::vector<std::string> problems) {
+  std::vector<std::string> news;
+  std::ranges::copy_if(problems, std::back_inserter(news), [&](const std::string& problem) {
+    return std::ranges::find(file.problems, problem) == file.problems.end();
+  });
+  for (std::size_t i = 0; i < std::min(news.size(), kMaxLoggedProblems); ++i) {
+    logger_.error("{}", news[i]);
   }
+  if (news.size() > kMaxLoggedProblems) {
+    logger_.error("{}: {} problems more; `meshdns-cp check` lists them", path,
+                  news.size() - kMaxLoggedProblems);
+  }
+  file_problems_ += problems.size();
+  file_problems_ -= file.problems.size();
+  file.problems = std::move(problems);
+}
+
+void DataplaneDirectory::commit() {
+  const auto stats = store_.commit();
+  if (stats.services_generated + stats.services_removed > 0) {
+    logger_.info("published services={} removed={} of={}", stats.services_generated,
+                 stats.services_removed, store_.services());
+  }
+  std::set<std::string> duplicates;
+  for (const auto& [file, problem] : store_.duplicates()) {
+    std::string line = fmt::format("{}:{}: {}", file, problem.line, problem.reason);
+    if (!duplicates_.contains(line)) {
+      logger_.error("{}", line);
+    }
+    duplicates.insert(std::move(line));
+  }
+  duplicates_ = std::move(duplicates);
 }
 
 std::vector<std::string> DataplaneDirectory::problems() const {
@@ -222,9 +353,12 @@ std::vector<std::string> DataplaneDirectory::problems() const {
   for (const auto& [name, file] : known_) {
     all.insert(all.end(), file.problems.begin(), file.problems.end());
   }
-  const auto duplicates = store_.problems();
-  all.insert(all.end(), duplicates.begin(), duplicates.end());
+  all.insert(all.end(), duplicates_.begin(), duplicates_.end());
   return all;
+}
+
+std::size_t DataplaneDirectory::problem_count() const {
+  return (folder_problem_.empty() ? 0 : 1) + file_problems_ + duplicates_.size();
 }
 
 }  // namespace meshdns::discovery

@@ -1,9 +1,9 @@
 #include "discovery/control/dataplane_store.h"
 
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "discovery/control/dataplane_file.h"
 #include "discovery/control/resource_encoding.h"
 #include "discovery/control/service_generator.h"
 #include "discovery/dataplane.h"
@@ -20,144 +21,193 @@
 #include "discovery/xds/type_urls.h"
 
 namespace meshdns::discovery {
+namespace {
+
+const Dataplane* first_of(const std::map<std::string, SourcedDataplane>& claims) {
+  return claims.empty() ? nullptr : claims.begin()->second.dataplane.get();
+}
+
+// What one commit does to the resources of a mesh.
+struct MeshChange {
+  std::vector<ResourceUpdate> updates;
+  std::vector<ResourceRemoval> removals;
+};
+
+}  // namespace
 
 DataplaneStore::DataplaneStore(std::string default_zone, Logger& logger)
     : default_zone_(std::move(default_zone)), logger_(logger) {}
 
-void DataplaneStore::set_file(const std::string& file, std::vector<SourcedDataplane> entities) {
-  // The old entities live until the new ones are in, so that no pointer into them is left behind.
-  const auto old = files_.find(file);
-  std::vector<SourcedDataplane> former;
-  if (old != files_.end()) {
-    former = std::move(old->second);
-    for (const SourcedDataplane& entity : former) {
-      remove({file, entity.line}, {entity.dataplane.mesh, entity.dataplane.name});
+void DataplaneStore::set_file(const std::string& file,
+                              const std::map<DataplaneId, SourcedDataplane>& dataplanes) {
+  auto& held = files_[file];
+  // Kept alive until the new claims are in, so that comparisons see the old ones.
+  const auto former = std::exchange(held, dataplanes);
+  for (const auto& [id, entity] : former) {
+    if (!dataplanes.contains(id)) {
+      withdraw(file, id);
     }
-    files_.erase(old);
   }
-  if (entities.empty()) {
-    return;
+  for (const auto& [id, entity] : dataplanes) {
+    const auto old = former.find(id);
+    if (old == former.end() || old->second.dataplane != entity.dataplane ||
+        old->second.line != entity.line) {
+      put(file, id, entity);
+    }
   }
-  const auto& kept = files_.emplace(file, std::move(entities)).first->second;
-  for (const SourcedDataplane& entity : kept) {
-    add({file, entity.line}, entity.dataplane);
+  if (held.empty()) {
+    files_.erase(file);
   }
 }
 
-void DataplaneStore::add(const Place& place, const Dataplane& dataplane) {
-  const Key key{dataplane.mesh, dataplane.name};
-  auto& claims = claims_[key];
-  const Dataplane* before = claims.empty() ? nullptr : claims.begin()->second;
-  claims.emplace(place, &dataplane);
-  const Dataplane* now = claims.begin()->second;
-  if (before != now) {
-    if (before != nullptr) {
-      mark(*before, false);
-    }
-    dataplanes_[key] = now;
-    mark(*now, true);
+void DataplaneStore::put(const std::string& file, const DataplaneId& id,
+                         const SourcedDataplane& entity) {
+  Claims& claims = claims_[id];
+  // A copy, since the claim may be what keeps the old value alive.
+  const std::shared_ptr<const Dataplane> before =
+      claims.empty() ? nullptr : claims.begin()->second.dataplane;
+  claims.insert_or_assign(file, entity);
+  replace(before.get(), first_of(claims));
+  note_contest(id, claims);
+}
+
+void DataplaneStore::withdraw(const std::string& file, const DataplaneId& id) {
+  const auto place = claims_.find(id);
+  Claims& claims = place->second;
+  const std::shared_ptr<const Dataplane> before = claims.begin()->second.dataplane;
+  claims.erase(file);
+  replace(before.get(), first_of(claims));
+  note_contest(id, claims);
+  if (claims.empty()) {
+    claims_.erase(place);
   }
 }
 
-void DataplaneStore::remove(const Place& place, const Key& key) {
-  const auto entry = claims_.find(key);
-  const bool was_first = entry->second.begin()->first == place;
-  const Dataplane* gone = entry->second.at(place);
-  entry->second.erase(place);
-  if (!was_first) {
+void DataplaneStore::replace(const Dataplane* before, const Dataplane* after) {
+  if (before == after) {
     return;
   }
-  mark(*gone, false);
-  if (entry->second.empty()) {
-    claims_.erase(entry);
-    dataplanes_.erase(key);
+  const bool is_equal = before != nullptr && after != nullptr && *before == *after;
+  if (before != nullptr) {
+    leave(*before);
+    if (!is_equal) {
+      std::ranges::copy(services_of(*before),
+                        std::inserter(dirty_services_, dirty_services_.end()));
+      dirty_dataplanes_.insert(before->id());
+    }
+  }
+  if (after != nullptr) {
+    join(*after);
+    if (!is_equal) {
+      std::ranges::copy(services_of(*after), std::inserter(dirty_services_, dirty_services_.end()));
+      dirty_dataplanes_.insert(after->id());
+    }
+  }
+}
+
+void DataplaneStore::join(const Dataplane& dataplane) {
+  for (const ServiceId& id : services_of(dataplane)) {
+    members_[id].insert_or_assign(dataplane.id(), &dataplane);
+  }
+}
+
+void DataplaneStore::leave(const Dataplane& dataplane) {
+  for (const ServiceId& id : services_of(dataplane)) {
+    const auto members = members_.find(id);
+    members->second.erase(dataplane.id());
+    if (members->second.empty()) {
+      members_.erase(members);
+    }
+  }
+}
+
+void DataplaneStore::note_contest(const DataplaneId& id, const Claims& claims) {
+  if (claims.size() > 1) {
+    contested_.insert(id);
   } else {
-    dataplanes_[key] = entry->second.begin()->second;
-    mark(*dataplanes_[key], true);
+    contested_.erase(id);
   }
 }
 
-void DataplaneStore::mark(const Dataplane& dataplane, bool is_member) {
-  const Key key{dataplane.mesh, dataplane.name};
-  dirty_dataplanes_.insert(key);
-  for (const std::string& name : services_of(dataplane)) {
-    const ServiceId id{dataplane.mesh, name};
-    dirty_services_.insert(id);
-    if (is_member) {
-      members_[id].insert(key);
-    } else if (const auto members = members_.find(id); members != members_.end()) {
-      members->second.erase(key);
-      if (members->second.empty()) {
-        members_.erase(members);
-      }
-    }
-  }
-}
-
-void DataplaneStore::commit() {
-  struct Change {
-    std::vector<ResourceUpdate> updates;
-    std::vector<ResourceRemoval> removals;
-  };
-  std::map<std::string, Change> changes;
-  warnings_.clear();
+DataplaneStore::CommitStats DataplaneStore::commit() {
+  CommitStats stats;
+  std::map<std::string, MeshChange> changes;
   for (const ServiceId& id : std::exchange(dirty_services_, {})) {
-    Change& change = changes[id.mesh];
+    MeshChange& change = changes[id.mesh];
     const auto members = members_.find(id);
     if (members == members_.end()) {
+      warnings_.erase(id);
       change.removals.push_back({std::string(kServiceTypeUrl), id.to_string()});
       change.removals.push_back({std::string(kClusterLoadAssignmentTypeUrl), id.to_string()});
+      ++stats.services_removed;
       continue;
     }
     std::vector<const Dataplane*> dataplanes;
-    for (const Key& key : members->second) {
-      dataplanes.push_back(dataplanes_.at(key));
-    }
-    const GeneratedService generated = generate_service(id, dataplanes, default_zone_);
-    for (const std::string& warning : generated.warnings) {
-      warnings_.push_back(fmt::format("service {}: {}", id.to_string(), warning));
-      logger_.warn("{}", warnings_.back());
-    }
+    std::ranges::transform(members->second, std::back_inserter(dataplanes),
+                           [](const auto& member) { return member.second; });
+    GeneratedService generated = generate_service(id, dataplanes, default_zone_);
+    warn(id, std::move(generated.warnings));
     change.updates.push_back(
         {std::string(kServiceTypeUrl), id.to_string(), encode_service(generated.service)});
     change.updates.push_back({std::string(kClusterLoadAssignmentTypeUrl), id.to_string(),
                               encode_endpoints(id.to_string(), generated.endpoints)});
+    ++stats.services_generated;
   }
-  for (const Key& key : std::exchange(dirty_dataplanes_, {})) {
-    const std::string name = key.first + "/" + key.second;
-    const auto dataplane = dataplanes_.find(key);
-    if (dataplane == dataplanes_.end()) {
-      changes[key.first].removals.push_back({std::string(kDataplaneTypeUrl), name});
+  for (const DataplaneId& id : std::exchange(dirty_dataplanes_, {})) {
+    MeshChange& change = changes[id.mesh];
+    const auto claims = claims_.find(id);
+    if (claims == claims_.end()) {
+      change.removals.push_back({std::string(kDataplaneTypeUrl), id.to_string()});
     } else {
-      changes[key.first].updates.push_back(
-          {std::string(kDataplaneTypeUrl), name, encode_dataplane(*dataplane->second)});
+      change.updates.push_back({std::string(kDataplaneTypeUrl), id.to_string(),
+                                encode_dataplane(*first_of(claims->second))});
     }
   }
   for (auto& [mesh, change] : changes) {
-    resources(mesh)->apply(std::move(change.updates), std::move(change.removals));
+    audiences_.find_or_make(mesh)->apply(std::move(change.updates), std::move(change.removals));
   }
+  services_generated_ += stats.services_generated;
+  return stats;
 }
 
-std::shared_ptr<ResourceSet> DataplaneStore::resources(const std::string& mesh) {
-  const std::lock_guard lock(mutex_);
-  auto& set = resources_[mesh];
-  if (!set) {
-    set = std::make_shared<ResourceSet>();
-  }
-  return set;
-}
-
-std::vector<std::string> DataplaneStore::problems() const {
-  std::vector<std::string> problems;
-  for (const auto& [key, claims] : claims_) {
-    const Place& first = claims.begin()->first;
-    for (auto claim = std::next(claims.begin()); claim != claims.end(); ++claim) {
-      problems.push_back(fmt::format("{}:{}: the dataplane {}/{} is already at {}:{}",
-                                     claim->first.file, claim->first.line, escape_name(key.first),
-                                     escape_name(key.second), first.file, first.line));
+void DataplaneStore::warn(const ServiceId& id, std::vector<std::string> warnings) {
+  const auto known = warnings_.find(id);
+  for (const std::string& warning : warnings) {
+    if (known == warnings_.end() ||
+        std::ranges::find(known->second, warning) == known->second.end()) {
+      logger_.warn("{} service={}", warning, escape_name(id.to_string()));
     }
   }
-  return problems;
+  if (warnings.empty()) {
+    warnings_.erase(id);
+  } else {
+    warnings_.insert_or_assign(id, std::move(warnings));
+  }
+}
+
+std::vector<DataplaneStore::Duplicate> DataplaneStore::duplicates() const {
+  std::vector<Duplicate> duplicates;
+  for (const DataplaneId& id : contested_) {
+    const Claims& claims = claims_.at(id);
+    const auto first = claims.begin();
+    for (auto claim = std::next(first); claim != claims.end(); ++claim) {
+      duplicates.push_back(
+          {claim->first,
+           {claim->second.line, fmt::format("the dataplane {} is already at {}:{}", id.to_string(),
+                                            first->first, first->second.line)}});
+    }
+  }
+  return duplicates;
+}
+
+std::vector<std::string> DataplaneStore::warnings() const {
+  std::vector<std::string> all;
+  for (const auto& [id, warnings] : warnings_) {
+    for (const std::string& warning : warnings) {
+      all.push_back(fmt::format("service {}: {}", id.to_string(), warning));
+    }
+  }
+  return all;
 }
 
 }  // namespace meshdns::discovery

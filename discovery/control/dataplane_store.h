@@ -1,78 +1,90 @@
 // Every Dataplane of every file, and the resources made of them: what changes in a file changes
 // exactly the services it touches.
 //
-// Belongs to the control thread; the ResourceSets it fills are shared with the server.
+// Belongs to the control thread, but for resources(), which any thread may call; the ResourceSets
+// are shared with the server.
 #pragma once
 
 #include <cstddef>
-#include <functional>
+#include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/log.h"
+#include "base/result.h"
+#include "discovery/control/audiences.h"
+#include "discovery/control/dataplane_file.h"
+#include "discovery/control/dataplane_yaml.h"
 #include "discovery/dataplane.h"
 #include "discovery/service.h"
 #include "discovery/xds/resource_set.h"
 
 namespace meshdns::discovery {
 
-// A Dataplane and where it is written.
-struct SourcedDataplane {
-  Dataplane dataplane;
-  int line = 0;
-};
-
 class DataplaneStore {
  public:
+  // `default_zone` is the zone of inbounds that name none. `logger` outlives the store.
   DataplaneStore(std::string default_zone, Logger& logger);
 
-  // Makes these the entities of `file`; none removes it. An entity that another file, or an earlier
-  // place of this one, already has is reported and left out until that one goes. Takes effect at
-  // commit().
-  void set_file(const std::string& file, std::vector<SourcedDataplane> entities);
-  // Regenerates what the changes touched and puts it into the resource sets, one commit a mesh.
-  void commit();
+  // Makes these the dataplanes of `file`; none forgets it. Where files tell of the same dataplane,
+  // the first in order of file names counts, and the others stand in when it goes. Takes effect at
+  // commit(). Unchanged dataplanes cost a comparison of pointers.
+  void set_file(const std::string& file, const std::map<DataplaneId, SourcedDataplane>& dataplanes);
 
-  // The resources of a mesh; an empty set for one that has nothing yet. Thread-safe.
-  [[nodiscard]] std::shared_ptr<ResourceSet> resources(const std::string& mesh);
+  struct CommitStats {
+    std::size_t services_generated = 0;
+    std::size_t services_removed = 0;
+  };
+  // Generates anew what the changes touched and puts it into the resource sets, one commit a mesh.
+  CommitStats commit();
 
-  [[nodiscard]] std::size_t dataplanes() const { return dataplanes_.size(); }
+  // The resources of a mesh; an empty set, to be filled, for one that has nothing yet. Thread-safe.
+  // kExhausted when clients wait for too many meshes that do not exist.
+  [[nodiscard]] Result<std::shared_ptr<ResourceSet>> resources(const std::string& mesh) {
+    return audiences_.find_or_await(mesh);
+  }
+
+  [[nodiscard]] std::size_t dataplanes() const { return claims_.size(); }
   [[nodiscard]] std::size_t services() const { return members_.size(); }
-  // Duplicates of now, as "file:line: reason".
-  [[nodiscard]] std::vector<std::string> problems() const;
-  // Warnings about services that the last commit() made, once each.
-  [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
+  // Over all commits.
+  [[nodiscard]] std::uint64_t services_generated() const { return services_generated_; }
+  // What is wrong between files: dataplanes of `file` that another one has already.
+  struct Duplicate {
+    std::string file;
+    YamlProblem problem;
+  };
+  [[nodiscard]] std::vector<Duplicate> duplicates() const;
+  // Warnings about services as they are now.
+  [[nodiscard]] std::vector<std::string> warnings() const;
 
  private:
-  using Key = std::pair<std::string, std::string>;  // mesh, name
-  struct Place {
-    std::string file;
-    int line = 0;
-    friend auto operator<=>(const Place&, const Place&) = default;
-  };
+  using Claims = std::map<std::string, SourcedDataplane>;  // by file name
 
-  void add(const Place& place, const Dataplane& dataplane);
-  void remove(const Place& place, const Key& key);
-  void mark(const Dataplane& dataplane, bool is_member);
+  void put(const std::string& file, const DataplaneId& id, const SourcedDataplane& entity);
+  void withdraw(const std::string& file, const DataplaneId& id);
+  // The claim that counts was `before` and now is `after`; either may be null.
+  void replace(const Dataplane* before, const Dataplane* after);
+  void join(const Dataplane& dataplane);
+  void leave(const Dataplane& dataplane);
+  void note_contest(const DataplaneId& id, const Claims& claims);
+  void warn(const ServiceId& id, std::vector<std::string> warnings);
 
   std::string default_zone_;
   Logger& logger_;
-  std::map<std::string, std::vector<SourcedDataplane>> files_;
-  // Everyone who says to be this dataplane; the first place counts.
-  std::map<Key, std::map<Place, const Dataplane*>> claims_;
-  std::map<Key, const Dataplane*> dataplanes_;
-  std::map<ServiceId, std::set<Key>> members_;  // the dataplanes with an inbound of the service
+  std::map<std::string, std::map<DataplaneId, SourcedDataplane>> files_;
+  // Everyone who says to be this dataplane; the first counts.
+  std::map<DataplaneId, Claims> claims_;
+  std::set<DataplaneId> contested_;  // with more than one claim
+  // The dataplanes with an inbound of the service. Views of claims_: set before anything is read.
+  std::map<ServiceId, std::map<DataplaneId, const Dataplane*>> members_;
   std::set<ServiceId> dirty_services_;
-  std::set<Key> dirty_dataplanes_;
-  std::vector<std::string> warnings_;
-
-  std::mutex mutex_;  // guards resources_
-  std::map<std::string, std::shared_ptr<ResourceSet>> resources_;
+  std::set<DataplaneId> dirty_dataplanes_;
+  std::map<ServiceId, std::vector<std::string>> warnings_;
+  std::uint64_t services_generated_ = 0;
+  Audiences audiences_;
 };
 
 }  // namespace meshdns::discovery

@@ -5,59 +5,92 @@
 #include <cstdint>
 #include <initializer_list>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "discovery/control/utf8.h"
 #include "discovery/dataplane.h"
+#include "discovery/dns_name.h"
 
 namespace meshdns::discovery {
 namespace {
 
 constexpr std::string_view kServiceTag = "kuma.io/service";
-constexpr std::size_t kMaxTagOctets = 253;
+constexpr std::size_t kMaxNameOctets = 253;
+// NAME.mesh must fit RFC 1035's 253 octets of text.
+constexpr std::size_t kMaxServiceOctets = kMaxNameOctets - std::string_view(".mesh").size();
 
 struct Problem {
   YAML::Mark mark;
   std::string reason;
 };
 
+using Keys = std::initializer_list<std::string_view>;
+
+bool is_absent(const YAML::Node& node) { return !node || node.IsNull(); }
+
+// Where `map` has `key`, else where it begins.
+YAML::Mark mark_of(const YAML::Node& map, const char* key) {
+  const YAML::Node node = map[key];
+  return node ? node.Mark() : map.Mark();
+}
+
 // Reads one entity; the first thing that is wrong is thrown as a Problem and ends it.
 class EntityReader {
  public:
-  static Dataplane read(const YAML::Node& node) {
+  Dataplane read(const YAML::Node& node) {
+    if (node.IsMap() && node["kind"]) {
+      throw Problem{mark_of(node, "kind"),
+                    "this is the form for Kubernetes; write the universal one: type, mesh, name "
+                    "and networking at the top"};
+    }
     require_map(node, "the document",
-                {"type", "mesh", "name", "labels", "networking", "probes", "metrics"});
+                {"type", "mesh", "name", "labels", "networking", "probes", "metrics",
+                 "creationTime", "modificationTime"});
     const std::string type = text(node, "type", "");
     if (type != "Dataplane") {
-      throw Problem{node.Mark(), fmt::format("type: '{}' is not 'Dataplane'", escape_name(type))};
+      throw Problem{mark_of(node, "type"),
+                    fmt::format("type: '{}' is not 'Dataplane'", escape_name(type))};
     }
     Dataplane dataplane;
     dataplane.mesh = text(node, "mesh", "default");
     dataplane.name = text(node, "name", "");
-    for (const auto& [key, value] :
-         {std::pair{"mesh", &dataplane.mesh}, std::pair{"name", &dataplane.name}}) {
-      require_name(node, key, *value);
-    }
+    require_name(node, "mesh", dataplane.mesh, ".");
+    require_name(node, "name", dataplane.name, "");
     dataplane.labels = string_map(node["labels"], "labels");
-    read_networking(node["networking"], node.Mark(), dataplane);
+    const YAML::Node networking = node["networking"];
+    if (is_absent(networking)) {
+      throw Problem{mark_of(node, "networking"), "networking is missing"};
+    }
+    read_networking(networking, dataplane);
     return dataplane;
   }
 
  private:
-  static void require_map(const YAML::Node& node, std::string_view what,
-                          std::initializer_list<std::string_view> keys) {
+  // Every map entry and list item costs one, each time an alias brings it.
+  void spend(const YAML::Node& node) {
+    if (node.size() > entries_left_) {
+      throw Problem{node.Mark(),
+                    fmt::format("the entity has more than {} entries", kMaxDocumentEntries)};
+    }
+    entries_left_ -= node.size();
+  }
+
+  void require_map(const YAML::Node& node, std::string_view what, Keys keys) {
     if (!node.IsMap()) {
       throw Problem{node.Mark(), fmt::format("{} must be a map of keys", what)};
     }
+    spend(node);
     std::set<std::string> seen;
     for (const auto& entry : node) {
       const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
@@ -72,26 +105,46 @@ class EntityReader {
     }
   }
 
-  static std::string text(const YAML::Node& map, const char* key, const std::string& fallback) {
-    const YAML::Node node = map[key];
-    if (!node || node.IsNull()) {
-      return fallback;
+  void require_list(const YAML::Node& node, const char* what) {
+    if (!node.IsSequence()) {
+      throw Problem{node.Mark(), fmt::format("{} must be a list", what)};
     }
-    if (!node.IsScalar()) {
-      throw Problem{node.Mark(), fmt::format("{} must be a single value", key)};
-    }
-    return node.Scalar();
+    spend(node);
   }
 
-  // Part of a resource name MESH/NAME.
-  static void require_name(const YAML::Node& map, const char* key, const std::string& value) {
-    const bool is_good =
-        !value.empty() && value.size() <= kMaxTagOctets &&
-        std::ranges::all_of(value, [](char c) { return c > ' ' && c < '\x7f' && c != '/'; });
-    if (!is_good) {
-      throw Problem{map[key] ? map[key].Mark() : map.Mark(),
-                    fmt::format("{}: '{}' must be 1 to {} printable characters without '/'", key,
-                                escape_name(value), kMaxTagOctets)};
+  // Text that a resource may carry.
+  static std::string checked_text(const YAML::Node& node, const char* what) {
+    if (!node.IsScalar()) {
+      throw Problem{node.Mark(), fmt::format("{} must be a single value", what)};
+    }
+    const std::string& value = node.Scalar();
+    if (value.size() > kMaxTextBytes) {
+      throw Problem{node.Mark(), fmt::format("{} is longer than {} octets", what, kMaxTextBytes)};
+    }
+    if (!is_utf8(value) || value.find('\0') != std::string::npos) {
+      throw Problem{node.Mark(), fmt::format("{}: '{}' is not UTF-8 text without NUL", what,
+                                             escape_name(value))};
+    }
+    return value;
+  }
+
+  static std::string text(const YAML::Node& map, const char* key, const std::string& fallback) {
+    const YAML::Node node = map[key];
+    return is_absent(node) ? fallback : checked_text(node, key);
+  }
+
+  // Part of a resource name MESH/NAME and of a node id MESH.NAME.
+  static void require_name(const YAML::Node& map, const char* key, const std::string& value,
+                           std::string_view forbidden) {
+    const auto is_good_letter = [&](char c) {
+      return is_host_letter(c) || c == '_' || (c == '.' && forbidden.find(c) == std::string::npos);
+    };
+    if (value.empty() || value.size() > kMaxNameOctets ||
+        !std::ranges::all_of(value, is_good_letter)) {
+      throw Problem{mark_of(map, key),
+                    fmt::format("{}: '{}' must be 1 to {} letters, digits, '-'{} '_'", key,
+                                escape_name(value), kMaxNameOctets,
+                                forbidden.empty() ? ", '.' and" : " and")};
     }
   }
 
@@ -104,9 +157,8 @@ class EntityReader {
     const char* const end = digits.data() + digits.size();
     const auto parsed = std::from_chars(digits.data(), end, value);
     if (parsed.ec != std::errc() || parsed.ptr != end || value == 0 || value > UINT16_MAX) {
-      throw Problem{
-          map[key] ? map[key].Mark() : map.Mark(),
-          fmt::format("{}: '{}' must be a port from 1 to 65535", key, escape_name(digits))};
+      throw Problem{mark_of(map, key), fmt::format("{}: '{}' must be a port from 1 to 65535", key,
+                                                   escape_name(digits))};
     }
     return static_cast<std::uint16_t>(value);
   }
@@ -114,69 +166,101 @@ class EntityReader {
   static IpAddress address(const YAML::Node& map, const char* key, const std::string& fallback) {
     const std::string written = text(map, key, fallback);
     const auto parsed = IpAddress::parse(written);
-    if (!parsed || parsed->is_unspecified()) {
-      throw Problem{map[key] ? map[key].Mark() : map.Mark(),
-                    fmt::format("{}: '{}' must be an IP address other than 0.0.0.0 and ::; names "
-                                "are not resolved here, write what the name resolves to",
+    const bool is_numeric = written.find_first_not_of("0123456789.") == std::string::npos;
+    if (!parsed && !is_numeric && is_dns_name(written)) {
+      throw Problem{mark_of(map, key),
+                    fmt::format("{}: '{}' is a name, and names are not resolved here; write the "
+                                "IP address that it stands for",
                                 key, escape_name(written))};
     }
-    return *parsed;
+    if (!parsed || parsed->unmapped().is_unspecified()) {
+      throw Problem{mark_of(map, key),
+                    fmt::format("{}: '{}' must be an IP address other than 0.0.0.0 and ::", key,
+                                escape_name(written))};
+    }
+    return parsed->unmapped();  // gRPC takes the two forms of one address for two endpoints
   }
 
-  static std::map<std::string, std::string> string_map(const YAML::Node& node, const char* what) {
+  static bool boolean(const YAML::Node& map, const char* key, bool fallback) {
+    const YAML::Node node = map[key];
+    bool value = fallback;
+    if (!is_absent(node) && !YAML::convert<bool>::decode(node, value)) {
+      throw Problem{node.Mark(), fmt::format("{}: '{}' is not true or false", key,
+                                             escape_name(checked_text(node, key)))};
+    }
+    return value;
+  }
+
+  std::map<std::string, std::string> string_map(const YAML::Node& node, const char* what) {
     std::map<std::string, std::string> result;
-    if (!node || node.IsNull()) {
+    if (is_absent(node)) {
       return result;
     }
     if (!node.IsMap()) {
       throw Problem{node.Mark(), fmt::format("{} must be a map of keys to values", what)};
     }
+    spend(node);
     for (const auto& entry : node) {
-      if (!entry.first.IsScalar() || !entry.second.IsScalar()) {
+      std::string key = checked_text(entry.first, what);
+      if (result.contains(key)) {
         throw Problem{entry.first.Mark(),
-                      fmt::format("{}: keys and values must be plain text", what)};
+                      fmt::format("{}: '{}' is given twice", what, escape_name(key))};
       }
-      if (!result.emplace(entry.first.Scalar(), entry.second.Scalar()).second) {
-        throw Problem{entry.first.Mark(), fmt::format("{}: '{}' is given twice", what,
-                                                      escape_name(entry.first.Scalar()))};
-      }
+      result.emplace(std::move(key), checked_text(entry.second, what));
     }
     return result;
   }
 
-  static void read_networking(const YAML::Node& node, const YAML::Mark& parent,
-                              Dataplane& dataplane) {
-    if (!node) {
-      throw Problem{parent, "networking is missing"};
-    }
+  void read_networking(const YAML::Node& node, Dataplane& dataplane) {
     require_map(node, "networking",
                 {"address", "advertisedAddress", "inbound", "outbound", "gateway",
                  "transparentProxying", "admin", "listeners"});
     dataplane.address = address(node, "address", "");
-    if (const YAML::Node inbounds = node["inbound"]; inbounds && !inbounds.IsNull()) {
+    check_accepted(node);
+    const YAML::Node inbounds = node["inbound"];
+    if (!is_absent(inbounds)) {
       require_list(inbounds, "inbound");
       for (const auto& inbound : inbounds) {
         dataplane.inbounds.push_back(read_inbound(inbound, dataplane.address));
       }
     }
-    if (const YAML::Node outbounds = node["outbound"]; outbounds && !outbounds.IsNull()) {
+    if (!is_absent(node["gateway"]) && !dataplane.inbounds.empty()) {
+      throw Problem{mark_of(node, "inbound"), "inbound: a gateway has none"};
+    }
+    const YAML::Node outbounds = node["outbound"];
+    if (!is_absent(outbounds)) {
       require_list(outbounds, "outbound");
       for (const auto& outbound : outbounds) {
-        require_map(outbound, "outbound", {"port", "address", "tags", "backendRef"});
-        dataplane.outbounds.push_back({address(outbound, "address", "127.0.0.1"),
-                                       port(outbound, "port", 0),
-                                       string_map(outbound["tags"], "tags")});
+        dataplane.outbounds.push_back(read_outbound(outbound));
       }
     }
   }
 
-  static void require_list(const YAML::Node& node, const char* what) {
-    if (!node.IsSequence()) {
-      throw Problem{node.Mark(), fmt::format("{} must be a list", what)};
+  // What Kuma has there and nothing here uses yet.
+  void check_accepted(const YAML::Node& networking) {
+    if (const YAML::Node gateway = networking["gateway"]; !is_absent(gateway)) {
+      require_map(gateway, "gateway", {"type", "tags"});
+      (void)string_map(gateway["tags"], "tags");
+    }
+    if (const YAML::Node proxying = networking["transparentProxying"]; !is_absent(proxying)) {
+      require_map(
+          proxying, "transparentProxying",
+          {"redirectPortInbound", "redirectPortInboundV6", "redirectPortOutbound",
+           "directAccessServices", "ipFamilyMode", "reachableServices", "reachableBackends"});
+    }
+    if (const YAML::Node admin = networking["admin"]; !is_absent(admin)) {
+      require_map(admin, "admin", {"port"});
+      (void)port(admin, "port", 0);
     }
   }
 
-  static Inbound read_inbound(const YAML::Node& node, const IpAddress& dataplane_address) {
+  Outbound read_outbound(const YAML::Node& node) {
+    require_map(node, "outbound", {"port", "address", "tags", "backendRef"});
+    return {address(node, "address", "127.0.0.1"), port(node, "port", 0),
+            string_map(node["tags"], "tags")};
+  }
+
+  Inbound read_inbound(const YAML::Node& node, const IpAddress& dataplane_address) {
     require_map(node, "inbound",
                 {"port", "address", "servicePort", "serviceAddress", "protocol", "name", "tags",
                  "health", "state", "serviceProbe"});
@@ -184,37 +268,47 @@ class EntityReader {
     inbound.port = port(node, "port", 0);
     inbound.address = address(node, "address", dataplane_address.to_string());
     inbound.service_port = port(node, "servicePort", inbound.port);
-    if (node["serviceAddress"]) {
-      (void)address(node, "serviceAddress", "");
-    }
+    check_service_address(node, inbound);
     inbound.name = text(node, "name", fmt::format("{}", inbound.port));
     inbound.protocol = text(node, "protocol", "");
     inbound.tags = string_map(node["tags"], "tags");
     const auto service = inbound.tags.find(std::string(kServiceTag));
     if (service == inbound.tags.end()) {
-      throw Problem{node.Mark(), fmt::format("tags: {} is missing", kServiceTag)};
+      throw Problem{mark_of(node, "tags"), fmt::format("tags: {} is missing: the name of the "
+                                                       "service that this inbound is of",
+                                                       kServiceTag)};
     }
     require_service_name(node["tags"].Mark(), service->second);
     inbound.state = state(node);
-    inbound.health_ready = health(node["health"]);
+    const YAML::Node health = node["health"];
+    if (!is_absent(health)) {
+      require_map(health, "health", {"ready"});
+      inbound.health_ready = boolean(health, "ready", false);
+    }
+    if (const YAML::Node probe = node["serviceProbe"]; !is_absent(probe)) {
+      require_map(probe, "serviceProbe",
+                  {"interval", "timeout", "unhealthyThreshold", "healthyThreshold", "tcp"});
+    }
     return inbound;
   }
 
-  // The name becomes a DNS name NAME.mesh: labels of letters, digits, '-' and '_', between dots.
-  static void require_service_name(const YAML::Mark& mark, const std::string& name) {
-    std::size_t label = 0;
-    bool is_good = !name.empty() && name.size() <= 240;
-    for (const char c : name) {
-      const bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                           (c >= '0' && c <= '9') || c == '-' || c == '_';
-      is_good = is_good && (is_word || (c == '.' && label > 0));
-      label = c == '.' ? 0 : label + 1;
-      is_good = is_good && label <= 63;
+  // Where the application listens must not be where its proxy does.
+  static void check_service_address(const YAML::Node& node, const Inbound& inbound) {
+    if (!is_absent(node["serviceAddress"]) &&
+        address(node, "serviceAddress", "") == inbound.address &&
+        inbound.service_port == inbound.port) {
+      throw Problem{mark_of(node, "serviceAddress"),
+                    "serviceAddress: is the inbound's own address, and servicePort its own port; "
+                    "one of them must differ"};
     }
-    if (!is_good || label == 0) {
+  }
+
+  // The name becomes a DNS name NAME.mesh.
+  static void require_service_name(const YAML::Mark& mark, const std::string& name) {
+    if (name.size() > kMaxServiceOctets || !is_dns_name(name)) {
       throw Problem{mark, fmt::format("{}: '{}' cannot be a DNS name: use letters, digits, '-', "
-                                      "'_' and dots between labels of at most 63",
-                                      kServiceTag, escape_name(name))};
+                                      "'_' and dots between labels of at most 63, {} in all",
+                                      kServiceTag, escape_name(name), kMaxServiceOctets)};
     }
   }
 
@@ -230,67 +324,60 @@ class EntityReader {
       return InboundState::kIgnored;
     }
     throw Problem{
-        inbound["state"].Mark(),
+        mark_of(inbound, "state"),
         fmt::format("state: '{}' is not Ready, NotReady or Ignored", escape_name(written))};
   }
 
-  static bool health(const YAML::Node& node) {
-    if (!node || node.IsNull()) {
-      return true;
-    }
-    require_map(node, "health", {"ready"});
-    const std::string ready = text(node, "ready", "false");
-    if (ready != "true" && ready != "false") {
-      throw Problem{node.Mark(),
-                    fmt::format("health: ready: '{}' is not true or false", escape_name(ready))};
-    }
-    return ready == "true";
-  }
+  std::size_t entries_left_ = kMaxDocumentEntries;
 };
 
-// The line a document of `text` begins at is told by its node; 0-based marks become 1-based lines.
+// Marks count from 0, and one that points nowhere is -1.
 int line_of(const YAML::Mark& mark) { return mark.is_null() ? 1 : mark.line + 1; }
 
-// What is refused before it is parsed. Nesting is bounded by yaml-cpp itself.
-std::string refusal(std::string_view text) {
-  if (text.size() > kMaxYamlBytes) {
-    return fmt::format("the file is longer than {} octets", kMaxYamlBytes);
+// Who the document says it is, as far as it can be made out.
+std::optional<DataplaneId> id_of(const YAML::Node& node) {
+  if (!node.IsMap()) {
+    return std::nullopt;
+  }
+  const YAML::Node mesh = node["mesh"];
+  const YAML::Node name = node["name"];
+  if (!name || !name.IsScalar() || (mesh && !mesh.IsScalar())) {
+    return std::nullopt;
+  }
+  return DataplaneId{mesh ? mesh.Scalar() : "default", name.Scalar()};
+}
+
+// What is refused before it is parsed.
+std::optional<std::string> refusal(std::string_view text) {
+  if (text.size() > kMaxDocumentBytes) {
+    return fmt::format("the document is longer than {} octets", kMaxDocumentBytes);
   }
   if (text.find('\0') != std::string_view::npos) {
-    return "the file holds a NUL octet";
+    return "there is a NUL octet in the document";
   }
-  return {};
+  return std::nullopt;
 }
 
 }  // namespace
 
-ParsedDataplanes parse_dataplanes(std::string_view text) {
-  ParsedDataplanes result;
-  if (auto reason = refusal(text); !reason.empty()) {
-    result.problems.push_back({1, std::move(reason)});
-    result.is_broken = true;
+ParsedDocument parse_document(std::string_view text) {
+  ParsedDocument result;
+  if (auto reason = refusal(text)) {
+    result.problem = YamlProblem{1, *std::move(reason)};
     return result;
   }
-  std::vector<YAML::Node> documents;
   try {
-    documents = YAML::LoadAll(std::string(text));
+    const YAML::Node node = YAML::Load(std::string(text));
+    if (is_absent(node)) {
+      return result;
+    }
+    result.id = id_of(node);
+    result.dataplane = std::make_shared<const Dataplane>(EntityReader().read(node));
+  } catch (const Problem& problem) {
+    result.problem = YamlProblem{line_of(problem.mark), problem.reason};
   } catch (const YAML::Exception& error) {
-    result.problems.push_back(
-        {line_of(error.mark), fmt::format("no valid YAML: {}", escape_name(error.msg))});
-    result.is_broken = true;
-    return result;
-  }
-  for (const YAML::Node& document : documents) {
-    if (document.IsNull()) {
-      continue;  // an empty document between two separators
-    }
-    try {
-      result.dataplanes.push_back({EntityReader::read(document), line_of(document.Mark())});
-    } catch (const Problem& problem) {
-      result.problems.push_back({line_of(problem.mark), problem.reason});
-    } catch (const YAML::Exception& error) {
-      result.problems.push_back({line_of(error.mark), escape_name(error.msg)});
-    }
+    result.problem =
+        YamlProblem{line_of(error.mark), fmt::format("no valid YAML: {}", escape_text(error.msg))};
   }
   return result;
 }

@@ -23,9 +23,13 @@ const std::string kServiceTag = "kuma.io/service";
 const std::string kProtocolTag = "kuma.io/protocol";
 const std::string kZoneTag = "kuma.io/zone";
 
+std::string find_or_empty(const std::map<std::string, std::string>& map, const std::string& key) {
+  const auto found = map.find(key);
+  return found == map.end() ? std::string() : found->second;
+}
+
 std::string tag(const Inbound& inbound, const std::string& key) {
-  const auto found = inbound.tags.find(key);
-  return found == inbound.tags.end() ? std::string() : found->second;
+  return find_or_empty(inbound.tags, key);
 }
 
 // Gathers what the inbounds of one service say.
@@ -36,10 +40,7 @@ class Collector {
 
   void add(const Dataplane& dataplane, const Inbound& inbound) {
     add_port(dataplane, inbound);
-    std::string zone = tag(inbound, kZoneTag);
-    if (zone.empty()) {
-      zone = default_zone_;
-    }
+    const std::string zone = zone_of(dataplane, inbound);
     const Health health = inbound.state == InboundState::kReady && inbound.health_ready
                               ? Health::kHealthy
                               : Health::kUnhealthy;
@@ -72,6 +73,15 @@ class Collector {
     std::string first_dataplane;
     bool disagrees = false;
   };
+
+  [[nodiscard]] std::string zone_of(const Dataplane& dataplane, const Inbound& inbound) const {
+    for (const auto* map : {&inbound.tags, &dataplane.labels}) {
+      if (std::string zone = find_or_empty(*map, kZoneTag); !zone.empty()) {
+        return zone;
+      }
+    }
+    return default_zone_;
+  }
 
   void add_port(const Dataplane& dataplane, const Inbound& inbound) {
     std::string written = tag(inbound, kProtocolTag);
@@ -137,14 +147,14 @@ GeneratedService generate_service(const ServiceId& id, std::span<const Dataplane
   return result;
 }
 
-std::vector<std::string> services_of(const Dataplane& dataplane) {
-  std::set<std::string> names;
+std::vector<ServiceId> services_of(const Dataplane& dataplane) {
+  std::set<ServiceId> ids;
   for (const Inbound& inbound : dataplane.inbounds) {
     if (inbound.state != InboundState::kIgnored) {
-      names.insert(tag(inbound, kServiceTag));
+      ids.insert({dataplane.mesh, tag(inbound, kServiceTag)});
     }
   }
-  return {names.begin(), names.end()};
+  return {ids.begin(), ids.end()};
 }
 
 std::vector<std::string> hostnames_of(const std::string& service_name) {

@@ -18,15 +18,16 @@ struct GeneratedService {
 };
 
 // `dataplanes`: all of one mesh that have an inbound of the service `id`, in an order that does not
-// change. `default_zone` is the zone of inbounds without `kuma.io/zone`. Where inbounds disagree on
-// a port's protocol it is tcp, with a warning; ignored inbounds do not count. The service's zone is
-// its endpoints' only one, or empty; its tags are those that all its inbounds share.
+// change. An endpoint's zone is its inbound's tag `kuma.io/zone`, else its dataplane's label of
+// that name, else `default_zone`. Where inbounds disagree on a port's protocol it is tcp, with a
+// warning; ignored inbounds do not count. The service's zone is its endpoints' only one, or empty;
+// its tags are those that all its inbounds share.
 [[nodiscard]] GeneratedService generate_service(const ServiceId& id,
                                                 std::span<const Dataplane* const> dataplanes,
                                                 const std::string& default_zone);
 
-// The names of the services that a dataplane's inbounds are of, sorted, each once.
-[[nodiscard]] std::vector<std::string> services_of(const Dataplane& dataplane);
+// The services that a dataplane's inbounds are of, sorted, each once.
+[[nodiscard]] std::vector<ServiceId> services_of(const Dataplane& dataplane);
 
 // NAME.mesh, and for a name with underscores also the form with dots instead.
 [[nodiscard]] std::vector<std::string> hostnames_of(const std::string& service_name);

@@ -1,21 +1,30 @@
 #include "discovery/control/dataplane_directory.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <poll.h>
 #include <string>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/file_system.h"
 #include "base/log.h"
 #include "discovery/control/dataplane_store.h"
+#include "discovery/xds/resource_set.h"
+#include "tests/support/manual_clock.h"
 #include "tests/support/temporary_directory.h"
 
 namespace meshdns::discovery {
 namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
 
 std::string entity(const std::string& name) {
   return "type: Dataplane\nmesh: default\nname: " + name +
@@ -27,8 +36,8 @@ std::string entity(const std::string& name) {
 class DataplaneDirectoryTest : public testing::Test {
  protected:
   void start() {
-    ASSERT_TRUE(directory_.load());
     ASSERT_TRUE(directory_.watch());
+    ASSERT_TRUE(directory_.load());
   }
   // Waits for the kernel to tell of the change, within a hang bound.
   void take_events() {
@@ -36,112 +45,271 @@ class DataplaneDirectoryTest : public testing::Test {
     ASSERT_EQ(::poll(&waiting, 1, 60'000), 1);
     directory_.on_events();
   }
+  void pass_grace() {
+    clock_.advance(DataplaneDirectory::kRemovalGrace);
+    directory_.expire();
+  }
+  // As many scans as a file must rest for.
+  void rescan_until_rested() {
+    for (int i = 0; i <= DataplaneDirectory::kRestingScans; ++i) {
+      directory_.rescan();
+    }
+  }
+  [[nodiscard]] ResourceSet::Stats published() {
+    return store_.resources("default").value()->stats();
+  }
 
-  support::TemporaryDirectory folder_;
+  support::TemporaryDirectory root_;
+  std::string path_ = root_.file("dataplanes");
   PosixFileSystem files_;
+  support::ManualClock clock_;
   std::unique_ptr<Logs> logs_ = Logs::create({"off", LogFormat::kText}).value();
   DataplaneStore store_{"home", logs_->logger("control")};
-  DataplaneDirectory directory_{folder_.path(), files_, store_, logs_->logger("control")};
+  DataplaneDirectory directory_{path_, files_, clock_, store_, logs_->logger("control")};
+
+  void SetUp() override { std::filesystem::create_directory(path_); }
+  void write(const std::string& name, const std::string& content) const {
+    (void)root_.write("dataplanes/" + name, content);
+  }
+  void remove(const std::string& name) const { std::filesystem::remove(path_ + "/" + name); }
+  void rename(const std::string& from, const std::string& to) const {
+    std::filesystem::rename(path_ + "/" + from, path_ + "/" + to);
+  }
 };
 
-TEST_F(DataplaneDirectoryTest, FollowsFilesThatComeChangeAndGo) {
-  (void)folder_.write("a.yaml", entity("web"));
-  (void)folder_.write("notes.txt", "not for us");
+TEST_F(DataplaneDirectoryTest, FollowsFilesThatComeAndChange) {
+  write("a.yaml", entity("web"));
+  write("notes.txt", "not for us");
+  write(".hidden.yaml", "nor this");
   start();
   EXPECT_EQ(store_.services(), 1U);
-  (void)folder_.write("b.yml", entity("redis") + "---\n" + entity("backend"));
+  write("b.yml", entity("redis") + "---\n" + entity("backend"));
   take_events();
   EXPECT_EQ(store_.services(), 3U);
-  (void)folder_.write("b.yml", entity("redis"));
+  write("b.yml", entity("redis"));
   take_events();
   EXPECT_EQ(store_.services(), 2U);
-  std::filesystem::remove(folder_.file("a.yaml"));
+  EXPECT_TRUE(directory_.problems().empty());
+}
+
+TEST_F(DataplaneDirectoryTest, DropsARemovedFileAfterItsGrace) {
+  write("a.yaml", entity("web"));
+  write("b.yaml", entity("redis"));
+  start();
+  EXPECT_EQ(directory_.next_expiry(), std::nullopt);
+  remove("a.yaml");
+  take_events();
+  EXPECT_EQ(store_.services(), 2U);
+  EXPECT_EQ(directory_.next_expiry(), clock_.now() + DataplaneDirectory::kRemovalGrace);
+  pass_grace();
+  EXPECT_EQ(store_.services(), 1U);
+  EXPECT_EQ(directory_.next_expiry(), std::nullopt);
+}
+
+TEST_F(DataplaneDirectoryTest, PublishesNoRemovalWhenAnEditorWritesAFileAnew) {
+  write("a.yaml", entity("web"));
+  start();
+  const auto before = published();
+  rename("a.yaml", "a.yaml~");
+  take_events();
+  write("a.yaml", entity("web"));
+  take_events();
+  pass_grace();
+  EXPECT_EQ(published().commits, before.commits);
+  EXPECT_EQ(store_.services(), 1U);
+}
+
+TEST_F(DataplaneDirectoryTest, TakesAFileThatIsRenamedOverAnother) {
+  write("a.yaml", entity("web"));
+  start();
+  write("a.yaml.new", entity("shop"));
+  rename("a.yaml.new", "a.yaml");
   take_events();
   EXPECT_EQ(store_.services(), 1U);
-  EXPECT_TRUE(directory_.problems().empty());
+  EXPECT_EQ(published().resources, 3U);
+  EXPECT_EQ(published().commits, 2U);
 }
 
 TEST_F(DataplaneDirectoryTest, KeepsWhatABrokenOrEmptiedFileHeld) {
-  (void)folder_.write("a.yaml", entity("web"));
+  write("a.yaml", entity("web"));
   start();
   for (const std::string content : {"type: [Datapl", ""}) {
-    (void)folder_.write("a.yaml", content);
+    write("a.yaml", content);
     take_events();
     EXPECT_EQ(store_.services(), 1U);
-    ASSERT_EQ(directory_.problems().size(), 1U);
-    EXPECT_TRUE(directory_.problems()[0].starts_with(folder_.file("a.yaml") + ":1: "));
+    EXPECT_THAT(directory_.problems(), ElementsAre(StartsWith(path_ + "/a.yaml:1: ")));
   }
-  (void)folder_.write("a.yaml", entity("web"));
+  write("a.yaml", entity("web"));
   take_events();
   EXPECT_TRUE(directory_.problems().empty());
+  EXPECT_EQ(directory_.problem_count(), 0U);
 }
 
 TEST_F(DataplaneDirectoryTest, DoesNotReadAFileThatIsStillOpenForWriting) {
-  (void)folder_.write("a.yaml", entity("web") + "---\n" + entity("redis"));
+  write("a.yaml", entity("web") + "---\n" + entity("redis"));
   start();
-  std::FILE* writer = std::fopen(folder_.file("a.yaml").c_str(), "w");
+  std::FILE* writer = std::fopen((path_ + "/a.yaml").c_str(), "w");
   ASSERT_NE(writer, nullptr);
   // A cut at a document's end is good YAML: only the open writer tells.
   (void)std::fputs(entity("web").c_str(), writer);
   (void)std::fflush(writer);
-  directory_.on_events();
-  directory_.rescan();
+  take_events();
+  rescan_until_rested();
   EXPECT_EQ(store_.services(), 2U);
-  (void)std::fputs(("---\n" + entity("backend")).c_str(), writer);
+  (void)std::fputs(("---\n" + entity("backend") + "---\n" + entity("shop")).c_str(), writer);
   (void)std::fclose(writer);
   take_events();
-  EXPECT_EQ(store_.services(), 2U);
-  EXPECT_EQ(store_.dataplanes(), 2U);
+  EXPECT_EQ(store_.services(), 3U);
+}
+
+TEST_F(DataplaneDirectoryTest, ReadsAFileWhoseWriterNeverClosesItInTheEnd) {
+  write("a.yaml", entity("web"));
+  start();
+  std::FILE* writer = std::fopen((path_ + "/a.yaml").c_str(), "w");
+  ASSERT_NE(writer, nullptr);
+  (void)std::fputs(entity("shop").c_str(), writer);
+  (void)std::fflush(writer);
+  take_events();
+  for (int i = 0; i <= DataplaneDirectory::kOpenScans; ++i) {
+    EXPECT_EQ(published().commits, 1U) << i;
+    directory_.rescan();
+  }
+  EXPECT_EQ(published().commits, 2U);
+  (void)std::fclose(writer);
 }
 
 TEST_F(DataplaneDirectoryTest, FindsWithoutEventsWhatHasSettled) {
   ASSERT_TRUE(directory_.load());
-  (void)folder_.write("a.yaml", entity("web"));
+  write("a.yaml", entity("web"));
   directory_.rescan();
   EXPECT_EQ(store_.services(), 0U);
   directory_.rescan();
   EXPECT_EQ(store_.services(), 1U);
+  remove("a.yaml");
+  directory_.rescan();
+  pass_grace();
+  EXPECT_EQ(store_.services(), 0U);
 }
 
 TEST_F(DataplaneDirectoryTest, ReportsADuplicateAndServesItWhenTheFirstGoes) {
-  (void)folder_.write("a.yaml", entity("web"));
-  (void)folder_.write("b.yaml", entity("web"));
+  write("a.yaml", entity("web"));
+  write("b.yaml", entity("web"));
   start();
-  ASSERT_EQ(directory_.problems().size(), 1U);
-  EXPECT_NE(directory_.problems()[0].find("b.yaml:1: the dataplane default/web is already at"),
-            std::string::npos);
-  std::filesystem::remove(folder_.file("a.yaml"));
+  EXPECT_THAT(directory_.problems(),
+              ElementsAre(HasSubstr("b.yaml:1: the dataplane default/web is already at")));
+  EXPECT_EQ(directory_.problem_count(), 1U);
+  remove("a.yaml");
   take_events();
+  pass_grace();
   EXPECT_EQ(store_.services(), 1U);
   EXPECT_TRUE(directory_.problems().empty());
 }
 
 TEST_F(DataplaneDirectoryTest, PublishesOnlyWhatAChangeTouches) {
   for (int i = 0; i < 100; ++i) {
-    (void)folder_.write(std::to_string(i) + ".yaml", entity("s" + std::to_string(i)));
+    write(std::to_string(i) + ".yaml", entity("s" + std::to_string(i)));
   }
   start();
-  const auto before = store_.resources("default")->stats();
+  const auto before = published();
   EXPECT_EQ(before.resources, 300U);  // service, endpoints and dataplane of each
-  (void)folder_.write("7.yaml", entity("other"));
+  write("7.yaml", entity("other"));
   take_events();
-  const auto after = store_.resources("default")->stats();
+  const auto after = published();
   EXPECT_EQ(after.resources, 300U);
   EXPECT_EQ(after.serialisations - before.serialisations, 3U);
   EXPECT_EQ(after.commits - before.commits, 1U);
+  EXPECT_EQ(store_.services_generated(), 101U);
+}
+
+TEST_F(DataplaneDirectoryTest, FollowsAFolderThatIsSwappedByALinkInsideIt) {
+  // As Kubernetes mounts a ConfigMap: a.yaml -> ..data/a.yaml, and ..data -> ..1, then ..2.
+  for (const std::string version : {"..1", "..2"}) {
+    std::filesystem::create_directory(path_ + "/" + version);
+  }
+  write("..1/a.yaml", entity("web"));
+  write("..1/b.yaml", entity("redis"));
+  write("..2/a.yaml", entity("web") + "---\n" + entity("shop"));
+  std::filesystem::create_symlink("..1", path_ + "/..data");
+  std::filesystem::create_symlink("..data/a.yaml", path_ + "/a.yaml");
+  std::filesystem::create_symlink("..data/b.yaml", path_ + "/b.yaml");
+  start();
+  EXPECT_EQ(store_.dataplanes(), 2U);
+  std::filesystem::create_symlink("..2", path_ + "/..data_tmp");
+  rename("..data_tmp", "..data");
+  take_events();
+  // b.yaml is a dangling link for now: no file, but not removed either.
+  EXPECT_EQ(store_.dataplanes(), 3U);
+  remove("b.yaml");
+  take_events();
+  pass_grace();
+  EXPECT_EQ(store_.dataplanes(), 2U);
+  EXPECT_TRUE(directory_.problems().empty());
+}
+
+TEST_F(DataplaneDirectoryTest, FollowsALinkToTheFolderThatIsTurned) {
+  std::filesystem::remove(path_);
+  for (const std::string version : {"v1", "v2"}) {
+    std::filesystem::create_directory(root_.file(version));
+  }
+  (void)root_.write("v1/a.yaml", entity("web"));
+  (void)root_.write("v2/a.yaml", entity("web") + "---\n" + entity("shop"));
+  std::filesystem::create_symlink("v1", path_);
+  start();
+  std::filesystem::create_symlink("v2", path_ + ".new");
+  std::filesystem::rename(path_ + ".new", path_);
+  rescan_until_rested();
+  EXPECT_EQ(store_.services(), 2U);
+  // Its events are those of the new folder from then on.
+  (void)root_.write("v2/b.yaml", entity("redis"));
+  take_events();
+  EXPECT_EQ(store_.services(), 3U);
 }
 
 TEST_F(DataplaneDirectoryTest, KeepsEverythingWhenTheFolderVanishes) {
-  (void)folder_.write("a.yaml", entity("web"));
+  write("a.yaml", entity("web"));
   start();
-  std::filesystem::rename(folder_.path(), folder_.path() + ".away");
-  directory_.on_events();
+  std::filesystem::rename(path_, path_ + ".away");
   directory_.rescan();
+  pass_grace();
   EXPECT_EQ(store_.services(), 1U);
-  EXPECT_EQ(directory_.problems().size(), 1U);
-  std::filesystem::rename(folder_.path() + ".away", folder_.path());
+  EXPECT_THAT(directory_.problems(), ElementsAre(HasSubstr(path_)));
+  std::filesystem::rename(path_ + ".away", path_);
   directory_.rescan();
   EXPECT_TRUE(directory_.problems().empty());
+  write("b.yaml", entity("redis"));
+  take_events();
+  EXPECT_EQ(store_.services(), 2U);
+}
+
+TEST_F(DataplaneDirectoryTest, KeepsEverythingWhenTheFolderIsRemovedAndFilledAgain) {
+  write("a.yaml", entity("web"));
+  write("b.yaml", entity("redis"));
+  start();
+  const auto before = published();
+  std::filesystem::remove_all(path_);
+  take_events();
+  for (int i = 0; i < 10; ++i) {
+    pass_grace();
+    directory_.rescan();
+  }
+  EXPECT_EQ(store_.services(), 2U);
+  std::filesystem::create_directory(path_);
+  clock_.advance(DataplaneDirectory::kRemovalGrace);
+  directory_.expire();  // the grace begins anew with the folder
+  EXPECT_EQ(store_.services(), 2U);
+  write("a.yaml", entity("web"));
+  take_events();
+  EXPECT_EQ(published().commits, before.commits);
+  pass_grace();
+  EXPECT_EQ(store_.services(), 1U);
+}
+
+TEST_F(DataplaneDirectoryTest, CannotLoadAFolderThatIsNotThere) {
+  std::filesystem::remove(path_);
+  EXPECT_FALSE(directory_.watch());
+  const auto loaded = directory_.load();
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(loaded.error().message, HasSubstr(path_));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "discovery/control/dataplane_yaml.h"
 
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -16,11 +17,11 @@ std::string entity(const std::string& inbound) {
 }
 
 TEST(DataplaneYaml, ReadsAnEntityWithItsDefaults) {
-  const auto parsed = parse_dataplanes(entity("  - port: 80\n    tags: {kuma.io/service: web}\n"));
-  ASSERT_TRUE(parsed.problems.empty()) << parsed.problems[0].reason;
-  ASSERT_EQ(parsed.dataplanes.size(), 1U);
-  const Dataplane& dataplane = parsed.dataplanes[0].dataplane;
-  EXPECT_EQ(dataplane.mesh, "default");
+  const auto parsed = parse_document(entity("  - port: 80\n    tags: {kuma.io/service: web}\n"));
+  ASSERT_FALSE(parsed.problem) << parsed.problem->reason;
+  ASSERT_TRUE(parsed.dataplane);
+  const Dataplane& dataplane = *parsed.dataplane;
+  EXPECT_EQ(dataplane.id(), (DataplaneId{"default", "a"}));
   const Inbound& inbound = dataplane.inbounds.at(0);
   EXPECT_EQ(inbound.address.to_string(), "192.0.2.1");
   EXPECT_EQ(inbound.service_port, 80);
@@ -29,14 +30,45 @@ TEST(DataplaneYaml, ReadsAnEntityWithItsDefaults) {
   EXPECT_EQ(inbound.state, InboundState::kReady);
 }
 
-TEST(DataplaneYaml, KeepsTheGoodEntitiesOfAPartlyBadFile) {
-  const std::string good = entity("  - port: 80\n    tags: {kuma.io/service: web}\n");
-  const auto parsed = parse_dataplanes(good + "---\ntype: Dataplane\nname: bad\n---\n" + good);
-  EXPECT_EQ(parsed.dataplanes.size(), 2U);
-  ASSERT_EQ(parsed.problems.size(), 1U);
-  EXPECT_EQ(parsed.problems[0].line, 10);
-  EXPECT_EQ(parsed.problems[0].reason, "networking is missing");
-  EXPECT_FALSE(parsed.is_broken);
+TEST(DataplaneYaml, ReadsEveryFieldThatIsGiven) {
+  const auto parsed = parse_document(R"(
+type: Dataplane
+mesh: shop
+name: web-1
+labels: {team: red}
+networking:
+  address: 2001:db8::1
+  inbound:
+    - port: 80
+      address: ::ffff:192.0.2.7
+      servicePort: 8080
+      name: main
+      protocol: http
+      tags: {kuma.io/service: web, kuma.io/zone: east}
+      health: {ready: false}
+      state: NotReady
+  outbound:
+    - port: 1000
+      tags: {kuma.io/service: redis}
+    - port: 1001
+      address: 127.0.0.2
+)");
+  ASSERT_FALSE(parsed.problem) << parsed.problem->reason;
+  const Dataplane& dataplane = *parsed.dataplane;
+  EXPECT_EQ(dataplane.id(), (DataplaneId{"shop", "web-1"}));
+  EXPECT_EQ(dataplane.labels.at("team"), "red");
+  EXPECT_EQ(dataplane.address.to_string(), "2001:db8::1");
+  const Inbound& inbound = dataplane.inbounds.at(0);
+  EXPECT_EQ(inbound.address.to_string(), "192.0.2.7");
+  EXPECT_EQ(inbound.port, 80);
+  EXPECT_EQ(inbound.service_port, 8080);
+  EXPECT_EQ(inbound.name, "main");
+  EXPECT_EQ(inbound.protocol, "http");
+  EXPECT_EQ(inbound.tags.at("kuma.io/zone"), "east");
+  EXPECT_FALSE(inbound.health_ready);
+  EXPECT_EQ(inbound.state, InboundState::kNotReady);
+  EXPECT_EQ(dataplane.outbounds.at(0).address.to_string(), "127.0.0.1");
+  EXPECT_EQ(dataplane.outbounds.at(1).address.to_string(), "127.0.0.2");
 }
 
 struct BadCase {
@@ -46,40 +78,86 @@ struct BadCase {
 };
 
 TEST(DataplaneYaml, SaysWhereAndWhyAnEntityIsBad) {
-  for (const BadCase& row : {
-           BadCase{"type: Mesh\nname: a\n", 1, "'Mesh' is not 'Dataplane'"},
-           BadCase{"type: Dataplane\nname: a/b\n", 2, "name: 'a/b'"},
-           BadCase{"type: Dataplane\nname: a\ncolour: red\n", 3, "'colour' is no key"},
-           BadCase{"type: Dataplane\nname: a\nnetworking: {address: example.org}\n", 3,
-                   "'example.org'"},
-           BadCase{"type: Dataplane\nname: a\nnetworking: {address: 0.0.0.0}\n", 3, "0.0.0.0"},
-           BadCase{entity("  - port: 0\n"), 7, "'0' must be a port"},
-           BadCase{entity("  - port: 65536\n"), 7, "'65536' must be a port"},
-           BadCase{entity("  - port: 80\n"), 7, "kuma.io/service is missing"},
-           BadCase{entity("  - port: 80\n    tags: {kuma.io/service: 'a b'}\n"), 8, "DNS name"},
-           BadCase{entity("  - port: 80\n    tags: {kuma.io/service: .a}\n"), 8, "DNS name"},
-           BadCase{entity("  - port: 80\n    state: Sleepy\n    tags: {kuma.io/service: a}\n"), 8,
-                   "Sleepy"},
-           BadCase{entity("  - port: 80\n    port: 81\n    tags: {kuma.io/service: a}\n"), 8,
-                   "given twice"},
-           BadCase{"just text\n", 1, "must be a map"},
+  const std::string tags = "    tags: {kuma.io/service: a}\n";
+  for (const BadCase& row : std::vector<BadCase>{
+           {"type: Mesh\nname: a\n", 1, "'Mesh' is not 'Dataplane'"},
+           {"apiVersion: kuma.io/v1alpha1\nkind: Dataplane\n", 2, "form for Kubernetes"},
+           {"type: Dataplane\nname: a\n", 1, "networking is missing"},
+           {"type: Dataplane\nname: a/b\n", 2, "name: 'a/b'"},
+           {"type: Dataplane\nmesh: a.b\nname: a\n", 2, "mesh: 'a.b'"},
+           {"type: Dataplane\nname: [a]\n", 2, "must be a single value"},
+           {"type: Dataplane\nname: a\ncolour: red\n", 3, "'colour' is no key"},
+           {"type: Dataplane\nname: a\nlabels: [a]\n", 3, "labels must be a map"},
+           {"type: Dataplane\nname: a\nnetworking: {address: example.org}\n", 3, "is a name"},
+           {"type: Dataplane\nname: a\nnetworking: {address: 192.0.2.256}\n", 3, "IP address"},
+           {"type: Dataplane\nname: a\nnetworking: {address: 0.0.0.0}\n", 3, "0.0.0.0"},
+           {"type: Dataplane\nname: a\nnetworking: {address: '::ffff:0.0.0.0'}\n", 3, "0.0.0.0"},
+           {entity("  - port: 0\n"), 7, "'0' must be a port"},
+           {entity("  - port: 65536\n"), 7, "'65536' must be a port"},
+           {entity("  - port: -1\n"), 7, "'-1' must be a port"},
+           {entity("  - port: 0x50\n"), 7, "'0x50' must be a port"},
+           {entity("  - servicePort: 80\n"), 7, "'' must be a port"},
+           {entity("  - port: 80\n"), 7, "kuma.io/service is missing"},
+           {entity("  - port: 80\n    tags: {kuma.io/service: 'a b'}\n"), 8, "DNS name"},
+           {entity("  - port: 80\n    tags: {kuma.io/service: .a}\n"), 8, "DNS name"},
+           {entity("  - port: 80\n    tags: {kuma.io/service: " + std::string(64, 'a') + "}\n"), 8,
+            "DNS name"},
+           {entity("  - port: 80\n    state: Sleepy\n" + tags), 8, "Sleepy"},
+           {entity("  - port: 80\n    health: {ready: perhaps}\n" + tags), 8, "perhaps"},
+           {entity("  - port: 80\n    port: 81\n" + tags), 8, "given twice"},
+           {entity("  - port: 80\n    serviceAddress: 192.0.2.1\n" + tags), 8, "must differ"},
+           {entity("  - port: 80\n    name: \"\\xff\\0\"\n" + tags), 8, "UTF-8"},
+           {entity("    port: 80\n"), 7, "inbound must be a list"},
+           {"just text\n", 1, "must be a map"},
+           {"type: [Datapl", 1, "no valid YAML"},
+           {"a: b: c", 1, "no valid YAML"},
+           {std::string("a\0b", 3), 1, "NUL"},
+           {std::string(10000, '['), 1, "no valid YAML"},
+           {std::string(10000, '{'), 1, "no valid YAML"},
+           {std::string(kMaxDocumentBytes + 1, '#'), 1, "longer"},
        }) {
-    const auto parsed = parse_dataplanes(row.text);
-    EXPECT_TRUE(parsed.dataplanes.empty()) << row.text;
-    ASSERT_EQ(parsed.problems.size(), 1U) << row.text;
-    EXPECT_EQ(parsed.problems[0].line, row.line) << row.text;
-    EXPECT_NE(parsed.problems[0].reason.find(row.reason), std::string::npos)
-        << parsed.problems[0].reason;
+    const auto parsed = parse_document(row.text);
+    EXPECT_FALSE(parsed.dataplane) << row.text;
+    ASSERT_TRUE(parsed.problem) << row.text;
+    EXPECT_EQ(parsed.problem->line, row.line) << row.text;
+    EXPECT_NE(parsed.problem->reason.find(row.reason), std::string::npos)
+        << row.text << parsed.problem->reason;
   }
 }
 
-TEST(DataplaneYaml, TellsABrokenFileFromABadEntity) {
-  for (const auto& text :
-       {std::string("type: [Datapl"), std::string("a: b: c"), std::string("a\0b", 3),
-        std::string(10000, '['), std::string(10000, '{')}) {
-    EXPECT_TRUE(parse_dataplanes(text).is_broken) << text.substr(0, 20);
+TEST(DataplaneYaml, TellsWhoABadEntitySaysItIs) {
+  const auto parsed = parse_document("type: Dataplane\nmesh: shop\nname: a\n");
+  EXPECT_EQ(parsed.id, (DataplaneId{"shop", "a"}));
+  EXPECT_FALSE(parse_document("type: Dataplane\n").id);
+  EXPECT_FALSE(parse_document("type: [Datapl").id);
+}
+
+TEST(DataplaneYaml, TakesAnEmptyDocumentForNothing) {
+  for (const std::string text : {"", "---\n", "--- # nothing\n", "---\n...\n"}) {
+    const auto parsed = parse_document(text);
+    EXPECT_FALSE(parsed.dataplane) << text;
+    EXPECT_FALSE(parsed.problem) << text;
   }
-  EXPECT_FALSE(parse_dataplanes("").is_broken);
+}
+
+TEST(DataplaneYaml, BoundsWhatAliasesStandFor) {
+  std::string text = "type: Dataplane\nname: a\nlabels: &l {";
+  for (int i = 0; i < 1000; ++i) {
+    text += "k" + std::to_string(i) + ": v, ";
+  }
+  text += "}\nnetworking:\n  address: 192.0.2.1\n  inbound: [";
+  for (int i = 0; i < 100; ++i) {
+    text += "{port: 80, tags: *l}, ";
+  }
+  text += "]\n";
+  const auto parsed = parse_document(text + "");
+  ASSERT_TRUE(parsed.problem);
+  EXPECT_FALSE(parsed.dataplane);
+  std::string outbounds = text;
+  outbounds.replace(outbounds.find("inbound"), 7, "outbound");
+  const auto many = parse_document(outbounds);
+  ASSERT_TRUE(many.problem);
+  EXPECT_EQ(many.problem->reason, "the entity has more than 20000 entries");
 }
 
 }  // namespace

@@ -52,6 +52,17 @@ TEST(ServiceGenerator, MakesOneServiceOfTwoVersionsInTwoZones) {
   EXPECT_TRUE(generated.warnings.empty());
 }
 
+TEST(ServiceGenerator, TakesTheZoneOfTheTagThenOfTheLabelThenTheDefault) {
+  Dataplane tagged = dataplane("tagged", "192.0.2.1", 80, {{"kuma.io/zone", "east"}});
+  Dataplane labelled = dataplane("labelled", "192.0.2.2", 80, {});
+  tagged.labels["kuma.io/zone"] = labelled.labels["kuma.io/zone"] = "west";
+  const auto generated = generate({tagged, labelled, dataplane("bare", "192.0.2.3", 80, {})});
+  ASSERT_EQ(generated.endpoints.size(), 3U);
+  EXPECT_EQ(generated.endpoints[0].zone, "east");
+  EXPECT_EQ(generated.endpoints[1].zone, "west");
+  EXPECT_EQ(generated.endpoints[2].zone, "home");
+}
+
 TEST(ServiceGenerator, TakesTcpAndWarnsWhereInboundsDisagree) {
   const auto generated = generate({
       dataplane("a", "192.0.2.1", 8080, {{"kuma.io/protocol", "http"}}),

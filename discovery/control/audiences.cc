@@ -1,0 +1,54 @@
+#include "discovery/control/audiences.h"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "discovery/xds/resource_set.h"
+
+namespace meshdns::discovery {
+
+std::shared_ptr<ResourceSet> Audiences::find_or_make(const std::string& mesh) {
+  const std::lock_guard lock(mutex_);
+  const auto [place, is_new] = made_.try_emplace(mesh);
+  if (is_new) {
+    if (const auto awaited = awaited_.find(mesh); awaited != awaited_.end()) {
+      place->second = awaited->second.lock();
+      awaited_.erase(awaited);
+    }
+    if (!place->second) {
+      place->second = std::make_shared<ResourceSet>();
+    }
+  }
+  return place->second;
+}
+
+Result<std::shared_ptr<ResourceSet>> Audiences::find_or_await(const std::string& mesh) {
+  const std::lock_guard lock(mutex_);
+  if (const auto made = made_.find(mesh); made != made_.end()) {
+    return made->second;
+  }
+  if (const auto awaited = awaited_.find(mesh); awaited != awaited_.end()) {
+    if (auto set = awaited->second.lock()) {
+      return set;
+    }
+  }
+  if (awaited_.size() >= kMaxAwaited) {
+    std::erase_if(awaited_, [](const auto& entry) { return entry.second.expired(); });
+  }
+  if (awaited_.size() >= kMaxAwaited) {
+    return fail(ErrorCode::kExhausted,
+                fmt::format("the mesh '{}' does not exist, and {} others are waited for already",
+                            escape_name(mesh), kMaxAwaited));
+  }
+  auto set = std::make_shared<ResourceSet>();
+  awaited_.insert_or_assign(mesh, set);
+  return set;
+}
+
+}  // namespace meshdns::discovery

@@ -1,0 +1,34 @@
+// The resource set of each mesh: filled by the control thread, asked for by streams on gRPC's
+// threads.
+//
+// Thread-safe behind one mutex. A mesh that is unknown gets a set too, since it may come; it lives
+// as long as somebody waits for it, and there is a limit to them, since clients choose the names.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/result.h"
+#include "discovery/xds/resource_set.h"
+
+namespace meshdns::discovery {
+
+class Audiences {
+ public:
+  static constexpr std::size_t kMaxAwaited = 1000;
+
+  // The set of a mesh that has dataplanes, made at the first call and kept from then on.
+  [[nodiscard]] std::shared_ptr<ResourceSet> find_or_make(const std::string& mesh);
+  // The set of any mesh. kExhausted when too many that do not exist are waited for.
+  [[nodiscard]] Result<std::shared_ptr<ResourceSet>> find_or_await(const std::string& mesh);
+
+ private:
+  std::mutex mutex_;  // guards what follows
+  std::map<std::string, std::shared_ptr<ResourceSet>> made_;
+  std::map<std::string, std::weak_ptr<ResourceSet>> awaited_;
+};
+
+}  // namespace meshdns::discovery

@@ -1,0 +1,289 @@
+#include "discovery/control/control_plane.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/system/error_code.hpp>
+#include <fmt/format.h>
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "discovery/control/admin_http.h"
+#include "discovery/control/dataplane_directory.h"
+#include "discovery/control/dataplane_store.h"
+#include "discovery/control/metrics.h"
+#include "discovery/dns_name.h"
+#include "discovery/xds/ads_server.h"
+#include "discovery/xds/metrics.h"
+#include "discovery/xds/node.h"
+#include "discovery/xds/resource_set.h"
+
+namespace meshdns::discovery {
+namespace {
+
+using boost::system::error_code;
+
+// A scan may take a hundredth of the time.
+constexpr std::chrono::seconds kScanInterval{2};
+constexpr int kScanShare = 100;
+constexpr mode_t kPortFileMode = 0644;
+
+// The mesh that a node belongs to: its metadata, else what its id MESH.NAME begins with.
+Result<std::string> mesh_of(const NodeInfo& node) {
+  const auto mesh = node.metadata.find("mesh");
+  const std::string name =
+      mesh != node.metadata.end() ? mesh->second : node.id.substr(0, node.id.find('.'));
+  if (!is_dns_name(name)) {
+    return fail(ErrorCode::kInvalidArgument,
+                "the node names no mesh: give it metadata.mesh or an id MESH.NAME");
+  }
+  return name;
+}
+
+// Why an address that gRPC could not bind cannot be bound; gRPC does not say.
+std::string why_not_bound(boost::asio::io_context& io, const std::string& listen) {
+  const auto address = SocketAddress::parse(listen);
+  if (!address) {
+    return address.error().message;
+  }
+  using boost::asio::ip::tcp;
+  const tcp::endpoint endpoint(boost::asio::ip::make_address(address->ip.to_string()),
+                               address->port);
+  error_code error;
+  tcp::acceptor acceptor(io);
+  acceptor.open(endpoint.protocol(), error);
+  if (!error) {
+    acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  }
+  if (!error) {
+    acceptor.bind(endpoint, error);
+  }
+  return error ? error.message() : "unknown";
+}
+
+}  // namespace
+
+struct ControlPlane::Impl {
+  Impl(const Options& given, Logs& given_logs)
+      : options(given),
+        logs(given_logs),
+        logger(logs.logger("control")),
+        store(options.zone, logger),
+        directory(options.dataplanes, files, clock, store, logger) {}
+
+  Result<void> start() {
+    return load()
+        .and_then([this] { return start_xds(); })
+        .and_then([this] { return start_admin(); })
+        .and_then([this] { return write_ports(); });
+  }
+
+  Result<void> load() {
+    if (const auto watching = directory.watch(); !watching) {
+      logger.warn("{}; changes are found by scanning, seconds later", watching.error().message);
+    }
+    const auto loaded = directory.load();
+    if (loaded && store.dataplanes() == 0) {
+      logger.warn("there is no dataplane in {}", options.dataplanes);
+    }
+    return loaded;
+  }
+
+  Result<void> start_xds() {
+    const auto audience = [this](const NodeInfo& node) {
+      return mesh_of(node).and_then(
+          [this](const std::string& mesh) { return store.resources(mesh); });
+    };
+    AdsServer::Options ads;
+    ads.listen = options.listen;
+    auto started = AdsServer::start(ads, audience, logs.logger("xds"), xds_metrics);
+    if (!started && started.error().code == ErrorCode::kNetwork) {
+      return fail(ErrorCode::kNetwork,
+                  fmt::format("{}: {}; choose another address with --listen",
+                              started.error().message, why_not_bound(io, options.listen)));
+    }
+    return std::move(started).map(
+        [this](std::unique_ptr<AdsServer> made) { server = std::move(made); });
+  }
+
+  Result<void> start_admin() {
+    const auto address = SocketAddress::parse(options.admin);
+    if (!address) {
+      return fail("admin address", address.error());
+    }
+    return AdminHttp::start(io, *address, [this](const std::string& path) { return answer(path); })
+        .map([this](std::unique_ptr<AdminHttp> made) { admin = std::move(made); });
+  }
+
+  Result<void> write_ports() {
+    if (options.port_file.empty()) {
+      return {};
+    }
+    const auto ports = fmt::format("{{\"xds\":{},\"admin\":{}}}\n", server->port(), admin->port());
+    return replace_file(files, options.port_file, ports, kPortFileMode);
+  }
+
+  void run() {
+    logger.info("serving dataplanes={} services={} problems={} xds_port={} admin_port={}",
+                store.dataplanes(), store.services(), directory.problem_count(), server->port(),
+                admin->port());
+    update_gauges();
+    wait_for_events();
+    wait_for_scan(kScanInterval);
+    io.run();
+    server->shutdown();
+    logger.info("stopped");
+  }
+
+  HttpAnswer answer(const std::string& path) {
+    if (path == "/healthz") {
+      return {200, "text/plain", "ok\n"};
+    }
+    if (path == "/readyz") {
+      std::string body = "ready\n";
+      for (const std::string& problem : directory.problems()) {
+        body += "note: " + problem + "\n";
+      }
+      return {200, "text/plain", body};
+    }
+    if (path == "/metrics") {
+      metrics.log_lines_dropped.set(static_cast<double>(logs.dropped()));
+      return {200, "text/plain; version=0.0.4", registry.render()};
+    }
+    return {404, "text/plain", "there are /healthz, /readyz and /metrics\n"};
+  }
+
+  void wait_for_events() {
+    if (directory.watch_fd() < 0) {
+      return;
+    }
+    if (!events.is_open()) {
+      events.assign(directory.watch_fd());
+    }
+    events.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [this](const error_code& error) {
+                        if (!error) {
+                          directory.on_events();
+                          follow_up();
+                          wait_for_events();
+                        }
+                      });
+  }
+
+  void wait_for_scan(std::chrono::nanoseconds pause) {
+    scan_timer.expires_after(pause);
+    scan_timer.async_wait([this](const error_code& error) {
+      if (!error) {
+        const TimePoint before = clock.now();
+        directory.rescan();
+        follow_up();
+        wait_for_scan(
+            std::max<std::chrono::nanoseconds>(kScanInterval, kScanShare * (clock.now() - before)));
+      }
+    });
+  }
+
+  // After whatever the folder has said.
+  void follow_up() {
+    update_gauges();
+    const auto due = directory.next_expiry();
+    if (!due) {
+      removal_timer.cancel();
+      return;
+    }
+    removal_timer.expires_after(*due - clock.now());
+    removal_timer.async_wait([this](const error_code& error) {
+      if (!error) {
+        directory.expire();
+        follow_up();
+      }
+    });
+  }
+
+  void wait_for_signal() {
+    signals.async_wait([this](const error_code& error, int number) {
+      if (error) {
+        return;
+      }
+      if (number == SIGHUP) {
+        directory.rescan();
+        follow_up();
+        wait_for_signal();
+      } else {
+        io.stop();
+      }
+    });
+  }
+
+  void update_gauges() {
+    metrics.dataplanes.set(static_cast<double>(store.dataplanes()));
+    metrics.services.set(static_cast<double>(store.services()));
+    metrics.problems.set(static_cast<double>(directory.problem_count()));
+    metrics.generated.add(store.services_generated() - metrics.generated.value());
+  }
+
+  Options options;
+  Logs& logs;
+  Logger& logger;
+  PosixFileSystem files;
+  SystemClock clock;
+  MetricRegistry registry;
+  XdsServerMetrics xds_metrics{registry};
+  ControlMetrics metrics{registry};
+  DataplaneStore store;
+  DataplaneDirectory directory;
+  boost::asio::io_context io{1};
+  boost::asio::signal_set signals{io};
+  boost::asio::steady_timer scan_timer{io};
+  boost::asio::steady_timer removal_timer{io};
+  boost::asio::posix::stream_descriptor events{io};  // the directory's, which closes it
+  std::unique_ptr<AdsServer> server;
+  std::unique_ptr<AdminHttp> admin;
+};
+
+ControlPlane::ControlPlane(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+ControlPlane::~ControlPlane() {
+  if (impl_->events.is_open()) {
+    (void)impl_->events.release();
+  }
+}
+
+Result<std::unique_ptr<ControlPlane>> ControlPlane::start(const Options& options, Logs& logs) {
+  auto impl = std::make_unique<Impl>(options, logs);
+  return impl->start().map(
+      [&] { return std::unique_ptr<ControlPlane>(new ControlPlane(std::move(impl))); });
+}
+
+void ControlPlane::handle_signals() {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    impl_->signals.add(number);
+  }
+  impl_->wait_for_signal();
+}
+
+void ControlPlane::run() { impl_->run(); }
+
+void ControlPlane::stop() { impl_->io.stop(); }
+
+std::uint16_t ControlPlane::xds_port() const { return impl_->server->port(); }
+
+std::uint16_t ControlPlane::admin_port() const { return impl_->admin->port(); }
+
+}  // namespace meshdns::discovery

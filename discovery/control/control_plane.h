@@ -1,0 +1,51 @@
+// The control plane: a folder of Dataplanes in, xDS and admin HTTP out.
+//
+// Everything but xDS's streams runs on the thread that calls run(). One object is one run: start,
+// run, destroy.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "base/result.h"
+
+namespace meshdns::discovery {
+
+class ControlPlane {
+ public:
+  struct Options {
+    std::string dataplanes;                 // the folder
+    std::string listen = "127.0.0.1:5678";  // xDS; ADDRESS:PORT, port 0 takes a free one
+    std::string admin = "127.0.0.1:5680";   // likewise
+    std::string zone = "default";           // of inbounds that name none
+    std::string port_file;                  // where to write the ports taken; empty: nowhere
+  };
+
+  // Reads the folder, then listens, so that nobody is told of an empty mesh. Fails when the folder
+  // cannot be read or an address not be bound; what is wrong inside the folder is only reported.
+  // `logs` outlives the control plane.
+  [[nodiscard]] static Result<std::unique_ptr<ControlPlane>> start(const Options& options,
+                                                                   Logs& logs);
+  ControlPlane(const ControlPlane&) = delete;
+  ControlPlane& operator=(const ControlPlane&) = delete;
+  ~ControlPlane();
+
+  // SIGTERM and SIGINT end run(), SIGHUP reads the folder again. Call it before run().
+  void handle_signals();
+  // Serves until stop(), then ends every stream.
+  void run();
+  // Thread-safe.
+  void stop();
+
+  [[nodiscard]] std::uint16_t xds_port() const;
+  [[nodiscard]] std::uint16_t admin_port() const;
+
+ private:
+  struct Impl;
+  explicit ControlPlane(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace meshdns::discovery

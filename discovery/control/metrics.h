@@ -1,0 +1,33 @@
+// The control plane's own metrics. Gauges are set on the control thread.
+#pragma once
+
+#include "base/build_info.h"
+#include "base/metrics.h"
+
+namespace meshdns::discovery {
+
+struct ControlMetrics {
+  explicit ControlMetrics(MetricRegistry& registry)
+      : build_info(registry.gauge(
+            "meshdns_build_info", "Always 1; the labels say what this build is.",
+            {{"version", kVersion}, {"build", kBuildType}, {"compiler", kCompiler}})),
+        dataplanes(registry.gauge("meshdns_control_dataplanes", "Dataplanes that are served.")),
+        services(registry.gauge("meshdns_control_services", "Services made of them.")),
+        problems(registry.gauge("meshdns_control_problems",
+                                "What is wrong now in the folder of dataplanes.")),
+        generated(registry.counter("meshdns_control_services_generated_total",
+                                   "Services made anew because a dataplane of theirs changed.")),
+        log_lines_dropped(registry.gauge("meshdns_log_lines_dropped",
+                                         "Log lines lost because they came too fast.")) {
+    build_info.set(1);
+  }
+
+  Gauge& build_info;
+  Gauge& dataplanes;
+  Gauge& services;
+  Gauge& problems;
+  Counter& generated;
+  Gauge& log_lines_dropped;
+};
+
+}  // namespace meshdns::discovery

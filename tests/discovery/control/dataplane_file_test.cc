@@ -1,0 +1,129 @@
+#include "discovery/control/dataplane_file.h"
+
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "discovery/dataplane.h"
+
+namespace meshdns::discovery {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::string entity(const std::string& name, const std::string& address = "192.0.2.1") {
+  return "---\ntype: Dataplane\nname: " + name + "\nnetworking: {address: " + address + "}\n";
+}
+
+// Names with their addresses, as the file stands for them now.
+std::vector<std::string> held(const DataplaneFile& file) {
+  std::vector<std::string> result;
+  for (const auto& [id, entity] : file.dataplanes()) {
+    result.push_back(id.name + "=" + entity.dataplane->address.to_string());
+  }
+  return result;
+}
+
+std::vector<int> problem_lines(const DataplaneFile& file) {
+  std::vector<int> lines;
+  for (const YamlProblem& problem : file.problems()) {
+    lines.push_back(problem.line);
+  }
+  return lines;
+}
+
+TEST(DataplaneFile, SaysWhereEachEntityBegins) {
+  DataplaneFile file;
+  file.update("# two\n" + entity("a") + "# the second\n" + entity("b"));
+  EXPECT_EQ(file.dataplanes().at({"default", "a"}).line, 2);
+  EXPECT_EQ(file.dataplanes().at({"default", "b"}).line, 7);
+  EXPECT_THAT(file.problems(), IsEmpty());
+}
+
+TEST(DataplaneFile, KeepsTheVeryObjectOfADocumentThatDidNotChange) {
+  DataplaneFile file;
+  file.update(entity("a") + entity("b"));
+  const auto before = file.dataplanes();
+  file.update(entity("new") + entity("a") + entity("b", "192.0.2.2"));
+  const auto& after = file.dataplanes();
+  EXPECT_EQ(after.at({"default", "a"}).dataplane, before.at({"default", "a"}).dataplane);
+  EXPECT_NE(after.at({"default", "b"}).dataplane, before.at({"default", "b"}).dataplane);
+}
+
+TEST(DataplaneFile, DropsWhatAGoodVersionLeavesOut) {
+  DataplaneFile file;
+  file.update(entity("a") + entity("b"));
+  file.update(entity("b"));
+  EXPECT_THAT(held(file), ElementsAre("b=192.0.2.1"));
+}
+
+TEST(DataplaneFile, ServesTheGoodEntitiesBesideABadOneAndNamesItsLine) {
+  DataplaneFile file;
+  file.update(entity("a") + entity("bad", "example.org") + entity("c"));
+  EXPECT_THAT(held(file), ElementsAre("a=192.0.2.1", "c=192.0.2.1"));
+  EXPECT_THAT(problem_lines(file), ElementsAre(8));
+}
+
+TEST(DataplaneFile, KeepsTheLastGoodFormOfAnEntityThatBecameBad) {
+  DataplaneFile file;
+  file.update(entity("a") + entity("b"));
+  file.update(entity("a", "192.0.2.9") + entity("b", "oops"));
+  EXPECT_THAT(held(file), ElementsAre("a=192.0.2.9", "b=192.0.2.1"));
+  // Also past the next good changes beside it.
+  file.update(entity("a", "192.0.2.8") + entity("b", "oops"));
+  EXPECT_THAT(held(file), ElementsAre("a=192.0.2.8", "b=192.0.2.1"));
+  file.update(entity("a") + entity("b", "192.0.2.7"));
+  EXPECT_THAT(held(file), ElementsAre("a=192.0.2.1", "b=192.0.2.7"));
+}
+
+TEST(DataplaneFile, DropsNothingForAnyCutOfTheFile) {
+  const std::string whole = entity("a") + entity("b") + entity("c");
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    DataplaneFile file;
+    file.update(whole);
+    file.update(std::string_view(whole).substr(0, size));
+    // A cut between two documents, or within an address, is itself a good file.
+    if (!file.problems().empty()) {
+      EXPECT_EQ(file.dataplanes().size(), 3U) << size;
+    }
+    file.update(whole);
+    EXPECT_EQ(file.dataplanes().size(), 3U) << size;
+    EXPECT_THAT(file.problems(), IsEmpty()) << size;
+  }
+}
+
+TEST(DataplaneFile, DropsWhatIsMissingOnceItsMistakeIsNoNews) {
+  DataplaneFile file;
+  file.update(entity("a") + entity("b"));
+  file.update(entity("a") + "---\ntype: Data");
+  EXPECT_THAT(held(file), ElementsAre("a=192.0.2.1", "b=192.0.2.1"));
+  // The same text again says nothing new; another one with the same mistake does.
+  file.update(entity("a") + "---\ntype: Data");
+  EXPECT_THAT(held(file), ElementsAre("a=192.0.2.1", "b=192.0.2.1"));
+  file.update(entity("a", "192.0.2.2") + "---\ntype: Data");
+  EXPECT_THAT(held(file), ElementsAre("a=192.0.2.2"));
+}
+
+TEST(DataplaneFile, KeepsEverythingWhenItBecomesEmpty) {
+  DataplaneFile file;
+  file.update(entity("a"));
+  for (const std::string text : {"", "\n\n", "# nothing\n"}) {
+    file.update(text);
+    EXPECT_THAT(held(file), ElementsAre("a=192.0.2.1")) << text;
+    EXPECT_THAT(problem_lines(file), ElementsAre(1)) << text;
+  }
+}
+
+TEST(DataplaneFile, TakesTheFirstOfTwoThatAreTheSame) {
+  DataplaneFile file;
+  file.update(entity("a") + entity("a", "192.0.2.2"));
+  EXPECT_THAT(held(file), ElementsAre("a=192.0.2.1"));
+  ASSERT_THAT(problem_lines(file), ElementsAre(5));
+  EXPECT_EQ(file.problems()[0].reason, "the dataplane default/a is already at line 1");
+}
+
+}  // namespace
+}  // namespace meshdns::discovery
