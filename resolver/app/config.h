@@ -1,0 +1,70 @@
+// What the resolver runs by: every setting as a plain value, with its default.
+//
+// A Config comes from load_config() (config_loader.h), which merges flags, environment, file and
+// defaults and checks the whole. docs/CONFIGURATION.md describes each key for users.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/log.h"
+
+namespace meshdns::dns {
+
+enum class Mode : std::uint8_t { kSidecar, kVm };
+
+// What an unusable state folder means at start.
+enum class StatePolicy : std::uint8_t {
+  kRequired,    // the program does not start
+  kBestEffort,  // leases live in memory: warned about, visible in /readyz and a gauge
+};
+
+struct Config {
+  Config();  // every default, the addresses included
+
+  Mode mode = Mode::kSidecar;
+  std::string instance = "default";  // names the state folder; letters, digits, '.', '_', '-'
+
+  std::vector<SocketAddress> listen;  // UDP and TCP each
+  // Nobody chose `listen`: an address that the host lacks (::1, say) is then no error.
+  bool listen_is_default = true;
+  std::vector<IpPrefix> allow;  // clients beyond loopback and the host itself
+  unsigned workers = 1;         // 0: as many as the CPUs this process may use
+
+  std::string mesh = "default";
+  std::string zone;                        // where this resolver runs, told to the control plane
+  std::vector<std::string> zones{"mesh"};  // DNS zones answered here and nowhere else
+  std::chrono::seconds ttl{30};
+
+  struct Upstreams {
+    std::string resolv_conf = "/etc/resolv.conf";
+    std::vector<SocketAddress> servers;       // when there are any, resolv_conf is not read
+    std::chrono::milliseconds timeout{2000};  // of one attempt at one server
+  } upstreams;
+
+  struct Vip {
+    IpPrefix ipv4_pool;
+    bool ipv6 = false;  // IPv6 VIPs are given only where something intercepts them
+    IpPrefix ipv6_pool;
+    std::chrono::milliseconds quarantine{std::chrono::minutes(5)};
+  } vip;
+
+  struct State {
+    std::string directory;              // load_config() puts the default of `instance` here
+    std::optional<StatePolicy> policy;  // load_config() puts the default of `mode` here
+  } state;
+
+  struct ControlPlane {
+    std::string address = "127.0.0.1:5678";  // HOST:PORT or unix:PATH
+    std::string node;                        // this resolver's name; load_config(): the host's
+  } control_plane;
+
+  std::optional<SocketAddress> admin_listen;  // nothing: no admin HTTP
+  LogOptions log;
+};
+
+}  // namespace meshdns::dns

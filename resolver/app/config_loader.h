@@ -1,0 +1,60 @@
+// From flags, environment and file to one checked Config.
+//
+// Precedence, per key: flag > environment (MESHDNS_*) > file > default; a list is replaced as a
+// whole, never joined. Every error of every source is reported, each with where it stands.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/file_system.h"
+#include "base/result.h"
+#include "resolver/app/config.h"
+
+namespace meshdns::dns {
+
+inline constexpr std::string_view kDefaultConfigPath = "/etc/meshdns/meshdns.yaml";
+
+struct ConfigSources {
+  // Empty: kDefaultConfigPath, which may be missing. A file that was asked for may not.
+  std::string path;
+  // The value of an environment variable. Unset is nothing.
+  std::function<std::optional<std::string>(const std::string& name)> environment;
+  // Names of all environment variables that start with MESHDNS_, so that a misspelt one shows.
+  std::vector<std::string> environment_names;
+  // Setting key and its texts, in the order of the command line.
+  std::vector<std::pair<std::string, std::vector<std::string>>> flags;
+  // Chooses the default state folder: root's is /var/lib/meshdns.
+  bool is_root = false;
+};
+
+// The environment of this process and its user, without path and flags.
+[[nodiscard]] ConfigSources process_sources();
+
+struct LoadedConfig {
+  Config config;
+  // Where each key that is not a default was set: "/etc/meshdns/meshdns.yaml:7",
+  // "MESHDNS_TTL", "--ttl".
+  std::map<std::string, std::string, std::less<>> origins;
+  // Empty: the configuration may be used.
+  // "path:line: key.path: reason (what to write instead)", or "MESHDNS_TTL: ..." or "--ttl: ...".
+  std::vector<std::string> errors;
+  // kInvalidArgument, unless the file itself could not be read.
+  ErrorCode error_code = ErrorCode::kInvalidArgument;
+};
+
+[[nodiscard]] LoadedConfig load_config(const ConfigSources& sources, FileSystem& files);
+
+// The file alone: what its text says on top of the defaults. `path` is only for messages.
+[[nodiscard]] LoadedConfig parse_config(std::string_view text, std::string_view path);
+
+// The whole configuration as YAML that parse_config() reads back to the same, each key with a
+// comment that says where it comes from.
+[[nodiscard]] std::string print_config(const LoadedConfig& loaded);
+
+}  // namespace meshdns::dns

@@ -1,0 +1,145 @@
+#include "resolver/app/settings.h"
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "resolver/app/config.h"
+
+namespace meshdns::dns {
+namespace {
+
+TEST(Settings, HaveKeysFlagsAndVariablesOfTheirOwn) {
+  std::set<std::string> names;
+  for (const Setting& setting : settings()) {
+    EXPECT_TRUE(names.insert(std::string(setting.key)).second) << setting.key;
+    EXPECT_TRUE(names.insert(std::string(setting.flag)).second) << setting.flag;
+    EXPECT_TRUE(names.insert(environment_name(setting.key)).second) << setting.key;
+    EXPECT_TRUE(setting.flag.starts_with("--")) << setting.key;
+    EXPECT_EQ(find_setting(setting.key), &setting);
+    EXPECT_EQ(setting.clear != nullptr, setting.shape == SettingShape::kList) << setting.key;
+  }
+  EXPECT_EQ(find_setting("vip"), nullptr);
+  EXPECT_EQ(environment_name("vip.ipv4_pool"), "MESHDNS_VIP_IPV4_POOL");
+}
+
+// Every accepted text prints as a text that is accepted and prints the same.
+TEST(Settings, PrintWhatTheyRead) {
+  struct Case {
+    std::string key;
+    std::string text;
+    std::string want;
+  };
+  const std::vector<Case> cases{
+      {"mode", "vm", "vm"},
+      {"instance", "blue", "blue"},
+      {"listen", "[::1]:53", "[::1]:53"},
+      {"listen", "192.0.2.1", "192.0.2.1:53"},
+      {"allow", "192.0.2.0/24", "192.0.2.0/24"},
+      {"workers", "auto", "auto"},
+      {"workers", "3", "3"},
+      {"mesh", "prod", "prod"},
+      {"zone", "east-1", "east-1"},
+      {"zone", "", ""},
+      {"zones", "MESH.local.", "mesh.local"},
+      {"ttl", "60s", "1m"},
+      {"upstreams.resolv_conf", "/run/resolv.conf", "/run/resolv.conf"},
+      {"upstreams.servers", "2001:db8::1", "[2001:db8::1]:53"},
+      {"upstreams.timeout", "500ms", "500ms"},
+      {"vip.ipv4_pool", "10.0.0.0/8", "10.0.0.0/8"},
+      {"vip.ipv6", "true", "true"},
+      {"vip.ipv6_pool", "fd00::/64", "fd00::/64"},
+      {"vip.quarantine", "1h", "1h"},
+      {"state.directory", "/tmp/x", "/tmp/x"},
+      {"state.mode", "required", "required"},
+      {"control_plane.address", "cp.example.org:5678", "cp.example.org:5678"},
+      {"control_plane.address", "unix:/run/cp.sock", "unix:/run/cp.sock"},
+      {"control_plane.address", "[::1]:5678", "[::1]:5678"},
+      {"control_plane.node", "vm-1.example.org", "vm-1.example.org"},
+      {"admin.listen", "none", "none"},
+      {"admin.listen", "127.0.0.1:0", "127.0.0.1:0"},
+      {"log.level", "debug", "debug"},
+      {"log.format", "json", "json"},
+  };
+  std::set<std::string> covered;
+  for (const Case& row : cases) {
+    const Setting* const setting = find_setting(row.key);
+    ASSERT_NE(setting, nullptr) << row.key;
+    Config config;
+    if (setting->clear != nullptr) {
+      setting->clear(config);
+    }
+    const auto added = setting->add(config, row.text);
+    ASSERT_TRUE(added) << row.key << ": " << added.error().message;
+    EXPECT_EQ(setting->print(config), std::vector{row.want}) << row.key;
+    covered.insert(row.key);
+  }
+  EXPECT_EQ(covered.size(), settings().size()) << "a key without a row";
+}
+
+TEST(Settings, RefuseWhatTheyCannotMean) {
+  struct Case {
+    std::string key;
+    std::string text;
+  };
+  const std::vector<Case> cases{
+      {"mode", "cluster"},
+      {"mode", ""},
+      {"instance", "../root"},
+      {"listen", "localhost:53"},
+      {"listen", "127.0.0.1:65536"},
+      {"listen", "127.0.0.1:"},
+      {"allow", "10.0.0.1/8"},
+      {"allow", "10.0.0.0/33"},
+      {"workers", "0"},
+      {"workers", "257"},
+      {"mesh", ""},
+      {"zones", "."},
+      {"ttl", "30"},
+      {"ttl", "0s"},
+      {"ttl", "25h"},
+      {"ttl", "1500ms"},
+      {"upstreams.resolv_conf", "resolv.conf"},
+      {"upstreams.servers", "dns.example.org"},
+      {"upstreams.timeout", "5s"},
+      {"vip.ipv4_pool", "fd00::/64"},
+      {"vip.ipv4_pool", "10.0.0.0/31"},
+      {"vip.ipv4_pool", "0.0.0.0/0"},
+      {"vip.ipv6", "yes"},
+      {"vip.ipv6_pool", "10.0.0.0/8"},
+      {"vip.quarantine", "0s"},
+      {"state.directory", "state"},
+      {"state.mode", "maybe"},
+      {"control_plane.address", "5678"},
+      {"control_plane.address", "unix:relative"},
+      {"control_plane.address", "cp.example.org"},
+      {"control_plane.address", "cp.example.org:0"},
+      {"control_plane.address", "http://cp:1"},
+      {"control_plane.node", "a b"},
+      {"admin.listen", "19153"},
+      {"log.level", "loud"},
+      {"log.format", "xml"},
+  };
+  for (const Case& row : cases) {
+    const Setting* const setting = find_setting(row.key);
+    ASSERT_NE(setting, nullptr) << row.key;
+    Config config;
+    const auto added = setting->add(config, row.text);
+    ASSERT_FALSE(added) << row.key << ": " << row.text;
+    EXPECT_NE(added.error().message.find("(write "), std::string::npos)
+        << row.key << " does not say what to write: " << added.error().message;
+  }
+}
+
+TEST(Settings, RefuseAnItemThatIsInTheListAlready) {
+  Config config;
+  const Setting* const listen = find_setting("listen");
+  listen->clear(config);
+  ASSERT_TRUE(listen->add(config, "127.0.0.1"));
+  EXPECT_FALSE(listen->add(config, "127.0.0.1:53"));
+}
+
+}  // namespace
+}  // namespace meshdns::dns
