@@ -1,0 +1,322 @@
+#include "resolver/app/admin_server.h"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+#include <fmt/format.h>
+
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/result.h"
+
+namespace meshdns::dns {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+// How long to wait when the process has no descriptor left for a connection.
+constexpr std::chrono::milliseconds kAcceptPause{100};
+constexpr unsigned kHttp11 = 11;
+
+AdminReply not_found(const AdminServer::Routes& routes) {
+  AdminReply reply;
+  reply.status = 404;
+  reply.body = "no such path; there are:\n";
+  for (const auto& [path, handler] : routes) {
+    reply.body += path + "\n";
+  }
+  return reply;
+}
+
+AdminReply error_reply(unsigned status, std::string text) {
+  AdminReply reply;
+  reply.status = status;
+  reply.body = std::move(text) + "\n";
+  return reply;
+}
+
+}  // namespace
+
+// What outlives the AdminServer while callbacks are pending: the acceptor, the routes and the open
+// sessions.
+class AdminServer::Core : public std::enable_shared_from_this<AdminServer::Core> {
+ public:
+  Core(asio::io_context& io, const Options& options, Routes routes, Logger& logger)
+      : options_(options), routes_(std::move(routes)), logger_(logger), acceptor_(io), pause_(io) {}
+
+  [[nodiscard]] Result<void> listen();
+  void accept();
+  void close();
+  [[nodiscard]] std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+
+ private:
+  class Session;
+
+  [[nodiscard]] AdminReply answer(const http::request<http::empty_body>& request) const;
+
+  Options options_;
+  Routes routes_;
+  Logger& logger_;
+  tcp::acceptor acceptor_;
+  asio::steady_timer pause_;
+  std::set<Session*> sessions_;  // each removes itself when its last callback is gone
+  bool closed_ = false;
+};
+
+// One connection: read a request, write its reply, again while the client keeps it open.
+class AdminServer::Core::Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(std::shared_ptr<Core> core, tcp::socket socket)
+      : core_(std::move(core)), stream_(std::move(socket)) {
+    core_->sessions_.insert(this);
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() { core_->sessions_.erase(this); }
+
+  void read();
+  void close() { stream_.close(); }
+
+ private:
+  void on_request(const error_code& error);
+  void reply(AdminReply reply, unsigned version, bool keep_alive, bool with_body);
+  void write_whole(AdminReply reply, bool with_body);
+  void write_piece(std::string text);
+  void next_piece();
+  void finish();
+
+  // Makes a callback that keeps the session alive and does nothing after an error.
+  template <typename Next>
+  auto then(Next next) {
+    return [self = this->shared_from_this(), next](const error_code& error, std::size_t) {
+      if (!error) {
+        (self.get()->*next)();
+      }
+    };
+  }
+
+  std::shared_ptr<Core> core_;
+  boost::beast::tcp_stream stream_;
+  boost::beast::flat_buffer buffer_;
+  std::optional<http::request_parser<http::empty_body>> parser_;
+  http::response<http::string_body> head_;
+  std::optional<http::response_serializer<http::string_body>> serializer_;
+  std::function<std::optional<std::string>()> pieces_;
+  std::string piece_;
+};
+
+void AdminServer::Core::Session::read() {
+  parser_.emplace();
+  parser_->header_limit(core_->options_.max_header_bytes);
+  parser_->body_limit(0);
+  stream_.expires_after(core_->options_.request_timeout);
+  http::async_read(stream_, buffer_, *parser_,
+                   [self = this->shared_from_this()](const error_code& error, std::size_t) {
+                     self->on_request(error);
+                   });
+}
+
+void AdminServer::Core::Session::on_request(const error_code& error) {
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+    reply(error_reply(431, "the request's header is too long"), kHttp11, false, true);
+    return;
+  }
+  if (error.category() == http::make_error_code(http::error::bad_method).category() &&
+      error != http::error::end_of_stream && error != http::error::partial_message) {
+    reply(error_reply(400, "this is no request that is served here: " + error.message()), kHttp11,
+          false, true);
+    return;
+  }
+  if (error) {
+    return;
+  }
+  const auto& request = parser_->get();
+  const bool with_body = request.method() != http::verb::head;
+  reply(core_->answer(request), request.version(), request.keep_alive(), with_body);
+}
+
+void AdminServer::Core::Session::reply(AdminReply reply, unsigned version, bool keep_alive,
+                                       bool with_body) {
+  head_ = {};
+  head_.version(version);
+  head_.result(reply.status);
+  head_.set(http::field::content_type, reply.content_type);
+  head_.set(http::field::cache_control, "no-store");
+  head_.set("X-Content-Type-Options", "nosniff");
+  if (reply.status == 405) {
+    head_.set(http::field::allow, "GET, HEAD");
+  }
+  // HTTP/1.0 has no chunks: the end of the connection ends the reply.
+  head_.keep_alive(keep_alive && (!reply.next_piece || version >= kHttp11));
+  write_whole(std::move(reply), with_body);
+}
+
+void AdminServer::Core::Session::write_whole(AdminReply reply, bool with_body) {
+  pieces_ = with_body ? std::move(reply.next_piece) : nullptr;
+  if (pieces_) {
+    head_.chunked(head_.version() >= kHttp11);
+    piece_ = std::move(reply.body);
+  } else {
+    head_.content_length(reply.body.size());
+    head_.body() = with_body ? std::move(reply.body) : std::string();
+  }
+  serializer_.emplace(head_);
+  stream_.expires_after(core_->options_.write_timeout);
+  if (pieces_) {
+    http::async_write_header(stream_, *serializer_, then(&Session::next_piece));
+  } else {
+    http::async_write(stream_, *serializer_, then(&Session::finish));
+  }
+}
+
+void AdminServer::Core::Session::next_piece() {
+  if (!piece_.empty()) {
+    write_piece(std::exchange(piece_, {}));
+    return;
+  }
+  std::optional<std::string> piece;
+  do {  // An empty chunk would end the reply.
+    piece = pieces_();
+  } while (piece && piece->empty());
+  if (piece) {
+    write_piece(*std::move(piece));
+    return;
+  }
+  pieces_ = nullptr;
+  stream_.expires_after(core_->options_.write_timeout);
+  if (head_.chunked()) {
+    asio::async_write(stream_, http::make_chunk_last(), then(&Session::finish));
+  } else {
+    finish();
+  }
+}
+
+void AdminServer::Core::Session::write_piece(std::string text) {
+  head_.body() = std::move(text);  // holds the octets while they are written
+  stream_.expires_after(core_->options_.write_timeout);
+  const auto octets = asio::buffer(head_.body());
+  if (head_.chunked()) {
+    asio::async_write(stream_, http::make_chunk(octets), then(&Session::next_piece));
+  } else {
+    asio::async_write(stream_, octets, then(&Session::next_piece));
+  }
+}
+
+void AdminServer::Core::Session::finish() {
+  if (head_.keep_alive()) {
+    read();
+    return;
+  }
+  error_code ignored;
+  stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+}
+
+AdminReply AdminServer::Core::answer(const http::request<http::empty_body>& request) const {
+  if (request.method() != http::verb::get && request.method() != http::verb::head) {
+    return error_reply(405, "only GET and HEAD are served");
+  }
+  const std::string_view target(request.target().data(), request.target().size());
+  const auto route = routes_.find(target.substr(0, target.find('?')));
+  if (route == routes_.end()) {
+    return not_found(routes_);
+  }
+  try {
+    return route->second();
+  } catch (const std::exception& error) {
+    logger_.error("admin request failed path={} reason={}", route->first, error.what());
+    return error_reply(500, "the request failed; the log says why");
+  }
+}
+
+Result<void> AdminServer::Core::listen() {
+  const IpAddress& ip = options_.listen.ip;
+  const auto address = asio::ip::make_address(ip.to_string());
+  const tcp::endpoint endpoint(address, options_.listen.port);
+  error_code error;
+  acceptor_.open(endpoint.protocol(), error);
+  if (!error) {
+    acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+  }
+  if (!error) {
+    acceptor_.bind(endpoint, error);
+  }
+  if (!error) {
+    acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  }
+  if (error) {
+    return fail(ErrorCode::kNetwork, fmt::format("cannot serve admin HTTP on {}: {}",
+                                                 options_.listen.to_string(), error.message()));
+  }
+  return {};
+}
+
+void AdminServer::Core::accept() {
+  acceptor_.async_accept([self = shared_from_this()](const error_code& error, tcp::socket socket) {
+    if (self->closed_) {
+      return;
+    }
+    if (!error && self->sessions_.size() < self->options_.max_connections) {
+      std::make_shared<Session>(self, std::move(socket))->read();
+    }
+    if (!error || error == asio::error::connection_aborted) {
+      self->accept();
+      return;
+    }
+    self->pause_.expires_after(kAcceptPause);
+    self->pause_.async_wait([self](const error_code& cancelled) {
+      if (!cancelled && !self->closed_) {
+        self->accept();
+      }
+    });
+  });
+}
+
+void AdminServer::Core::close() {
+  closed_ = true;
+  error_code ignored;
+  acceptor_.close(ignored);
+  pause_.cancel();
+  for (Session* const session : sessions_) {
+    session->close();
+  }
+}
+
+AdminServer::AdminServer(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+
+AdminServer::~AdminServer() { core_->close(); }
+
+Result<std::unique_ptr<AdminServer>> AdminServer::start(asio::io_context& io,
+                                                        const Options& options, Routes routes,
+                                                        Logger& logger) {
+  auto core = std::make_shared<Core>(io, options, std::move(routes), logger);
+  if (auto listening = core->listen(); !listening) {
+    return tl::unexpected(std::move(listening).error());
+  }
+  core->accept();
+  return std::unique_ptr<AdminServer>(new AdminServer(std::move(core)));
+}
+
+std::uint16_t AdminServer::port() const { return core_->port(); }
+
+}  // namespace meshdns::dns

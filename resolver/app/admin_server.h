@@ -1,0 +1,66 @@
+// A small HTTP/1.1 server for GET and HEAD: what an operator or a scraper reads from the resolver.
+// Knows no path by itself; the routes are the caller's.
+//
+// Everything runs on the io_context of the control thread. A reply of any size never holds that
+// thread for long: it may be produced in pieces, each made when the one before it has left.
+// Connections, header size and time are bounded. Request bodies are refused.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/result.h"
+
+namespace meshdns::dns {
+
+struct AdminReply {
+  unsigned status = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::string body;
+  // When set, what follows `body`: called on the control thread until it returns nothing. It must
+  // own or outlive what it reads from, since the client may be slow.
+  std::function<std::optional<std::string>()> next_piece;
+};
+
+class AdminServer {
+ public:
+  // Called on the control thread, once per request.
+  using Handler = std::function<AdminReply()>;
+  using Routes = std::map<std::string, Handler, std::less<>>;
+
+  struct Options {
+    SocketAddress listen;  // port 0: any
+    std::size_t max_connections = 32;
+    std::uint32_t max_header_bytes = 8192;
+    std::chrono::milliseconds request_timeout{10'000};  // from connect, or the last reply
+    std::chrono::milliseconds write_timeout{10'000};    // of one piece
+  };
+
+  // Binds and starts to accept. An error names the address.
+  [[nodiscard]] static Result<std::unique_ptr<AdminServer>> start(boost::asio::io_context& io,
+                                                                  const Options& options,
+                                                                  Routes routes, Logger& logger);
+  AdminServer(const AdminServer&) = delete;
+  AdminServer& operator=(const AdminServer&) = delete;
+  // Closes the socket and every connection. Control thread, or after it has ended.
+  ~AdminServer();
+
+  [[nodiscard]] std::uint16_t port() const;
+
+ private:
+  class Core;
+  explicit AdminServer(std::shared_ptr<Core> core);
+  std::shared_ptr<Core> core_;
+};
+
+}  // namespace meshdns::dns

@@ -1,0 +1,222 @@
+#include "resolver/app/admin_server.h"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/ip_address.h"
+#include "base/log.h"
+
+namespace meshdns::dns {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+// A server on a free port with a thread that runs it.
+class RunningAdmin {
+ public:
+  explicit RunningAdmin(AdminServer::Routes routes, AdminServer::Options options = {}) {
+    options.listen = SocketAddress::parse("127.0.0.1:0").value();
+    server_ = AdminServer::start(io_, options, std::move(routes), logs_->logger("dns")).value();
+    port_ = server_->port();
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  RunningAdmin(const RunningAdmin&) = delete;
+  RunningAdmin& operator=(const RunningAdmin&) = delete;
+  ~RunningAdmin() {
+    io_.stop();
+    thread_.join();
+    server_.reset();
+  }
+
+  [[nodiscard]] tcp::socket connect() {
+    tcp::socket socket(client_io_);
+    socket.connect({asio::ip::make_address("127.0.0.1"), port_});
+    return socket;
+  }
+  // Sends `request` and returns everything until the server closes.
+  std::string exchange(const std::string& request) {
+    tcp::socket socket = connect();
+    asio::write(socket, asio::buffer(request));
+    return read_all(socket);
+  }
+  static std::string read_all(tcp::socket& socket) {
+    std::string reply;
+    boost::system::error_code end;
+    asio::read(socket, asio::dynamic_buffer(reply), end);
+    return reply;
+  }
+
+ private:
+  std::unique_ptr<Logs> logs_ = Logs::create({.level = "off"}).value();
+  asio::io_context io_;
+  asio::io_context client_io_;
+  std::unique_ptr<AdminServer> server_;
+  std::uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+AdminReply text(const std::string& body) {
+  AdminReply reply;
+  reply.body = body;
+  return reply;
+}
+
+AdminServer::Routes sample_routes() {
+  return {{"/a", [] { return text("hello\n"); }},
+          {"/bad", []() -> AdminReply { throw std::runtime_error("broken"); }},
+          {"/pieces", [] {
+             AdminReply reply = text("head ");
+             reply.next_piece = [left = 3]() mutable -> std::optional<std::string> {
+               --left;
+               if (left == 1) {
+                 return "";  // an empty piece is no end
+               }
+               return left >= 0 ? std::optional<std::string>("piece ") : std::nullopt;
+             };
+             return reply;
+           }}};
+}
+
+TEST(AdminServer, ServesARouteWhateverTheQueryString) {
+  RunningAdmin admin(sample_routes());
+  for (const auto* target : {"/a", "/a?", "/a?x=1"}) {
+    const std::string reply =
+        admin.exchange(std::string("GET ") + target + " HTTP/1.1\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n")) << target;
+    EXPECT_THAT(reply, HasSubstr("Content-Length: 6\r\n"));
+    EXPECT_THAT(reply, testing::EndsWith("\r\n\r\nhello\n"));
+  }
+}
+
+TEST(AdminServer, KeepsAConnectionForFurtherRequests) {
+  RunningAdmin admin(sample_routes());
+  const std::string reply = admin.exchange(
+      "GET /a HTTP/1.1\r\n\r\nGET /pieces HTTP/1.1\r\n\r\nGET /a HTTP/1.1\r\nConnection: "
+      "close\r\n\r\n");
+  std::size_t count = 0;
+  for (auto at = reply.find("hello\n"); at != std::string::npos;
+       at = reply.find("hello\n", at + 1)) {
+    ++count;
+  }
+  EXPECT_EQ(count, 2U) << reply;
+}
+
+TEST(AdminServer, SendsAReplyInPieces) {
+  RunningAdmin admin(sample_routes());
+  const std::string chunked = admin.exchange("GET /pieces HTTP/1.1\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(chunked, HasSubstr("Transfer-Encoding: chunked\r\n"));
+  EXPECT_THAT(chunked,
+              testing::EndsWith("\r\n\r\n5\r\nhead \r\n6\r\npiece \r\n6\r\npiece \r\n0\r\n\r\n"));
+  const std::string plain = admin.exchange("GET /pieces HTTP/1.0\r\n\r\n");
+  EXPECT_THAT(plain, testing::EndsWith("\r\n\r\nhead piece piece "));
+  EXPECT_THAT(plain, testing::Not(HasSubstr("chunked")));
+}
+
+TEST(AdminServer, AnswersHeadWithoutABody) {
+  RunningAdmin admin(sample_routes());
+  for (const auto* path : {"/a", "/pieces"}) {
+    const std::string reply =
+        admin.exchange(std::string("HEAD ") + path + " HTTP/1.1\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_THAT(reply, testing::EndsWith("\r\n\r\n"));
+    EXPECT_THAT(reply, testing::Not(HasSubstr("hello")));
+  }
+}
+
+TEST(AdminServer, ListsThePathsWhenThereIsNoSuchOne) {
+  RunningAdmin admin(sample_routes());
+  for (const auto* target : {"/", "/A", "/a/", "*", "/a%00", "http://x/a"}) {
+    const std::string reply =
+        admin.exchange(std::string("GET ") + target + " HTTP/1.1\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(reply, StartsWith("HTTP/1.1 404 ")) << target;
+    EXPECT_THAT(reply, HasSubstr("\n/a\n/bad\n/pieces\n"));
+  }
+}
+
+TEST(AdminServer, RefusesOtherMethodsAndNonsense) {
+  struct Case {
+    std::string request;
+    std::string want;
+  };
+  const std::vector<Case> cases{
+      {"POST /a HTTP/1.1\r\nConnection: close\r\n\r\n", "HTTP/1.1 405 "},
+      {"DELETE /a HTTP/1.1\r\nConnection: close\r\n\r\n", "HTTP/1.1 405 "},
+      {"NONSENSE /a HTTP/1.1\r\nConnection: close\r\n\r\n", "HTTP/1.1 405 "},
+      {"POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 400 "},
+      {"GET /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", "HTTP/1.1 400 "},
+      {"GET /a HTTP/2.0\r\n\r\n", "HTTP/1.1 400 "},
+      {"\x16\x03\x01 something like TLS\r\n\r\n", "HTTP/1.1 400 "},
+      {"GET /a HTTP/1.1\r\nX: " + std::string(20000, 'x') + "\r\n\r\n", "HTTP/1.1 431 "},
+  };
+  RunningAdmin admin(sample_routes());
+  for (const Case& row : cases) {
+    EXPECT_THAT(admin.exchange(row.request), StartsWith(row.want)) << row.request.substr(0, 40);
+  }
+}
+
+TEST(AdminServer, TellsAFailedHandlerFromASuccess) {
+  RunningAdmin admin(sample_routes());
+  const std::string reply = admin.exchange("GET /bad HTTP/1.1\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 500 "));
+  EXPECT_THAT(reply, testing::Not(HasSubstr("broken")));
+}
+
+TEST(AdminServer, ClosesAConnectionThatSendsNoRequestInTime) {
+  AdminServer::Options options;
+  options.request_timeout = std::chrono::milliseconds(20);
+  RunningAdmin admin(sample_routes(), options);
+  EXPECT_EQ(admin.exchange("GET /a HTT"), "");
+}
+
+TEST(AdminServer, ServesSoManyConnectionsAndNoMore) {
+  AdminServer::Options options;
+  options.max_connections = 2;
+  RunningAdmin admin(sample_routes(), options);
+  // Two that got a reply are surely accepted, and stay open.
+  std::vector<tcp::socket> held;
+  for (int i = 0; i < 2; ++i) {
+    held.push_back(admin.connect());
+    asio::write(held.back(), asio::buffer(std::string("GET /a HTTP/1.1\r\n\r\n")));
+    std::string first(1, '\0');
+    asio::read(held.back(), asio::buffer(first));
+  }
+  tcp::socket third = admin.connect();
+  EXPECT_EQ(RunningAdmin::read_all(third), "");
+}
+
+TEST(AdminServer, NamesTheAddressItCannotHave) {
+  asio::io_context io;
+  const auto logs = Logs::create({.level = "off"}).value();
+  tcp::acceptor taken(io, {asio::ip::make_address("127.0.0.1"), 0});
+  AdminServer::Options options;
+  options.listen = SocketAddress::parse("127.0.0.1:0").value();
+  options.listen.port = taken.local_endpoint().port();
+  const auto server = AdminServer::start(io, options, {}, logs->logger("dns"));
+  ASSERT_FALSE(server);
+  EXPECT_EQ(server.error().code, ErrorCode::kNetwork);
+  EXPECT_THAT(server.error().message, HasSubstr(options.listen.to_string()));
+}
+
+}  // namespace
+}  // namespace meshdns::dns
