@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -55,6 +56,18 @@ Result<void> check_target(const std::string& target) {
   return {};
 }
 
+Result<void> check_targets(const std::vector<std::string>& targets) {
+  if (targets.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "no control plane target");
+  }
+  for (const std::string& target : targets) {
+    if (auto checked = check_target(target); !checked) {
+      return checked;
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 struct AdsClient::Impl {
@@ -85,7 +98,7 @@ struct AdsClient::Impl {
   void lost(const std::string& reason);
   void stop();
 
-  const Options options;
+  Options options;  // only the targets change
   Clock& clock;
   Logger& logger;
   XdsClientMetrics& metrics;
@@ -95,6 +108,7 @@ struct AdsClient::Impl {
   Backoff backoff;
   std::set<std::string> sotw_targets;  // said UNIMPLEMENTED to delta
   std::size_t target = 0;
+  std::vector<std::string> next_targets;  // for the next connection; empty: the same
   bool running = false;
   bool node_sent = false;  // on this stream
   bool connected = false;  // this stream has delivered
@@ -106,6 +120,10 @@ struct AdsClient::Impl {
 };
 
 void AdsClient::Impl::connect() {
+  if (!next_targets.empty()) {
+    options.targets = std::exchange(next_targets, {});
+    target = 0;
+  }
   const std::string& name = options.targets.at(target);
   variant =
       options.sotw_only || sotw_targets.contains(name) ? XdsVariant::kSotw : XdsVariant::kDelta;
@@ -222,13 +240,8 @@ void AdsClient::Impl::stop() {
 Result<std::unique_ptr<AdsClient>> AdsClient::create(const Options& options, Post post,
                                                      Clock& clock, Logger& logger,
                                                      XdsClientMetrics& metrics) {
-  if (options.targets.empty()) {
-    return fail(ErrorCode::kInvalidArgument, "no control plane target");
-  }
-  for (const std::string& target : options.targets) {
-    if (auto checked = check_target(target); !checked) {
-      return tl::unexpected(std::move(checked.error()));
-    }
+  if (auto checked = check_targets(options.targets); !checked) {
+    return tl::unexpected(std::move(checked.error()));
   }
   return std::make_unique<AdsClient>(options, make_grpc_transport(options, std::move(post)), clock,
                                      logger, metrics);
@@ -266,6 +279,14 @@ void AdsClient::set_interest(std::string_view type_url, const Interest& interest
     impl_->node_sent = true;
     impl_->call->send(std::move(request));
   }
+}
+
+Result<void> AdsClient::set_targets(const std::vector<std::string>& targets) {
+  auto checked = check_targets(targets);
+  if (checked && targets != impl_->options.targets) {
+    impl_->next_targets = targets;
+  }
+  return checked;
 }
 
 void AdsClient::observe_connection(OnConnection on_connection) {

@@ -94,6 +94,9 @@ class AdsClient {
   void subscribe(std::string_view type_url, const Interest& interest, OnResponse on_response);
   // Changes a subscription's names; what left is neither delivered nor reported removed.
   void set_interest(std::string_view type_url, const Interest& interest);
+  // Other targets, from the next connection on: the control plane's name has other addresses now.
+  // Fails as create() does and then changes nothing.
+  [[nodiscard]] Result<void> set_targets(const std::vector<std::string>& targets);
   void observe_connection(OnConnection on_connection);
 
   void start();

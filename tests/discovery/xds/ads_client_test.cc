@@ -362,6 +362,22 @@ TEST_F(AdsClientRules, TriesEachTargetOnceBeforeItWaits) {
   EXPECT_EQ(world.streams[2].target, "unix:/one");
 }
 
+TEST_F(AdsClientRules, ANewTargetIsTakenAtTheNextConnection) {
+  options.targets = {"unix:/one", "unix:/two"};
+  start();
+  end();
+  EXPECT_FALSE(client->set_targets({}));
+  EXPECT_FALSE(client->set_targets({"dns:cp.example.org:5678"}));
+  ring();
+  EXPECT_EQ(stream().target, "unix:/two");
+  ASSERT_TRUE(client->set_targets({"unix:/three"}));
+  EXPECT_TRUE(stream().open);
+  end();
+  ring();
+  EXPECT_EQ(stream().target, "unix:/three");
+  EXPECT_THAT(stream().requests, SizeIs(1));
+}
+
 TEST_F(AdsClientRules, FallsBackToStateOfTheWorldAtOnceAndRemembers) {
   start();
   respond({});
