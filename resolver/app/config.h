@@ -12,6 +12,7 @@
 
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "resolver/answer/special_names.h"
 
 namespace meshdns::dns {
 
@@ -43,8 +44,10 @@ struct Config {
   struct Upstreams {
     std::string resolv_conf = "/etc/resolv.conf";
     std::vector<SocketAddress> servers;       // when there are any, resolv_conf is not read
-    std::chrono::milliseconds timeout{2000};  // of one attempt at one server
+    std::chrono::milliseconds timeout{1500};  // of one attempt at one server
   } upstreams;
+
+  SpecialNames::Options special_names;
 
   struct Vip {
     IpPrefix ipv4_pool;

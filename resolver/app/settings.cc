@@ -197,6 +197,8 @@ Result<void> set_admin_listen(Config& config, const std::string& text) {
   return store(parse_socket_address(text, 0), config.admin_listen);
 }
 
+Texts print_boolean(bool value) { return {value ? "true" : "false"}; }
+
 template <typename Item>
 Texts print_all(const std::vector<Item>& items) {
   Texts texts;
@@ -212,6 +214,7 @@ const std::array kSettings = {
             .value = "sidecar|vm",
             .help = "beside one workload, or the resolver of a machine",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add = [](Config& c, const std::string& t) { return store(choose(kModes, t), c.mode); },
             .print = [](const Config& c) { return word_of(kModes, c.mode); }},
@@ -220,6 +223,7 @@ const std::array kSettings = {
             .value = "NAME",
             .help = "names the state folder; one per resolver on a machine",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add = [](Config& c,
                       const std::string& t) { return store(parse_word(t, kMaxWord), c.instance); },
@@ -229,6 +233,7 @@ const std::array kSettings = {
             .value = "ADDRESS:PORT",
             .help = "where DNS is served, over UDP and TCP",
             .shape = SettingShape::kList,
+            .scope = SettingScope::kReload,
             .clear =
                 [](Config& c) {
                   c.listen.clear();
@@ -244,6 +249,7 @@ const std::array kSettings = {
             .value = "ADDRESS/LENGTH",
             .help = "clients that are answered beside loopback and this host; others get REFUSED",
             .shape = SettingShape::kList,
+            .scope = SettingScope::kReload,
             .clear = [](Config& c) { c.allow.clear(); },
             .add = [](Config& c, const std::string& t) { return append(parse_prefix(t), c.allow); },
             .print = [](const Config& c) { return print_all(c.allow); }},
@@ -252,6 +258,7 @@ const std::array kSettings = {
             .value = "NUMBER|auto",
             .help = "threads that answer; auto: the CPUs this process may use",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add = set_workers,
             .print =
@@ -263,6 +270,7 @@ const std::array kSettings = {
             .value = "NAME",
             .help = "the mesh whose services are answered",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add = [](Config& c,
                       const std::string& t) { return store(parse_word(t, kMaxWord), c.mesh); },
@@ -272,6 +280,7 @@ const std::array kSettings = {
             .value = "NAME",
             .help = "where this resolver runs, told to the control plane",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add =
                 [](Config& c, const std::string& t) {
@@ -284,6 +293,7 @@ const std::array kSettings = {
             .value = "DOMAIN",
             .help = "DNS zones that are answered here and never forwarded",
             .shape = SettingShape::kList,
+            .scope = SettingScope::kRestart,
             .clear = [](Config& c) { c.zones.clear(); },
             .add = [](Config& c, const std::string& t) { return append(parse_zone(t), c.zones); },
             .print = [](const Config& c) { return c.zones; }},
@@ -292,6 +302,7 @@ const std::array kSettings = {
             .value = "DURATION",
             .help = "how long clients may keep the address of a service",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add = set_ttl,
             .print = [](const Config& c) { return Texts{print_duration(c.ttl)}; }},
@@ -301,6 +312,7 @@ const std::array kSettings = {
         .value = "PATH",
         .help = "file with the servers that other names are forwarded to",
         .shape = SettingShape::kText,
+        .scope = SettingScope::kReload,
         .clear = nullptr,
         .add = [](Config& c,
                   const std::string& t) { return store(parse_path(t), c.upstreams.resolv_conf); },
@@ -310,6 +322,7 @@ const std::array kSettings = {
             .value = "ADDRESS[:PORT]",
             .help = "servers to forward to instead, asked in order; port 53 unless given",
             .shape = SettingShape::kList,
+            .scope = SettingScope::kReload,
             .clear = [](Config& c) { c.upstreams.servers.clear(); },
             .add =
                 [](Config& c, const std::string& t) {
@@ -321,6 +334,7 @@ const std::array kSettings = {
             .value = "DURATION",
             .help = "how long one server may take before the next is asked",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add =
                 [](Config& c, const std::string& t) {
@@ -328,11 +342,83 @@ const std::array kSettings = {
                                c.upstreams.timeout);
                 },
             .print = [](const Config& c) { return Texts{print_duration(c.upstreams.timeout)}; }},
+    Setting{.key = "special_names.localhost",
+            .flag = "--special-localhost",
+            .value = "true|false",
+            .help = "answer localhost and names below it with loopback (RFC 6761)",
+            .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
+            .clear = nullptr,
+            .add =
+                [](Config& c, const std::string& t) {
+                  return store(parse_boolean(t), c.special_names.localhost);
+                },
+            .print = [](const Config& c) { return print_boolean(c.special_names.localhost); }},
+    Setting{.key = "special_names.invalid",
+            .flag = "--special-invalid",
+            .value = "true|false",
+            .help = "deny names below invalid (RFC 6761)",
+            .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
+            .clear = nullptr,
+            .add =
+                [](Config& c, const std::string& t) {
+                  return store(parse_boolean(t), c.special_names.invalid);
+                },
+            .print = [](const Config& c) { return print_boolean(c.special_names.invalid); }},
+    Setting{
+        .key = "special_names.test",
+        .flag = "--special-test",
+        .value = "true|false",
+        .help = "deny names below test (RFC 6761)",
+        .shape = SettingShape::kText,
+        .scope = SettingScope::kRestart,
+        .clear = nullptr,
+        .add = [](Config& c,
+                  const std::string& t) { return store(parse_boolean(t), c.special_names.test); },
+        .print = [](const Config& c) { return print_boolean(c.special_names.test); }},
+    Setting{
+        .key = "special_names.onion",
+        .flag = "--special-onion",
+        .value = "true|false",
+        .help = "deny names below onion (RFC 7686)",
+        .shape = SettingShape::kText,
+        .scope = SettingScope::kRestart,
+        .clear = nullptr,
+        .add = [](Config& c,
+                  const std::string& t) { return store(parse_boolean(t), c.special_names.onion); },
+        .print = [](const Config& c) { return print_boolean(c.special_names.onion); }},
+    Setting{.key = "special_names.resolver_arpa",
+            .flag = "--special-resolver-arpa",
+            .value = "true|false",
+            .help = "answer resolver.arpa with nothing (RFC 9462)",
+            .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
+            .clear = nullptr,
+            .add =
+                [](Config& c, const std::string& t) {
+                  return store(parse_boolean(t), c.special_names.resolver_arpa);
+                },
+            .print = [](const Config& c) { return print_boolean(c.special_names.resolver_arpa); }},
+    Setting{
+        .key = "special_names.reverse_loopback",
+        .flag = "--special-reverse-loopback",
+        .value = "true|false",
+        .help = "answer reverse names of loopback and unspecified addresses (RFC 6303)",
+        .shape = SettingShape::kText,
+        .scope = SettingScope::kRestart,
+        .clear = nullptr,
+        .add =
+            [](Config& c, const std::string& t) {
+              return store(parse_boolean(t), c.special_names.reverse_loopback);
+            },
+        .print = [](const Config& c) { return print_boolean(c.special_names.reverse_loopback); }},
     Setting{.key = "vip.ipv4_pool",
             .flag = "--vip-ipv4-pool",
             .value = "ADDRESS/LENGTH",
             .help = "where services without an address get their virtual IPv4 address",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add =
                 [](Config& c, const std::string& t) {
@@ -346,14 +432,16 @@ const std::array kSettings = {
         .value = "true|false",
         .help = "give virtual IPv6 addresses too: only where a proxy intercepts them",
         .shape = SettingShape::kText,
+        .scope = SettingScope::kRestart,
         .clear = nullptr,
         .add = [](Config& c, const std::string& t) { return store(parse_boolean(t), c.vip.ipv6); },
-        .print = [](const Config& c) { return Texts{c.vip.ipv6 ? "true" : "false"}; }},
+        .print = [](const Config& c) { return print_boolean(c.vip.ipv6); }},
     Setting{.key = "vip.ipv6_pool",
             .flag = "--vip-ipv6-pool",
             .value = "ADDRESS/LENGTH",
             .help = "where they get it from",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add =
                 [](Config& c, const std::string& t) {
@@ -366,6 +454,7 @@ const std::array kSettings = {
             .value = "DURATION",
             .help = "how long the address of a removed service is given to no other",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add =
                 [](Config& c, const std::string& t) {
@@ -377,6 +466,7 @@ const std::array kSettings = {
             .value = "PATH",
             .help = "folder that keeps virtual IP addresses over restarts",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add = [](Config& c,
                       const std::string& t) { return store(parse_path(t), c.state.directory); },
@@ -386,6 +476,7 @@ const std::array kSettings = {
             .value = "required|best-effort",
             .help = "when that folder is unusable: do not start, or keep addresses in memory",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add = [](Config& c,
                       const std::string& t) { return store(choose(kPolicies, t), c.state.policy); },
@@ -398,6 +489,7 @@ const std::array kSettings = {
             .value = "HOST:PORT|unix:/PATH",
             .help = "the xDS control plane",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add =
                 [](Config& c, const std::string& t) {
@@ -410,6 +502,7 @@ const std::array kSettings = {
         .value = "NAME",
         .help = "this resolver's name towards the control plane",
         .shape = SettingShape::kText,
+        .scope = SettingScope::kRestart,
         .clear = nullptr,
         .add = [](Config& c,
                   const std::string& t) { return store(parse_word(t, 253), c.control_plane.node); },
@@ -419,6 +512,7 @@ const std::array kSettings = {
             .value = "ADDRESS:PORT|none",
             .help = "where /metrics, /healthz, /readyz, /config, /table and /vips are served",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add = set_admin_listen,
             .print =
@@ -430,6 +524,7 @@ const std::array kSettings = {
             .value = "debug|info|warn|error|off",
             .help = "the least grave lines that are written",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kReload,
             .clear = nullptr,
             .add = set_level,
             .print = [](const Config& c) { return Texts{c.log.level}; }},
@@ -438,6 +533,7 @@ const std::array kSettings = {
             .value = "text|json",
             .help = "how they are written",
             .shape = SettingShape::kText,
+            .scope = SettingScope::kRestart,
             .clear = nullptr,
             .add = [](Config& c,
                       const std::string& t) { return store(choose(kFormats, t), c.log.format); },

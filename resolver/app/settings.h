@@ -18,12 +18,16 @@ namespace meshdns::dns {
 
 enum class SettingShape : std::uint8_t { kText, kList };
 
+// When a changed value takes effect.
+enum class SettingScope : std::uint8_t { kReload, kRestart };
+
 struct Setting {
   std::string_view key;    // in the file, dotted: "vip.ipv4_pool"
   std::string_view flag;   // on the command line: "--vip-ipv4-pool"
   std::string_view value;  // what a value looks like, for help and messages: "ADDRESS/LENGTH"
   std::string_view help;   // one line
   SettingShape shape;
+  SettingScope scope;
 
   // kList: drops the default, before the first add(). Null for kText.
   void (*clear)(Config&);

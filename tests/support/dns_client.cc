@@ -24,7 +24,7 @@
 
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
-#include "tests/support/ldns.h"
+#include "resolver/app/ldns.h"
 
 namespace meshdns::support {
 namespace {

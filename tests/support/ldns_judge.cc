@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/support/ldns.h"  // IWYU pragma: keep
+#include "resolver/app/ldns.h"  // IWYU pragma: keep
 
 namespace meshdns::support {
 namespace {

@@ -1,0 +1,298 @@
+#include "resolver/app/app.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/build_info.h"
+#include "base/file_system.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "discovery/feeds/mesh_feed.h"
+#include "discovery/service.h"
+#include "discovery/service_table.h"
+#include "resolver/app/admin_routes.h"
+#include "resolver/app/admin_server.h"
+#include "resolver/app/config.h"
+#include "resolver/app/config_loader.h"
+#include "resolver/app/control_plane_link.h"
+#include "resolver/app/dns_front.h"
+#include "resolver/app/reload_plan.h"
+#include "resolver/app/settings.h"
+#include "resolver/app/table_publisher.h"
+#include "resolver/snapshot/snapshot.h"
+#include "vip/lease_store.h"
+
+namespace meshdns::dns {
+namespace {
+
+// How often the host's addresses and resolv.conf are looked at again.
+constexpr std::chrono::seconds kRefresh{5};
+constexpr mode_t kPortFileMode = 0644;
+
+discovery::NodeInfo node_of(const Config& config) {
+  discovery::NodeInfo node;
+  node.id = fmt::format("{}.{}", config.mesh, config.control_plane.node);
+  node.cluster = config.mesh;
+  node.zone = config.zone;
+  node.metadata = {{"mesh", config.mesh}};
+  node.user_agent = fmt::format("meshdns/{}", kVersion);
+  return node;
+}
+
+vip::LeaseStore::Options lease_options(const Config& config) {
+  vip::LeaseStore::Options options;
+  options.ipv4_pool = config.vip.ipv4_pool;
+  if (config.vip.ipv6) {
+    options.ipv6_pool = config.vip.ipv6_pool;
+  }
+  options.directory = config.state.directory;
+  options.instance = config.instance;
+  options.mode = config.state.policy == StatePolicy::kRequired ? vip::StateMode::kRequired
+                                                               : vip::StateMode::kBestEffort;
+  options.quarantine = config.vip.quarantine;
+  return options;
+}
+
+}  // namespace
+
+App::App(Options options, const Environment& environment)
+    : loaded_(std::move(options.loaded)),
+      sources_(std::move(options.sources)),
+      port_file_(std::move(options.port_file)),
+      environment_(environment),
+      metrics_(registry_),
+      vip_metrics_(registry_),
+      xds_metrics_(registry_),
+      signals_(loop_.io(), SIGTERM, SIGINT, SIGHUP),
+      publish_timer_(loop_, environment.clock, [this] { pump(); }),
+      expiry_timer_(loop_, environment.clock,
+                    [this] {
+                      apply(table_->expire());
+                      pump();
+                    }),
+      refresh_timer_(loop_, environment.clock, [this] { refresh(); }) {}
+
+App::~App() {
+  // Callbacks end before what they use.
+  admin_.reset();
+  link_.reset();
+}
+
+Result<void> App::start() {
+  auto logs = Logs::create(loaded_.config.log);
+  if (!logs) {
+    return tl::unexpected(std::move(logs.error()));
+  }
+  logs_ = *std::move(logs);
+  await_signal();
+  auto front = DnsFront::open(loaded_.config, {.files = environment_.files,
+                                               .sockets = environment_.sockets,
+                                               .clock = environment_.clock,
+                                               .log = logs_->logger("dns"),
+                                               .registry = registry_,
+                                               .metrics = metrics_});
+  if (!front) {
+    return tl::unexpected(std::move(front.error()));
+  }
+  front_ = *std::move(front);
+  for (const auto& step : {&App::start_admin, &App::write_port_file, &App::open_leases}) {
+    if (auto done = (this->*step)(); !done) {
+      return done;
+    }
+  }
+  connect();
+  refresh_timer_.set(environment_.clock.now() + kRefresh);
+  return {};
+}
+
+Result<void> App::start_admin() {
+  if (!loaded_.config.admin_listen) {
+    return {};
+  }
+  AdminServer::Options options;
+  options.listen = *loaded_.config.admin_listen;
+  auto admin = AdminServer::start(
+      loop_.io(), options,
+      make_admin_routes(
+          {.readiness = [this] { return readiness(); },
+           .config = [this] { return print_config(loaded_); },
+           .entries = [this] { return publisher_ ? &publisher_->entries() : nullptr; },
+           .before_metrics = [this] { set_late_gauges(); },
+           .registry = &registry_}),
+      logs_->logger("admin"));
+  if (!admin) {
+    return fail("admin.listen", std::move(admin.error()));
+  }
+  admin_ = *std::move(admin);
+  logs_->logger("admin").info("serving HTTP address={}:{}", options.listen.ip.to_string(),
+                              admin_->port());
+  return {};
+}
+
+Result<void> App::write_port_file() {
+  if (port_file_.empty()) {
+    return {};
+  }
+  const std::string text =
+      fmt::format("{{\"dns\":{},\"admin\":{}}}\n", front_->addresses().front().port,
+                  admin_ ? admin_->port() : 0);
+  return replace_file(environment_.files, port_file_, text, kPortFileMode);
+}
+
+Result<void> App::open_leases() {
+  auto leases = vip::LeaseStore::open(
+      lease_options(loaded_.config), environment_.files, environment_.clock,
+      [this](std::function<void()> task) { loop_.post(std::move(task)); },
+      [this](const std::vector<std::string>& keys) {
+        if (publisher_) {
+          publisher_->on_lease_change(keys);
+          pump();
+        }
+      },
+      logs_->logger("vip"), vip_metrics_);
+  if (!leases) {
+    return fail("state folder", std::move(leases.error()));
+  }
+  leases_ = *std::move(leases);
+  publisher_ = std::make_unique<TablePublisher>(
+      front_->builder(), *leases_, vip_pools(loaded_.config), environment_.clock,
+      logs_->logger("table"), metrics_,
+      [this](std::unique_ptr<const Snapshot> next) { front_->publish(std::move(next)); });
+  return {};
+}
+
+void App::connect() {
+  table_ = std::make_unique<discovery::ServiceTable>(
+      std::vector<std::string>{discovery::MeshFeed::kName}, environment_.clock,
+      logs_->logger("table"), registry_);
+  const Config& config = loaded_.config;
+  link_ = std::make_unique<ControlPlaneLink>(
+      ControlPlaneLink::Options{
+          .address = config.control_plane.address, .mesh = config.mesh, .node = node_of(config)},
+      loop_, environment_.clock, logs_->logger("xds"), xds_metrics_,
+      ControlPlaneLink::Callbacks{.on_delta =
+                                      [this](const discovery::ServiceDelta& delta) {
+                                        apply(table_->apply(delta));
+                                        publisher_->set_feeds_ready();
+                                        pump();
+                                      },
+                                  .name_servers = [this] { return front_->upstreams().servers; }});
+  link_->start();
+}
+
+void App::apply(const discovery::TableChange& change) {
+  if (!change.empty()) {
+    publisher_->apply(change);
+  }
+}
+
+void App::pump() {
+  publisher_->run();
+  publish_timer_.set(publisher_->wake_at());
+  expiry_timer_.set(table_->next_expiry());
+}
+
+void App::refresh() {
+  front_->refresh();
+  publisher_->retry_exhausted();
+  pump();
+  refresh_timer_.set(environment_.clock.now() + kRefresh);
+}
+
+Readiness App::readiness() const {
+  Readiness readiness;
+  if (!publisher_ || !publisher_->is_ready()) {
+    readiness.missing.push_back("table: none yet from the control plane, " +
+                                (link_ ? link_->state() : "which is not asked yet"));
+  } else if (!link_->is_connected()) {
+    readiness.notes.push_back("control plane: " + link_->state() + "; serving the last table");
+  }
+  if (leases_ && !leases_->state_note().empty()) {
+    readiness.notes.push_back("state: " + leases_->state_note());
+  }
+  if (publisher_ && publisher_->withheld() > 0) {
+    readiness.notes.push_back(
+        fmt::format("addresses: {} services are withheld", publisher_->withheld()));
+  }
+  if (front_->upstreams().servers.empty()) {
+    readiness.notes.emplace_back(
+        "upstreams: there is none; names outside of the mesh cannot be resolved");
+  }
+  for (const std::string& warning : front_->upstreams().warnings) {
+    readiness.notes.push_back("upstreams: " + warning);
+  }
+  return readiness;
+}
+
+void App::set_late_gauges() {
+  metrics_.ready.set(readiness().missing.empty() ? 1 : 0);
+  metrics_.log_lines_dropped.set(static_cast<double>(logs_->dropped()));
+  metrics_.services_held_down.set(table_ ? static_cast<double>(table_->held_down()) : 0);
+}
+
+void App::await_signal() {
+  signals_.async_wait([this](const boost::system::error_code& error, int number) {
+    if (!error) {
+      on_signal(number);
+    }
+  });
+}
+
+void App::on_signal(int number) {
+  if (number == SIGHUP) {
+    reload();
+    await_signal();
+    return;
+  }
+  logs_->logger("dns").info("stopping signal={}", number);
+  loop_.stop();
+}
+
+void App::reload() {
+  Logger& log = logs_->logger("config");
+  const auto refuse = [&](const std::string& reason) {
+    metrics_.failed_reloads.add();
+    log.error("not reloaded, the configuration in use stays: {}", escape_text(reason));
+  };
+  LoadedConfig loaded = load_config(sources_, environment_.files);
+  for (const std::string& error : loaded.errors) {
+    refuse(error);
+  }
+  if (!loaded.errors.empty() || !front_) {
+    return;
+  }
+  ReloadPlan plan = plan_reload(loaded_, std::move(loaded));
+  if (auto done = front_->reload(plan.next.config); !done) {
+    refuse(done.error().message);
+    return;
+  }
+  // The level was checked when it was read.
+  static_cast<void>(logs_->set_level(plan.next.config.log.level));
+  for (const std::string& key : plan.needs_restart) {
+    log.warn("changed, but takes a restart key={}", key);
+  }
+  loaded_ = std::move(plan.next);
+  metrics_.reloads.add();
+  log.info("reloaded");
+}
+
+void App::run() {
+  loop_.run();
+  admin_.reset();
+  link_.reset();
+  front_->stop();
+  leases_.reset();  // writes what is still to be written
+  logs_->logger("dns").info("stopped");
+}
+
+}  // namespace meshdns::dns

@@ -1,0 +1,96 @@
+// App: the running resolver. Wires the parts together and owns the control thread's loop.
+//
+// The order of start() is the order in which things may fail and matter: logs, sockets and first
+// answers, admin HTTP, leases, control plane. From the second step on DNS is answered.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/signal_set.hpp>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "base/socket_layer.h"
+#include "discovery/service.h"
+#include "discovery/service_table.h"
+#include "discovery/xds/metrics.h"
+#include "resolver/app/admin_routes.h"
+#include "resolver/app/admin_server.h"
+#include "resolver/app/config_loader.h"
+#include "resolver/app/control_loop.h"
+#include "resolver/app/control_plane_link.h"
+#include "resolver/app/dns_front.h"
+#include "resolver/app/metrics.h"
+#include "resolver/app/table_publisher.h"
+#include "vip/lease_store.h"
+#include "vip/metrics.h"
+
+namespace meshdns::dns {
+
+class App {
+ public:
+  struct Environment {
+    FileSystem& files;
+    SocketLayer& sockets;
+    Clock& clock;
+  };
+  struct Options {
+    LoadedConfig loaded;    // without errors
+    ConfigSources sources;  // read again at SIGHUP
+    // Where the ports are written once they are known, as {"dns":N,"admin":N}; empty: nowhere.
+    std::string port_file;
+  };
+
+  App(Options options, const Environment& environment);
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+  ~App();
+
+  // Starts everything, or says what cannot be had.
+  [[nodiscard]] Result<void> start();
+  // Runs on the calling thread until SIGTERM or SIGINT, then drains.
+  void run();
+
+ private:
+  void await_signal();
+  void on_signal(int number);
+  void reload();
+  [[nodiscard]] Result<void> start_admin();
+  [[nodiscard]] Result<void> write_port_file();
+  [[nodiscard]] Result<void> open_leases();
+  void connect();
+  void apply(const discovery::TableChange& change);
+  // Publishes what is due and sets the timers to what is due next.
+  void pump();
+  void refresh();
+  [[nodiscard]] Readiness readiness() const;
+  void set_late_gauges();
+
+  LoadedConfig loaded_;
+  ConfigSources sources_;
+  std::string port_file_;
+  Environment environment_;
+  MetricRegistry registry_;
+  AppMetrics metrics_;
+  vip::VipMetrics vip_metrics_;
+  discovery::XdsClientMetrics xds_metrics_;
+  ControlLoop loop_;
+  boost::asio::signal_set signals_;
+  std::unique_ptr<Logs> logs_;
+  std::unique_ptr<DnsFront> front_;
+  std::unique_ptr<vip::LeaseStore> leases_;
+  std::unique_ptr<TablePublisher> publisher_;
+  std::unique_ptr<discovery::ServiceTable> table_;
+  std::unique_ptr<ControlPlaneLink> link_;
+  std::unique_ptr<AdminServer> admin_;
+  WakeTimer publish_timer_;
+  WakeTimer expiry_timer_;
+  WakeTimer refresh_timer_;
+};
+
+}  // namespace meshdns::dns

@@ -1,0 +1,146 @@
+#include "resolver/app/control_plane_link.h"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "discovery/feeds/mesh_feed.h"
+#include "discovery/xds/ads_client.h"
+#include "discovery/xds/metrics.h"
+#include "resolver/app/control_loop.h"
+#include "resolver/app/setting_text.h"
+
+namespace meshdns::dns {
+namespace {
+
+// While the connection is lost the control plane's name may lead elsewhere by now.
+constexpr Backoff::Options kLookupBackoff{.initial = std::chrono::seconds(1),
+                                          .maximum = std::chrono::seconds(15)};
+
+}  // namespace
+
+ControlPlaneAddress parse_control_plane_address(const std::string& text) {
+  if (text.starts_with("unix:")) {
+    return {.host = {}, .port = 0, .target = text};
+  }
+  if (const auto literal = SocketAddress::parse(text)) {
+    return {
+        .host = {}, .port = literal->port, .target = targets_of({literal->ip}, literal->port)[0]};
+  }
+  const std::size_t colon = text.rfind(':');
+  const auto port = parse_number(text.substr(colon + 1), 1, UINT16_MAX);
+  return {.host = text.substr(0, colon),
+          .port = static_cast<std::uint16_t>(port.value_or(0)),
+          .target = {}};
+}
+
+std::vector<std::string> targets_of(const std::vector<IpAddress>& addresses, std::uint16_t port) {
+  std::vector<std::string> targets;
+  for (const IpAddress& address : addresses) {
+    targets.push_back(fmt::format("{}:{}", address.is_v4() ? "ipv4" : "ipv6",
+                                  SocketAddress{address, port, 0}.to_string()));
+  }
+  return targets;
+}
+
+ControlPlaneLink::ControlPlaneLink(Options options, ControlLoop& loop, Clock& clock, Logger& logger,
+                                   discovery::XdsClientMetrics& metrics, Callbacks callbacks)
+    : options_(std::move(options)),
+      loop_(loop),
+      clock_(clock),
+      logger_(logger),
+      metrics_(metrics),
+      callbacks_(std::move(callbacks)),
+      address_(parse_control_plane_address(options_.address)),
+      backoff_(kLookupBackoff, std::random_device{}()),
+      lookup_timer_(loop, clock, [this] { look_up(); }),
+      lookup_(loop) {}
+
+ControlPlaneLink::~ControlPlaneLink() {
+  if (client_) {
+    client_->stop();
+  }
+}
+
+void ControlPlaneLink::start() {
+  if (address_.host.empty()) {
+    use({address_.target});
+  } else {
+    look_up();
+  }
+}
+
+std::string ControlPlaneLink::state() const {
+  if (is_connected()) {
+    return "connected to " + options_.address;
+  }
+  return lookup_failure_.empty() ? "not connected to " + options_.address : lookup_failure_;
+}
+
+void ControlPlaneLink::look_up() {
+  if (!is_connected()) {
+    lookup_.start(address_.host, callbacks_.name_servers(),
+                  [this](const Result<std::vector<IpAddress>>& result) { on_addresses(result); });
+  }
+}
+
+void ControlPlaneLink::on_addresses(const Result<std::vector<IpAddress>>& addresses) {
+  if (addresses) {
+    lookup_failure_.clear();
+    use(targets_of(*addresses, address_.port));
+  } else {
+    if (lookup_failure_.empty()) {
+      logger_.warn("control plane not found address={} reason=\"{}\"",
+                   escape_name(options_.address), escape_text(addresses.error().message));
+    }
+    lookup_failure_ = addresses.error().message;
+  }
+  lookup_timer_.set(clock_.now() + backoff_.next());
+}
+
+void ControlPlaneLink::use(const std::vector<std::string>& targets) {
+  if (client_) {
+    if (const auto changed = client_->set_targets(targets); !changed) {
+      logger_.error("{}", escape_text(changed.error().message));
+    }
+    return;
+  }
+  discovery::AdsClient::Options options;
+  options.targets = targets;
+  options.authority = address_.host;
+  options.node = options_.node;
+  auto client = discovery::AdsClient::create(
+      options, [this](std::function<void()> task) { loop_.post(std::move(task)); }, clock_, logger_,
+      metrics_);
+  if (!client) {
+    lookup_failure_ = client.error().message;
+    logger_.error("{}", escape_text(lookup_failure_));
+    return;
+  }
+  client_ = std::move(*client);
+  feed_ = std::make_unique<discovery::MeshFeed>(*client_, options_.mesh, callbacks_.on_delta);
+  client_->observe_connection([this](bool connected) {
+    if (connected) {
+      backoff_.reset();
+      lookup_timer_.set(std::nullopt);
+    } else if (!address_.host.empty()) {
+      lookup_timer_.set(clock_.now() + backoff_.next());
+    }
+  });
+  client_->start();
+}
+
+}  // namespace meshdns::dns

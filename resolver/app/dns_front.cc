@@ -1,0 +1,219 @@
+#include "resolver/app/dns_front.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <sched.h>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/file_system.h"
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "resolver/app/config.h"
+#include "resolver/app/setting_text.h"
+#include "resolver/app/upstream_selection.h"
+#include "resolver/server/access_list.h"
+#include "resolver/server/dns_server.h"
+#include "resolver/server/listener.h"
+#include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/snapshot_builder.h"
+
+namespace meshdns::dns {
+namespace {
+
+constexpr unsigned kMaxWorkers = 256;
+constexpr std::size_t kCpuMaxBytes = 128;
+
+std::vector<ListenAddress> wanted_addresses(const Config& config) {
+  std::vector<ListenAddress> wanted;
+  for (const SocketAddress& address : config.listen) {
+    wanted.push_back({.address = address, .optional = config.listen_is_default});
+  }
+  return wanted;
+}
+
+// The host's addresses, or none with a warning: loopback stays allowed.
+std::vector<IpAddress> host_addresses(Logger& log) {
+  auto addresses = read_host_addresses();
+  if (!addresses) {
+    log.warn("{}", escape_text(addresses.error().message));
+    return {};
+  }
+  std::ranges::sort(*addresses);
+  return *std::move(addresses);
+}
+
+Error bind_error(Error error) {
+  error.code = ErrorCode::kNetwork;
+  return error;
+}
+
+}  // namespace
+
+unsigned worker_count(unsigned configured, FileSystem& files) {
+  if (configured != 0) {
+    return configured;
+  }
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  unsigned cpus = 1;
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) {
+    cpus = static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
+  }
+  // cgroup v2: "QUOTA PERIOD" in microseconds, or "max PERIOD".
+  const auto limit = read_file(files, "/sys/fs/cgroup/cpu.max", kCpuMaxBytes);
+  if (limit) {
+    const std::size_t space = limit->find(' ');
+    const auto quota = parse_number(limit->substr(0, space), 1, UINT64_MAX / 2);
+    const auto period =
+        space == std::string::npos
+            ? quota
+            : parse_number(limit->substr(space + 1, limit->find('\n') - space - 1), 1, UINT32_MAX);
+    if (quota && period) {
+      const auto whole = (*quota + *period - 1) / *period;
+      cpus = static_cast<unsigned>(std::min<std::uint64_t>(cpus, whole));
+    }
+  }
+  return std::min(cpus, kMaxWorkers);
+}
+
+std::vector<IpPrefix> vip_pools(const Config& config) {
+  std::vector<IpPrefix> pools{config.vip.ipv4_pool};
+  if (config.vip.ipv6) {
+    pools.push_back(config.vip.ipv6_pool);
+  }
+  return pools;
+}
+
+DnsFront::DnsFront(const Config& config, const Environment& environment,
+                   std::unique_ptr<SnapshotBuilder> builder)
+    : config_(config),
+      environment_(environment),
+      server_metrics_(environment.registry),
+      forward_metrics_(environment.registry),
+      builder_(std::move(builder)),
+      snapshots_(builder_->build()) {}
+
+Result<std::unique_ptr<DnsFront>> DnsFront::open(const Config& config,
+                                                 const Environment& environment) {
+  SnapshotBuilder::Options options;
+  options.owned_zones = config.zones;
+  options.vip_pools = vip_pools(config);
+  options.times.ttl = static_cast<std::uint32_t>(config.ttl.count());
+  auto builder = SnapshotBuilder::create(options);
+  if (!builder) {
+    return tl::unexpected(std::move(builder.error()));
+  }
+  std::unique_ptr<DnsFront> front(new DnsFront(config, environment, std::move(*builder)));
+  const unsigned workers = worker_count(config.workers, environment.files);
+  auto listeners = bind_listeners(environment.sockets, wanted_addresses(config), workers);
+  if (!listeners) {
+    return tl::unexpected(bind_error(std::move(listeners.error())));
+  }
+  std::vector<SocketAddress> bound;
+  std::ranges::transform(listeners->listeners, std::back_inserter(bound), &Listener::bound);
+  front->host_ = host_addresses(environment.log);
+  auto selection = select_upstreams(config, environment.files, bound, front->host_);
+  if (!selection) {
+    return tl::unexpected(std::move(selection.error()));
+  }
+  front->serve(*std::move(listeners));
+  front->use_access();
+  front->use(*std::move(selection));
+  return front;
+}
+
+void DnsFront::serve(BoundListeners listeners) {
+  for (const std::string& note : listeners.notes) {
+    environment_.log.info("{}", escape_text(note));
+  }
+  DnsServer::Options options;
+  options.workers = listeners.listeners.front().sockets.size();
+  options.handler.special_names = config_.special_names;
+  options.worker.resolver.forward.attempt_timeout = config_.upstreams.timeout;
+  server_ = std::make_unique<DnsServer>(options,
+                                        DnsServer::Environment{.sockets = environment_.sockets,
+                                                               .clock = environment_.clock,
+                                                               .log = environment_.log,
+                                                               .metrics = server_metrics_,
+                                                               .forward_metrics = forward_metrics_,
+                                                               .snapshots = snapshots_},
+                                        std::move(listeners));
+  for (const SocketAddress& address : server_->addresses()) {
+    environment_.log.info("serving DNS address={}", address.to_string());
+  }
+}
+
+void DnsFront::use(UpstreamSelection selection) {
+  for (const std::string& warning : selection.warnings) {
+    environment_.log.warn("{}", escape_text(warning));
+  }
+  std::string names;
+  for (const SocketAddress& server : selection.servers) {
+    names += (names.empty() ? "" : ",") + server.to_string();
+  }
+  if (names.empty()) {
+    environment_.log.error("no upstream server: names outside of the mesh cannot be resolved");
+  } else {
+    environment_.log.info("forwarding other names upstreams={}", names);
+  }
+  environment_.metrics.upstreams.set(static_cast<double>(selection.servers.size()));
+  environment_.metrics.upstreams_refused.set(static_cast<double>(selection.refused));
+  server_->set_upstreams(selection.servers);
+  upstreams_ = std::move(selection);
+}
+
+void DnsFront::use_access() { server_->set_access(AccessList(host_, config_.allow)); }
+
+Result<void> DnsFront::reload(const Config& config) {
+  // An upstream that is a new listen address shows before anything is bound.
+  if (auto early = select_upstreams(config, environment_.files, config.listen, host_); !early) {
+    return tl::unexpected(std::move(early.error()));
+  }
+  auto notes = server_->set_listeners(wanted_addresses(config));
+  if (!notes) {
+    return tl::unexpected(std::move(notes.error()));
+  }
+  for (const std::string& note : *notes) {
+    environment_.log.info("{}", escape_text(note));
+  }
+  config_ = config;
+  use_access();
+  auto selection = select_upstreams(config_, environment_.files, addresses(), host_);
+  if (!selection) {  // only with port 0, where the kernel chose an upstream's port
+    environment_.log.error("{}", escape_text(selection.error().message));
+  } else if (*selection != upstreams_) {
+    use(*std::move(selection));
+  }
+  return {};
+}
+
+void DnsFront::refresh() {
+  auto host = host_addresses(environment_.log);
+  if (host != host_) {
+    host_ = std::move(host);
+    use_access();
+  }
+  auto selection = select_upstreams(config_, environment_.files, addresses(), host_);
+  if (!selection) {
+    // A host address that has come now makes a configured server ourselves: it must not be asked.
+    selection =
+        UpstreamSelection{.servers = {}, .refused = 1, .warnings = {selection.error().message}};
+  }
+  // A resolv.conf that is being rewritten may be empty for a moment; what it said still holds.
+  const bool says_nothing = selection->servers.empty() && selection->refused == 0;
+  if (*selection != upstreams_ && !(says_nothing && !upstreams_.servers.empty())) {
+    use(*std::move(selection));
+  }
+  snapshots_.collect();
+  environment_.metrics.snapshot_generations.set(static_cast<double>(snapshots_.live_generations()));
+}
+
+void DnsFront::publish(std::unique_ptr<const Snapshot> next) { server_->publish(std::move(next)); }
+
+}  // namespace meshdns::dns

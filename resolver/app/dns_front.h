@@ -1,0 +1,93 @@
+// DnsFront: everything that answers clients: the sockets, the workers, who may ask, whom to forward
+// to, and the snapshot that is served.
+//
+// Control thread. It answers from the moment it is opened: owned names with SERVFAIL and EDE 14
+// until there is a table, all others by forwarding.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "base/socket_layer.h"
+#include "resolver/app/config.h"
+#include "resolver/app/metrics.h"
+#include "resolver/app/upstream_selection.h"
+#include "resolver/forward/metrics.h"
+#include "resolver/server/dns_server.h"
+#include "resolver/server/listener.h"
+#include "resolver/server/metrics.h"
+#include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/snapshot_builder.h"
+#include "resolver/snapshot/snapshot_holder.h"
+
+namespace meshdns::dns {
+
+class DnsFront {
+ public:
+  struct Environment {
+    FileSystem& files;
+    SocketLayer& sockets;
+    const Clock& clock;
+    Logger& log;
+    MetricRegistry& registry;
+    AppMetrics& metrics;
+  };
+
+  // Binds, then serves. kNetwork when an address cannot be had, kInvalidArgument when an upstream
+  // server is this resolver itself. References outlive the front.
+  [[nodiscard]] static Result<std::unique_ptr<DnsFront>> open(const Config& config,
+                                                              const Environment& environment);
+  DnsFront(const DnsFront&) = delete;
+  DnsFront& operator=(const DnsFront&) = delete;
+  ~DnsFront() = default;
+
+  // Takes over the listen addresses, allow and the upstreams of `config`. On failure nothing has
+  // changed.
+  [[nodiscard]] Result<void> reload(const Config& config);
+  // Looks again at what changes by itself: the host's addresses and resolv.conf. Every few seconds.
+  void refresh();
+
+  [[nodiscard]] SnapshotBuilder& builder() { return *builder_; }
+  void publish(std::unique_ptr<const Snapshot> next);
+
+  // Where it listens, with real ports.
+  [[nodiscard]] std::vector<SocketAddress> addresses() const { return server_->addresses(); }
+  [[nodiscard]] const UpstreamSelection& upstreams() const { return upstreams_; }
+
+  // Answers what is open, for a moment, and ends.
+  void stop() { server_->stop(); }
+
+ private:
+  DnsFront(const Config& config, const Environment& environment,
+           std::unique_ptr<SnapshotBuilder> builder);
+  void serve(BoundListeners listeners);
+  void use(UpstreamSelection selection);
+  void use_access();
+
+  Config config_;
+  Environment environment_;
+  ServerMetrics server_metrics_;
+  ForwardMetrics forward_metrics_;
+  std::unique_ptr<SnapshotBuilder> builder_;
+  SnapshotHolder snapshots_;
+  UpstreamSelection upstreams_;
+  std::vector<IpAddress> host_;
+  std::unique_ptr<DnsServer> server_;  // last: its workers use all of the above
+};
+
+// How many workers `workers` of the configuration means: 0 is as many as the CPUs that affinity
+// and the cgroup's cpu.max leave this process.
+[[nodiscard]] unsigned worker_count(unsigned configured, FileSystem& files);
+
+// The pools that leases come from, and whose reverse zones are owned.
+[[nodiscard]] std::vector<IpPrefix> vip_pools(const Config& config);
+
+}  // namespace meshdns::dns

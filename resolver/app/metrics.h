@@ -1,0 +1,73 @@
+// The metrics of the program as a whole: what it is, what it serves, whether it is ready.
+#pragma once
+
+#include "base/build_info.h"
+#include "base/metrics.h"
+
+namespace meshdns::dns {
+
+// Registers all cells; gauges are set on the control thread.
+struct AppMetrics {
+  explicit AppMetrics(MetricRegistry& registry)
+      : build_info(registry.gauge(
+            "meshdns_build_info", "Always 1; the labels say what this build is.",
+            {{"version", kVersion}, {"build", kBuildType}, {"compiler", kCompiler}})),
+        ready(registry.gauge("meshdns_ready", "1 while /readyz says ready.")),
+        snapshot_version(registry.gauge("meshdns_snapshot_version",
+                                        "Number of the snapshot that is being served.")),
+        snapshot_generations(registry.gauge("meshdns_snapshot_generations",
+                                            "Snapshots not freed yet, the newest among them.")),
+        snapshot_pages(registry.counter("meshdns_snapshot_pages_total",
+                                        "Table pages written for all snapshots so far.")),
+        services(registry.gauge("meshdns_table_services", "Services in the table.")),
+        services_withheld(registry.gauge(
+            "meshdns_table_services_withheld",
+            "Services answered with SERVFAIL because no address of theirs may be told.")),
+        services_held_down(
+            registry.gauge("meshdns_table_services_held_down",
+                           "Removed services that keep answering until a hold-down is over.")),
+        entries(registry.gauge("meshdns_table_entries",
+                               "Names, empty non-terminals and reverse names in the snapshot.")),
+        contested_names(registry.gauge("meshdns_table_contested_names",
+                                       "Names that more than one service or record claims.")),
+        clashes(registry.counter("meshdns_table_clashes_total",
+                                 "Hostnames that arrived while another service held them.")),
+        rejected_addresses(
+            registry.counter("meshdns_table_rejected_addresses_total",
+                             "Addresses of services refused because another service leases them.")),
+        upstreams(registry.gauge("meshdns_forward_upstreams",
+                                 "Servers that other names are forwarded to.")),
+        upstreams_refused(registry.gauge(
+            "meshdns_forward_upstreams_refused",
+            "Servers of resolv.conf that are not asked because they are this resolver.")),
+        reloads(registry.counter("meshdns_config_reloads_total",
+                                 "Configuration reloads, by what became of them.",
+                                 {{"result", "ok"}})),
+        failed_reloads(registry.counter("meshdns_config_reloads_total",
+                                        "Configuration reloads, by what became of them.",
+                                        {{"result", "error"}})),
+        log_lines_dropped(registry.gauge("meshdns_log_lines_dropped",
+                                         "Log lines lost because they came too fast.")) {
+    build_info.set(1);
+  }
+
+  Gauge& build_info;
+  Gauge& ready;
+  Gauge& snapshot_version;
+  Gauge& snapshot_generations;
+  Counter& snapshot_pages;
+  Gauge& services;
+  Gauge& services_withheld;
+  Gauge& services_held_down;
+  Gauge& entries;
+  Gauge& contested_names;
+  Counter& clashes;
+  Counter& rejected_addresses;
+  Gauge& upstreams;
+  Gauge& upstreams_refused;
+  Counter& reloads;
+  Counter& failed_reloads;
+  Gauge& log_lines_dropped;
+};
+
+}  // namespace meshdns::dns

@@ -1,0 +1,27 @@
+// The table as JSON, for /table and /vips, made in pieces.
+//
+// Control thread. A piece holds some hundred services; between two pieces the table may change, and
+// what follows shows it as it is then. Each service is whole.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "resolver/app/table_publisher.h"
+
+namespace meshdns::dns {
+
+// Gives the next piece at each call, nothing at the end.
+using Pieces = std::function<std::optional<std::string>()>;
+
+// {"services":[{"mesh","name","zone","hostnames","addresses","status","ports","tags"},...]}
+// `entries` outlives the pieces.
+[[nodiscard]] Pieces dump_table(const TablePublisher::Entries& entries);
+
+// {"vips":[{"key","mesh","service","hostnames","ipv4","ipv6","addresses","ports","status"},...]}
+// Services without any address are left out. "ipv4" and "ipv6" are the first of their family, or
+// absent. status "leased" and "given" are what clients are told; others are not yet.
+[[nodiscard]] Pieces dump_vips(const TablePublisher::Entries& entries);
+
+}  // namespace meshdns::dns

@@ -1,0 +1,287 @@
+#include "resolver/app/table_publisher.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "discovery/service.h"
+#include "discovery/service_table.h"
+#include "resolver/app/metrics.h"
+#include "resolver/app/publish_schedule.h"
+#include "resolver/snapshot/snapshot_builder.h"
+#include "vip/key.h"
+#include "vip/lease_store.h"
+
+namespace meshdns::dns {
+namespace {
+
+using Urgency = PublishSchedule::Urgency;
+
+AddressStatus status_of(vip::LeaseStatus status) {
+  switch (status) {
+    case vip::LeaseStatus::kDurable:
+      return AddressStatus::kLeased;
+    case vip::LeaseStatus::kPending:
+      return AddressStatus::kPending;
+    case vip::LeaseStatus::kStorageFailed:
+      return AddressStatus::kUnstored;
+    case vip::LeaseStatus::kExhausted:
+      return AddressStatus::kExhausted;
+  }
+  return AddressStatus::kUnstored;
+}
+
+}  // namespace
+
+std::string_view to_string(AddressStatus status) {
+  switch (status) {
+    case AddressStatus::kGiven:
+      return "given";
+    case AddressStatus::kLeased:
+      return "leased";
+    case AddressStatus::kPending:
+      return "pending";
+    case AddressStatus::kUnstored:
+      return "unstored";
+    case AddressStatus::kExhausted:
+      return "exhausted";
+    case AddressStatus::kConflict:
+      return "conflict";
+  }
+  return "unknown";
+}
+
+bool is_withheld(AddressStatus status) {
+  return status != AddressStatus::kGiven && status != AddressStatus::kLeased;
+}
+
+std::string service_lease_key(const discovery::ServiceId& id) {
+  return vip::lease_key(id.mesh, "service", "", "", id.name);
+}
+
+TablePublisher::TablePublisher(SnapshotBuilder& builder, vip::LeaseStore& leases,
+                               std::vector<IpPrefix> pools, const Clock& clock, Logger& logger,
+                               AppMetrics& metrics, Publish publish)
+    : builder_(builder),
+      leases_(leases),
+      pools_(std::move(pools)),
+      clock_(clock),
+      logger_(logger),
+      metrics_(metrics),
+      publish_(std::move(publish)) {}
+
+void TablePublisher::apply(const discovery::TableChange& change) {
+  // Removals first: a new service may take what an old one lets go.
+  for (const discovery::ServiceId& id : change.removed_services) {
+    remove(id);
+  }
+  for (const std::string& name : change.removed_records) {
+    builder_.remove_record(name);
+    schedule_.note_change(clock_.now(), Urgency::kNow);
+  }
+  for (const discovery::Service& service : change.services) {
+    upsert(service);
+  }
+  for (const discovery::NameRecord& record : change.records) {
+    report({"", record.name}, builder_.upsert_record(record));
+    schedule_.note_change(clock_.now(), Urgency::kNow);
+  }
+  leases_.flush();
+}
+
+void TablePublisher::upsert(const discovery::Service& service) {
+  const auto [place, is_new] = entries_.try_emplace(service.id);
+  ServiceEntry& entry = place->second;
+  if (is_new) {
+    by_key_.emplace(service_lease_key(service.id), service.id);
+    ++pending_;  // as a new entry's status says
+    ++withheld_;
+  } else {
+    forget_given(entry.service);
+  }
+  entry.service = service;
+  refresh(entry);
+}
+
+void TablePublisher::remove(const discovery::ServiceId& id) {
+  const auto place = entries_.find(id);
+  if (place == entries_.end()) {
+    return;
+  }
+  set_status(place->second, AddressStatus::kGiven);  // neither withheld nor pending any more
+  forget_given(place->second.service);
+  const std::string key = service_lease_key(id);
+  leases_.release(key);
+  by_key_.erase(key);
+  entries_.erase(place);
+  builder_.remove_service(id);
+  schedule_.note_change(clock_.now(), Urgency::kNow);
+}
+
+void TablePublisher::refresh(ServiceEntry& entry) {
+  if (entry.service.addresses.empty()) {
+    take_lease(entry);
+  } else {
+    take_given_addresses(entry);
+  }
+  const bool withheld = is_withheld(entry.status);
+  report(entry.service.id,
+         builder_.upsert_service(
+             entry.service, {.addresses = withheld ? std::vector<IpAddress>() : entry.addresses,
+                             .withheld = withheld}));
+  // A pending lease is on disk in a moment: publishing what it withholds can wait for that.
+  schedule_.note_change(clock_.now(),
+                        entry.status == AddressStatus::kPending ? Urgency::kSoon : Urgency::kNow);
+}
+
+void TablePublisher::take_lease(ServiceEntry& entry) {
+  const auto lease = leases_.acquire(service_lease_key(entry.service.id));
+  entry.addresses.clear();
+  for (const auto& address : {lease.ipv4, lease.ipv6}) {
+    if (address) {
+      entry.addresses.push_back(*address);
+    }
+  }
+  set_status(entry, status_of(lease.status));
+  for (const IpAddress& address : entry.addresses) {
+    settle_conflict(address, entry.service.id);
+  }
+}
+
+void TablePublisher::take_given_addresses(ServiceEntry& entry) {
+  const std::string key = service_lease_key(entry.service.id);
+  entry.addresses.clear();
+  for (const IpAddress& address : entry.service.addresses) {
+    if (!is_pooled(address)) {
+      entry.addresses.push_back(address);
+      continue;
+    }
+    const auto holder = leases_.holder(address);
+    if (!holder || *holder == key) {
+      entry.addresses.push_back(address);
+      given_.insert_or_assign(address, entry.service.id);
+      continue;
+    }
+    metrics_.rejected_addresses.add();
+    logger_.warn("address refused: leased to another service address={} service={} holder={}",
+                 address.to_string(), escape_name(entry.service.id.to_string()),
+                 escape_name(*holder));
+  }
+  leases_.release(key);
+  set_status(entry, entry.addresses.empty() ? AddressStatus::kConflict : AddressStatus::kGiven);
+}
+
+void TablePublisher::set_status(ServiceEntry& entry, AddressStatus status) {
+  const auto count = [&entry](std::size_t& counter, bool was, bool is) {
+    if (was && !is) {
+      --counter;
+    } else if (is && !was) {
+      ++counter;
+    }
+  };
+  count(withheld_, is_withheld(entry.status), is_withheld(status));
+  count(pending_, entry.status == AddressStatus::kPending, status == AddressStatus::kPending);
+  if (status == AddressStatus::kExhausted) {
+    exhausted_.insert(entry.service.id);
+  } else if (entry.status == AddressStatus::kExhausted) {
+    exhausted_.erase(entry.service.id);
+  }
+  entry.status = status;
+}
+
+void TablePublisher::forget_given(const discovery::Service& service) {
+  for (const IpAddress& address : service.addresses) {
+    const auto place = given_.find(address);
+    if (place != given_.end() && place->second == service.id) {
+      given_.erase(place);
+    }
+  }
+}
+
+void TablePublisher::settle_conflict(const IpAddress& address, const discovery::ServiceId& winner) {
+  const auto place = given_.find(address);
+  if (place == given_.end() || place->second == winner) {
+    return;
+  }
+  const discovery::ServiceId loser = place->second;
+  given_.erase(place);
+  const auto entry = entries_.find(loser);
+  if (entry != entries_.end()) {
+    refresh(entry->second);
+  }
+}
+
+void TablePublisher::on_lease_change(const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    const auto id = by_key_.find(key);
+    const auto entry = id == by_key_.end() ? entries_.end() : entries_.find(id->second);
+    if (entry != entries_.end() && entry->second.service.addresses.empty()) {
+      refresh(entry->second);
+    }
+  }
+  leases_.flush();
+}
+
+void TablePublisher::retry_exhausted() {
+  while (!exhausted_.empty()) {
+    ServiceEntry& entry = entries_.at(*exhausted_.begin());
+    if (leases_.acquire(service_lease_key(entry.service.id)).status ==
+        vip::LeaseStatus::kExhausted) {
+      break;
+    }
+    refresh(entry);
+  }
+  leases_.flush();
+}
+
+void TablePublisher::set_feeds_ready() {
+  if (!feeds_ready_) {
+    feeds_ready_ = true;
+    builder_.set_ready(true);
+    schedule_.note_change(clock_.now(), pending_ == 0 ? Urgency::kNow : Urgency::kSoon);
+  }
+}
+
+void TablePublisher::run() {
+  const TimePoint now = clock_.now();
+  if (!schedule_.is_due(now)) {
+    return;
+  }
+  publish_(builder_.build());
+  schedule_.note_published(now);
+  ready_ = ready_ || (feeds_ready_ && pending_ == 0);
+  update_metrics();
+}
+
+void TablePublisher::report(const discovery::ServiceId& id, const UpsertReport& report) {
+  for (const NameClash& clash : report.clashes) {
+    metrics_.clashes.add();
+    logger_.warn("hostname taken name={} service={} holder={}", escape_name(clash.name),
+                 escape_name(id.to_string()), escape_name(clash.holder));
+  }
+  for (const std::string& name : report.rejected) {
+    logger_.warn("hostname is no DNS name name={} service={}", escape_name(name),
+                 escape_name(id.to_string()));
+  }
+}
+
+bool TablePublisher::is_pooled(const IpAddress& address) const {
+  return std::ranges::any_of(pools_, [&](const IpPrefix& pool) { return pool.contains(address); });
+}
+
+void TablePublisher::update_metrics() {
+  const auto& stats = builder_.build_stats();
+  metrics_.snapshot_pages.add(stats.pages.pages_touched() + stats.pages.pages_added);
+  metrics_.snapshot_version.set(static_cast<double>(stats.number));
+  metrics_.entries.set(static_cast<double>(stats.entries));
+  metrics_.contested_names.set(static_cast<double>(stats.contested_names));
+  metrics_.services.set(static_cast<double>(entries_.size()));
+  metrics_.services_withheld.set(static_cast<double>(withheld_));
+}
+
+}  // namespace meshdns::dns

@@ -1,0 +1,122 @@
+// TablePublisher: joins what exists (the service table's changes) with what address it gets (the
+// feed's, or a lease), and publishes the result as snapshots.
+//
+// Control thread only. A service's names answer only addresses that may be told: a lease that is
+// not on disk, a pool without addresses or an address that belongs to somebody else make it
+// withheld (SERVFAIL). The first change after quiet is published at once, later ones every 10 ms.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "discovery/service.h"
+#include "discovery/service_table.h"
+#include "resolver/app/metrics.h"
+#include "resolver/app/publish_schedule.h"
+#include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/snapshot_builder.h"
+#include "vip/lease_store.h"
+
+namespace meshdns::dns {
+
+// Where a service's addresses come from, or why it has none.
+enum class AddressStatus : std::uint8_t {
+  kGiven,      // by the feed
+  kLeased,     // from our pool, on disk (or in memory where that is allowed)
+  kPending,    // from our pool, not on disk yet
+  kUnstored,   // from our pool, and the disk refuses it
+  kExhausted,  // our pool has none left
+  kConflict,   // the feed's address is leased to another service
+};
+
+[[nodiscard]] std::string_view to_string(AddressStatus status);
+
+// True when the service's names answer SERVFAIL.
+[[nodiscard]] bool is_withheld(AddressStatus status);
+
+// One service as it is answered.
+struct ServiceEntry {
+  discovery::Service service;
+  std::vector<IpAddress> addresses;  // also of a pending lease
+  AddressStatus status = AddressStatus::kPending;
+};
+
+class TablePublisher {
+ public:
+  using Entries = std::map<discovery::ServiceId, ServiceEntry>;
+  using Publish = std::function<void(std::unique_ptr<const Snapshot>)>;
+
+  // References outlive the publisher. `pools` are those that `leases` allocates from.
+  TablePublisher(SnapshotBuilder& builder, vip::LeaseStore& leases, std::vector<IpPrefix> pools,
+                 const Clock& clock, Logger& logger, AppMetrics& metrics, Publish publish);
+  TablePublisher(const TablePublisher&) = delete;
+  TablePublisher& operator=(const TablePublisher&) = delete;
+  ~TablePublisher() = default;
+
+  void apply(const discovery::TableChange& change);
+  // The status of these leases changed.
+  void on_lease_change(const std::vector<std::string>& keys);
+  // Asks again for the services that got no address; call it now and then.
+  void retry_exhausted();
+  // Every feed has delivered: from now on a name that is not there does not exist.
+  void set_feeds_ready();
+
+  // Publishes what is due. Call it after each of the above, and at wake_at().
+  void run();
+  [[nodiscard]] std::optional<TimePoint> wake_at() const { return schedule_.due_at(); }
+
+  // Whether the first whole table is published and each of its leases is settled.
+  [[nodiscard]] bool is_ready() const { return ready_; }
+  [[nodiscard]] const Entries& entries() const { return entries_; }
+  [[nodiscard]] std::size_t withheld() const { return withheld_; }
+
+ private:
+  void upsert(const discovery::Service& service);
+  void remove(const discovery::ServiceId& id);
+  // Finds the entry's addresses anew and tells the builder.
+  void refresh(ServiceEntry& entry);
+  void take_given_addresses(ServiceEntry& entry);
+  void take_lease(ServiceEntry& entry);
+  void set_status(ServiceEntry& entry, AddressStatus status);
+  void forget_given(const discovery::Service& service);
+  // Another service leases `address`, which the feed gave to this one before.
+  void settle_conflict(const IpAddress& address, const discovery::ServiceId& winner);
+  void report(const discovery::ServiceId& id, const UpsertReport& report);
+  [[nodiscard]] bool is_pooled(const IpAddress& address) const;
+  void update_metrics();
+
+  SnapshotBuilder& builder_;
+  vip::LeaseStore& leases_;
+  std::vector<IpPrefix> pools_;
+  const Clock& clock_;
+  Logger& logger_;
+  AppMetrics& metrics_;
+  Publish publish_;
+
+  Entries entries_;
+  std::map<std::string, discovery::ServiceId, std::less<>> by_key_;  // lease key to service
+  // Addresses inside our pools that a feed gave, and to whom.
+  std::map<IpAddress, discovery::ServiceId> given_;
+  std::set<discovery::ServiceId> exhausted_;
+  PublishSchedule schedule_;
+  std::size_t withheld_ = 0;
+  std::size_t pending_ = 0;
+  bool feeds_ready_ = false;
+  bool ready_ = false;
+};
+
+// The key under which a service's lease is kept.
+[[nodiscard]] std::string service_lease_key(const discovery::ServiceId& id);
+
+}  // namespace meshdns::dns

@@ -1,0 +1,19 @@
+// The verb `vip`: the virtual IPs that a running resolver has given, read from its admin HTTP.
+#pragma once
+
+#include <string>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+
+namespace meshdns::dns {
+
+// One line per service, under a heading: service, hostnames, addresses, ports. `service`: only this
+// one; empty: all. kNetwork when nobody answers at `admin`, kNotFound when `service` has no virtual
+// IP there. Blocks for at most 10 seconds.
+[[nodiscard]] Result<std::string> list_vips(const SocketAddress& admin, const std::string& service);
+
+// The same of the text of /vips. kCorrupt when it is no such text.
+[[nodiscard]] Result<std::string> print_vips(const std::string& json, const std::string& service);
+
+}  // namespace meshdns::dns
