@@ -46,8 +46,8 @@ void prepare_control(msghdr& header) {
 DatagramBatch::SendResult send_all(SocketLayer& sockets, int fd, std::span<mmsghdr> messages) {
   DatagramBatch::SendResult result;
   while (!messages.empty()) {
-    const int sent =
-        sockets.sendmmsg(fd, messages.data(), static_cast<unsigned>(messages.size()), MSG_NOSIGNAL);
+    const int sent = sockets.sendmmsg(fd, messages.data(), static_cast<unsigned>(messages.size()),
+                                      MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent > 0) {
       result.sent += static_cast<std::size_t>(sent);
       messages = messages.subspan(static_cast<std::size_t>(sent));
@@ -93,7 +93,7 @@ std::size_t DatagramBatch::receive(SocketLayer& sockets, int fd) {
     header.msg_controllen = DatagramPeer::kControlOctets;
     (*slots_)[i].part.iov_len = kMaxOctets;
   }
-  const int count = sockets.recvmmsg(fd, received_.data(), kMaxDatagrams, 0);
+  const int count = sockets.recvmmsg(fd, received_.data(), kMaxDatagrams, MSG_DONTWAIT);
   return count > 0 ? static_cast<std::size_t>(count) : 0;
 }
 

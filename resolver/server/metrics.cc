@@ -53,7 +53,6 @@ ServerMetrics::ServerMetrics(MetricRegistry& registry)
       dropped_port_zero(dropped(registry, "port_zero")),
       dropped_send_buffer(dropped(registry, "send_buffer")),
       dropped_send_error(dropped(registry, "send_error")),
-      dropped_client_gone(dropped(registry, "client_gone")),
       tcp_connections(
           registry.gauge("meshdns_tcp_connections", "TCP connections of clients now open.")),
       tcp_accepted(

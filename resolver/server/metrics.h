@@ -41,7 +41,6 @@ struct ServerMetrics {
   Counter& dropped_port_zero;
   Counter& dropped_send_buffer;  // the answer did not fit into the socket's buffer
   Counter& dropped_send_error;
-  Counter& dropped_client_gone;
 
   Gauge& tcp_connections;
   Counter& tcp_accepted;

@@ -25,6 +25,8 @@
 namespace meshdns::dns {
 namespace {
 
+// What the kernel may hold of a connection's answers, without growing.
+constexpr int kSendBufferBytes = 128 << 10;
 // Connections to accept before others get their turn.
 constexpr int kMaxAccepts = 64;
 
@@ -137,6 +139,8 @@ void TcpServer::admit(UniqueFd socket, const IpAddress& client) {
   }
   const int on = 1;
   context_.sockets.setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  context_.sockets.setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes,
+                              sizeof kSendBufferBytes);
   std::shared_ptr<TcpConnection> connection;
   try {
     connection = std::make_shared<TcpConnection>(context_, *this, options_.timeouts,
