@@ -1,0 +1,93 @@
+// Local answers over UDP allocate nothing: counted in the whole process, the test's own thread
+// left out, while queries go through real sockets.
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/unique_fd.h"
+#include "tests/resolver/server/server_fixture.h"
+#include "tests/support/dns_client.h"
+
+namespace {
+
+std::atomic<std::size_t> allocations{0};
+thread_local bool counts_on_this_thread = true;
+
+void* allocate(std::size_t size) {
+  if (counts_on_this_thread) {
+    allocations.fetch_add(1, std::memory_order_relaxed);
+  }
+  void* const memory = std::malloc(size == 0 ? 1 : size);  // NOLINT: this is operator new itself
+  if (memory == nullptr) {
+    std::abort();
+  }
+  return memory;
+}
+
+}  // namespace
+
+// NOLINTBEGIN(misc-new-delete-overloads,cppcoreguidelines-no-malloc): replaces the global ones.
+void* operator new(std::size_t size) { return allocate(size); }
+void* operator new[](std::size_t size) { return allocate(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t /*size*/) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t /*size*/) noexcept { std::free(memory); }
+// NOLINTEND(misc-new-delete-overloads,cppcoreguidelines-no-malloc)
+
+namespace meshdns::dns {
+namespace {
+
+using support::DnsTransport;
+
+class AllocationTest : public ServerFixture {
+ protected:
+  // Sends bursts of queries for hits, misses, other types and malformed ones; waits for each burst.
+  void exchange(int bursts) const {
+    const UniqueFd socket = support::connect_socket(server(), DnsTransport::kUdp);
+    std::vector<std::vector<std::uint8_t>> queries = {
+        support::encode({.name = "backend.mesh"}),
+        support::encode({.name = "Backend.Mesh"}),
+        support::encode({.name = "many.mesh"}),
+        support::encode({.name = "nothing.mesh"}),
+        support::encode({.name = "backend.mesh", .type = "TXT"}),
+        support::encode({.name = "mesh", .type = "SOA"})};
+    queries.push_back(queries[0]);
+    queries.back().resize(20);  // FORMERR
+    for (int i = 0; i < bursts; ++i) {
+      for (const auto& query : queries) {
+        ASSERT_TRUE(support::send_message(socket.get(), DnsTransport::kUdp, query));
+      }
+      for (std::size_t reply = 0; reply < queries.size(); ++reply) {
+        ASSERT_TRUE(support::receive_message(socket.get(), DnsTransport::kUdp).has_value());
+      }
+    }
+  }
+};
+
+TEST_F(AllocationTest, LocalAnswersOverUdpAllocateNothing) {
+  counts_on_this_thread = false;
+  start();
+  exchange(20);
+  const std::size_t before = allocations.load();
+  exchange(200);
+  EXPECT_EQ(allocations.load() - before, 0U) << "in 1400 queries";
+}
+
+TEST_F(AllocationTest, TheCountSeesTheWorkersAllocations) {
+  counts_on_this_thread = false;
+  start();
+  exchange(1);
+  const std::size_t before = allocations.load();
+  EXPECT_EQ(ask("backend.mesh", DnsTransport::kTcp), "244.0.0.1");
+  EXPECT_GT(allocations.load(), before) << "a connection must have cost some";
+}
+
+}  // namespace
+}  // namespace meshdns::dns

@@ -1,0 +1,118 @@
+#include "resolver/server/datagram_batch.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include "base/ip_address.h"
+#include "base/unique_fd.h"
+#include "tests/support/dns_client.h"
+#include "tests/support/faulty_socket_layer.h"
+
+namespace meshdns::dns {
+namespace {
+
+using support::DnsTransport;
+using support::SocketStep;
+
+class DatagramBatchTest : public ::testing::Test {
+ protected:
+  DatagramBatchTest() {
+    address_.port = support::port_of(server_.get());
+    client_ = support::connect_socket(address_, DnsTransport::kUdp);
+  }
+  void send(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::vector<std::uint8_t> octets(i + 1, static_cast<std::uint8_t>(i));
+      ASSERT_TRUE(support::send_message(client_.get(), DnsTransport::kUdp, octets));
+    }
+  }
+  void reply_to_all(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      batch_.response_buffer(i)[0] = static_cast<std::uint8_t>(100 + i);
+      batch_.add_reply(i, 1);
+    }
+  }
+
+  support::FaultySocketLayer sockets_;
+  SocketAddress address_{.ip = IpAddress::parse("127.0.0.1").value(), .port = 0};
+  UniqueFd server_ = support::bind_socket(address_, DnsTransport::kUdp);
+  UniqueFd client_;
+  DatagramBatch batch_;
+};
+
+TEST_F(DatagramBatchTest, ReceivesAndRepliesInOrder) {
+  send(3);
+  ASSERT_EQ(batch_.receive(sockets_, server_.get()), 3U);
+  EXPECT_EQ(batch_.request(2).size(), 3U);
+  EXPECT_EQ(batch_.client(0).port, support::port_of(client_.get()));
+  reply_to_all(3);
+  EXPECT_EQ(batch_.send(sockets_, server_.get()).sent, 3U);
+  for (std::uint8_t i = 0; i < 3; ++i) {
+    const auto reply = support::receive_message(client_.get(), DnsTransport::kUdp);
+    EXPECT_EQ(reply.value(), std::vector<std::uint8_t>{static_cast<std::uint8_t>(100 + i)});
+  }
+  EXPECT_EQ(batch_.send(sockets_, server_.get()).sent, 0U) << "the list is empty now";
+}
+
+TEST_F(DatagramBatchTest, CutsADatagramThatIsTooLong) {
+  ASSERT_TRUE(support::send_message(client_.get(), DnsTransport::kUdp,
+                                    std::vector<std::uint8_t>(DatagramBatch::kMaxOctets + 100)));
+  ASSERT_EQ(batch_.receive(sockets_, server_.get()), 1U);
+  EXPECT_EQ(batch_.request(0).size(), DatagramBatch::kMaxOctets);
+}
+
+TEST_F(DatagramBatchTest, PassesOverOneThatCannotBeSent) {
+  send(3);
+  ASSERT_EQ(batch_.receive(sockets_, server_.get()), 3U);
+  reply_to_all(3);
+  bool first = true;
+  sockets_.set_fault([&](const support::SocketCall& call) {
+    return call.step == SocketStep::kSendBatch && std::exchange(first, false) ? EPERM : 0;
+  });
+  const auto result = batch_.send(sockets_, server_.get());
+  EXPECT_EQ(result.sent, 2U);
+  EXPECT_EQ(result.failed, 1U);
+}
+
+TEST_F(DatagramBatchTest, DropsTheRestWhenTheBufferIsFull) {
+  for (const int error : {EAGAIN, ENOBUFS, ENOMEM}) {
+    send(3);
+    ASSERT_EQ(batch_.receive(sockets_, server_.get()), 3U);
+    reply_to_all(3);
+    sockets_.set_fault([&](const support::SocketCall& call) {
+      return call.step == SocketStep::kSendBatch ? error : 0;
+    });
+    const auto result = batch_.send(sockets_, server_.get());
+    EXPECT_EQ(result.sent, 0U);
+    EXPECT_EQ(result.no_room, 3U);
+    sockets_.set_fault({});
+  }
+}
+
+TEST_F(DatagramBatchTest, GoesOnAfterAnInterruption) {
+  send(1);
+  ASSERT_EQ(batch_.receive(sockets_, server_.get()), 1U);
+  reply_to_all(1);
+  int interruptions = 3;
+  sockets_.set_fault([&](const support::SocketCall& call) {
+    return call.step == SocketStep::kSendBatch && interruptions-- > 0 ? EINTR : 0;
+  });
+  EXPECT_EQ(batch_.send(sockets_, server_.get()).sent, 1U);
+}
+
+TEST_F(DatagramBatchTest, TakesAFailingReceiveForNothing) {
+  send(1);
+  sockets_.set_fault([](const support::SocketCall& call) {
+    return call.step == SocketStep::kReceiveBatch ? EAGAIN : 0;
+  });
+  EXPECT_EQ(batch_.receive(sockets_, server_.get()), 0U);
+}
+
+}  // namespace
+}  // namespace meshdns::dns

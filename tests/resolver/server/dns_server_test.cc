@@ -1,0 +1,343 @@
+#include "resolver/server/dns_server.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "resolver/server/access_list.h"
+#include "resolver/server/listener.h"
+#include "tests/resolver/server/server_fixture.h"
+#include "tests/support/dns_client.h"
+#include "tests/support/faulty_socket_layer.h"
+#include "tests/support/scripted_upstream.h"
+#include "tests/support/wait_until.h"
+
+namespace meshdns::dns {
+namespace {
+
+using std::chrono::milliseconds;
+using support::DnsTransport;
+using support::ScriptedUpstream;
+using support::UpstreamQuery;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+using Octets = std::vector<std::uint8_t>;
+
+class DnsServerTest : public ServerFixture {};
+
+TEST_F(DnsServerTest, AnswersLocalNamesOverUdpAndTcpAndBothFamilies) {
+  start(default_options(), {"127.0.0.1", "::1"});
+  for (const SocketAddress& address : server_->addresses()) {
+    for (const DnsTransport transport : {DnsTransport::kUdp, DnsTransport::kTcp}) {
+      const auto reply = support::ask(address, {.name = "backend.mesh"}, transport);
+      ASSERT_TRUE(reply.has_value()) << address.to_string();
+      EXPECT_THAT(reply->answer_data("A"), ::testing::ElementsAre("244.0.0.1"));
+      EXPECT_TRUE(reply->message().aa);
+    }
+  }
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_dns_queries_total{proto=\"udp\"} 2\n"));
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_dns_queries_total{proto=\"tcp\"} 2\n"));
+  EXPECT_THAT(metrics(),
+              HasSubstr("meshdns_dns_answers_total{source=\"local\",rcode=\"NOERROR\"} 4\n"));
+}
+
+TEST_F(DnsServerTest, TruncatesOverUdpAndIsWholeOverTcp) {
+  start();
+  const auto udp = support::ask(server(), {.name = "many.mesh"});
+  EXPECT_TRUE(udp.value().message().tc);
+  const auto tcp = support::ask(server(), {.name = "many.mesh"}, DnsTransport::kTcp);
+  EXPECT_FALSE(tcp.value().message().tc);
+  EXPECT_THAT(tcp->answer_data("A"), SizeIs(100));
+}
+
+TEST_F(DnsServerTest, ForwardsOtherNames) {
+  start();
+  const ScriptedUpstream upstream(support::always_address("192.0.2.1"));
+  server_->set_upstreams({upstream.address()});
+  EXPECT_EQ(ask("www.example.org"), "192.0.2.1");
+  EXPECT_EQ(ask("www.example.org", DnsTransport::kTcp), "192.0.2.1");
+  EXPECT_EQ(ask("nothing.mesh"), "NXDOMAIN");
+  EXPECT_THAT(upstream.queries(), SizeIs(2)) << "names of ours never leave";
+  EXPECT_THAT(metrics(),
+              HasSubstr("meshdns_dns_answers_total{source=\"upstream\",rcode=\"NOERROR\"} 2\n"));
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_dns_answer_seconds_count 2\n"));
+}
+
+TEST_F(DnsServerTest, AsksTheNextServerWhenOneIsDeadSilentOrFailing) {
+  start();
+  const SocketAddress dead{.ip = IpAddress::parse("127.0.0.1").value(),
+                           .port = support::free_port()};
+  const ScriptedUpstream silent(support::silence());
+  const ScriptedUpstream failing([](const UpstreamQuery& query) -> std::vector<Octets> {
+    return {support::make_reply(query, "SERVFAIL", {})};
+  });
+  const ScriptedUpstream good(support::always_address("192.0.2.1"));
+  server_->set_upstreams({dead, silent.address(), failing.address(), good.address()});
+  EXPECT_EQ(ask("www.example.org"), "192.0.2.1");
+  EXPECT_THAT(silent.queries(), SizeIs(1));
+  EXPECT_THAT(failing.queries(), SizeIs(1));
+}
+
+TEST_F(DnsServerTest, SaysServFailWithoutUpstreams) {
+  start();
+  const auto reply = support::ask(server(), {.name = "www.example.org"});
+  EXPECT_EQ(reply.value().rcode(), "SERVFAIL");
+  EXPECT_EQ(reply->extended_error_code(), 0);
+}
+
+TEST_F(DnsServerTest, AnswersFromTheAddressThatWasAsked) {
+  start(default_options(), {"0.0.0.0"});
+  const ScriptedUpstream upstream(support::always_address("192.0.2.1"));
+  server_->set_upstreams({upstream.address()});
+  // The client's socket is connected: a reply from another address would never arrive.
+  for (const std::string ip : {"127.0.0.1", "127.0.0.5", "127.1.2.3"}) {
+    for (const std::string name : {"backend.mesh", "www.example.org"}) {
+      EXPECT_TRUE(support::ask(server_at(ip), {.name = name}).has_value()) << ip << " " << name;
+    }
+  }
+}
+
+TEST_F(DnsServerTest, AnswersOnTheIpv6Wildcard) {
+  start(default_options(), {"::"});
+  EXPECT_TRUE(support::ask(server_at("::1"), {.name = "backend.mesh"}).has_value());
+}
+
+TEST_F(DnsServerTest, RefusesOthersUntilTheyAreAllowed) {
+  // A client of the host's own, whose address is not loopback.
+  const auto host = read_host_addresses().value();
+  const auto own = std::ranges::find_if(
+      host, [](const IpAddress& ip) { return ip.is_v4() && !ip.is_loopback(); });
+  if (own == host.end()) {
+    GTEST_SKIP() << "this host has loopback addresses alone";
+  }
+  start(default_options(), {"0.0.0.0"});
+  for (const DnsTransport transport : {DnsTransport::kUdp, DnsTransport::kTcp}) {
+    const auto reply =
+        support::ask(server_at(own->to_string()), {.name = "backend.mesh"}, transport);
+    EXPECT_EQ(reply.value().rcode(), "REFUSED");
+  }
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_dns_refused_total 2\n"));
+  server_->set_access(AccessList({*own}, {}));
+  for (const DnsTransport transport : {DnsTransport::kUdp, DnsTransport::kTcp}) {
+    const auto reply =
+        support::ask(server_at(own->to_string()), {.name = "backend.mesh"}, transport);
+    EXPECT_EQ(reply.value().rcode(), "NOERROR");
+  }
+}
+
+TEST_F(DnsServerTest, IsNotDisturbedByDatagramsWithoutAQuestion) {
+  start();
+  const UniqueFd socket = support::connect_socket(server(), DnsTransport::kUdp);
+  Octets response = support::encode({.name = "backend.mesh"});
+  response[2] |= 0x80U;
+  for (const Octets& octets : {Octets{}, Octets{1}, Octets(11, 0), response}) {
+    ASSERT_TRUE(support::send_message(socket.get(), DnsTransport::kUdp, octets));
+  }
+  ASSERT_TRUE(support::send_message(socket.get(), DnsTransport::kUdp,
+                                    support::encode({.name = "backend.mesh", .id = 77})));
+  const auto reply = support::receive_message(socket.get(), DnsTransport::kUdp);
+  EXPECT_EQ(reply.value()[1], 77) << "the first reply of all is to the query";
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_dns_dropped_total{reason=\"empty\"} 1\n"));
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_dns_dropped_total{reason=\"unanswerable\"} 3\n"));
+}
+
+TEST_F(DnsServerTest, AnswersAnOverlongDatagramWithFormErr) {
+  start();
+  const UniqueFd socket = support::connect_socket(server(), DnsTransport::kUdp);
+  Octets query = support::encode({.name = "backend.mesh", .id = 77});
+  query.resize(10'000);
+  ASSERT_TRUE(support::send_message(socket.get(), DnsTransport::kUdp, query));
+  const auto reply = support::receive_message(socket.get(), DnsTransport::kUdp);
+  EXPECT_EQ(support::DnsReply::decode(reply.value()).value().rcode(), "FORMERR");
+}
+
+TEST_F(DnsServerTest, CountsAnswersThatCannotBeSent) {
+  sockets_.set_fault([this](const support::SocketCall& call) {
+    return call.step == support::SocketStep::kSendBatch ? fault_error_.load() : 0;
+  });
+  start();
+  fault_error_ = EAGAIN;
+  EXPECT_FALSE(
+      support::ask(server(), {.name = "backend.mesh"}, DnsTransport::kUdp, milliseconds(100)));
+  fault_error_ = EPERM;
+  EXPECT_FALSE(
+      support::ask(server(), {.name = "backend.mesh"}, DnsTransport::kUdp, milliseconds(100)));
+  fault_error_ = 0;
+  EXPECT_EQ(ask("backend.mesh"), "244.0.0.1");
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_dns_dropped_total{reason=\"send_buffer\"} 1\n"));
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_dns_dropped_total{reason=\"send_error\"} 1\n"));
+}
+
+TEST_F(DnsServerTest, AnswersABurstLargerThanManyBatches) {
+  start();
+  constexpr int kQueries = 200;
+  const UniqueFd socket = support::connect_socket(server(), DnsTransport::kUdp);
+  for (int i = 0; i < kQueries; ++i) {
+    ASSERT_TRUE(support::send_message(socket.get(), DnsTransport::kUdp,
+                                      support::encode({.name = "backend.mesh"})));
+  }
+  for (int i = 0; i < kQueries; ++i) {
+    ASSERT_TRUE(support::receive_message(socket.get(), DnsTransport::kUdp).has_value()) << i;
+  }
+}
+
+TEST_F(DnsServerTest, ShowsAPublishedSnapshotToEveryWorker) {
+  DnsServer::Options options = default_options();
+  options.workers = 3;
+  start(options);
+  publish("new.mesh", "244.0.0.9");
+  // Sockets differ, so the kernel spreads them over the workers.
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_EQ(ask("new.mesh", i % 2 == 0 ? DnsTransport::kUdp : DnsTransport::kTcp), "244.0.0.9");
+  }
+  publish("new.mesh", "244.0.0.10");
+  publish("new.mesh", "244.0.0.11");
+  EXPECT_TRUE(support::wait_until([&] {
+    snapshots_->collect();
+    return snapshots_->live_generations() == 1;
+  })) << "idle workers let go of old snapshots";
+}
+
+TEST_F(DnsServerTest, BoundsQuestionsInFlightAndStillAnswersLocally) {
+  DnsServer::Options options = default_options();
+  options.questions.total = 3;
+  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  start(options);
+  const ScriptedUpstream upstream(support::silence());
+  server_->set_upstreams({upstream.address()});
+  const UniqueFd socket = support::connect_socket(server(), DnsTransport::kUdp);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(support::send_message(socket.get(), DnsTransport::kUdp,
+                                      support::encode({.name = "www.example.org"})));
+  }
+  ASSERT_TRUE(support::wait_until([&] { return server_->in_flight() == 3; }));
+  EXPECT_EQ(ask("www.example.org"), "SERVFAIL");
+  EXPECT_EQ(ask("backend.mesh"), "244.0.0.1");
+}
+
+TEST_F(DnsServerTest, ChangesUpstreamsWithoutLosingOpenQuestions) {
+  DnsServer::Options options = default_options();
+  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  start(options);
+  std::atomic<bool> go{false};
+  const ScriptedUpstream slow([&](const UpstreamQuery& query) -> std::vector<Octets> {
+    EXPECT_TRUE(support::wait_until([&] { return go.load(); }));
+    return {support::make_reply(query, "NOERROR", {query.name + " 60 IN A 192.0.2.1"})};
+  });
+  const ScriptedUpstream next(support::always_address("192.0.2.2"));
+  server_->set_upstreams({slow.address()});
+  const UniqueFd socket = support::connect_socket(server(), DnsTransport::kUdp);
+  ASSERT_TRUE(support::send_message(socket.get(), DnsTransport::kUdp,
+                                    support::encode({.name = "www.example.org"})));
+  ASSERT_TRUE(support::wait_until([&] { return slow.queries().size() == 1; }));
+  server_->set_upstreams({next.address()});
+  EXPECT_EQ(ask("www.example.org"), "192.0.2.2");
+  go = true;
+  const auto reply = support::receive_message(socket.get(), DnsTransport::kUdp);
+  EXPECT_THAT(support::DnsReply::decode(reply.value()).value().answer_data("A"),
+              ::testing::ElementsAre("192.0.2.1"));
+}
+
+TEST_F(DnsServerTest, AddsAndRemovesAddressesAndKeepsTheSocketsOfOthers) {
+  start();
+  const SocketAddress first = server();
+  const ListenAddress kept{.address = {.ip = first.ip, .port = 0}};
+  const UniqueFd connection = support::connect_socket(first, DnsTransport::kTcp);
+  const Octets query = support::encode({.name = "backend.mesh"});
+  ASSERT_TRUE(support::send_message(connection.get(), DnsTransport::kTcp, query));
+  ASSERT_TRUE(support::receive_message(connection.get(), DnsTransport::kTcp).has_value());
+
+  const ListenAddress added{
+      .address = {.ip = IpAddress::parse("127.0.0.2").value(), .port = support::free_port()}};
+  ASSERT_TRUE(server_->set_listeners(std::vector{kept, added}));
+  EXPECT_THAT(server_->addresses(), ::testing::ElementsAre(first, added.address));
+  EXPECT_TRUE(support::ask(added.address, {.name = "backend.mesh"}).has_value());
+  ASSERT_TRUE(support::send_message(connection.get(), DnsTransport::kTcp, query));
+  EXPECT_TRUE(support::receive_message(connection.get(), DnsTransport::kTcp).has_value());
+
+  ASSERT_TRUE(server_->set_listeners(std::vector{kept}));
+  EXPECT_THAT(server_->addresses(), ::testing::ElementsAre(first));
+  // The address is free again as soon as the worker has let go of it.
+  EXPECT_TRUE(support::wait_until(
+      [&] { return server_->set_listeners(std::vector{kept, added}).has_value(); }));
+}
+
+TEST_F(DnsServerTest, KeepsItsAddressesWhenANewOneCannotBeHad) {
+  start();
+  const ListenAddress kept{.address = {.ip = server().ip, .port = 0}};
+  const ListenAddress absent{
+      .address = {.ip = IpAddress::parse("192.0.2.1").value(), .port = 5300}};
+  const auto result = server_->set_listeners(std::vector{absent});
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message, HasSubstr("192.0.2.1:5300"));
+  EXPECT_FALSE(server_->set_listeners({}));
+  EXPECT_EQ(ask("backend.mesh"), "244.0.0.1");
+  const auto with_note = server_->set_listeners(
+      std::vector{kept, ListenAddress{.address = absent.address, .optional = true}});
+  ASSERT_TRUE(with_note);
+  EXPECT_THAT(*with_note, SizeIs(1));
+  EXPECT_EQ(ask("backend.mesh"), "244.0.0.1");
+}
+
+TEST_F(DnsServerTest, AnswersWhatIsOpenBeforeItStops) {
+  DnsServer::Options options = default_options();
+  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.drain_timeout = std::chrono::seconds(30);
+  start(options);
+  std::atomic<bool> go{false};
+  const ScriptedUpstream slow([&](const UpstreamQuery& query) -> std::vector<Octets> {
+    EXPECT_TRUE(support::wait_until([&] { return go.load(); }));
+    return {support::make_reply(query, "NOERROR", {query.name + " 60 IN A 192.0.2.1"})};
+  });
+  server_->set_upstreams({slow.address()});
+  const UniqueFd udp = support::connect_socket(server(), DnsTransport::kUdp);
+  const UniqueFd tcp = support::connect_socket(server(), DnsTransport::kTcp);
+  ASSERT_TRUE(support::send_message(udp.get(), DnsTransport::kUdp,
+                                    support::encode({.name = "udp.example.org"})));
+  ASSERT_TRUE(support::send_message(tcp.get(), DnsTransport::kTcp,
+                                    support::encode({.name = "tcp.example.org"})));
+  ASSERT_TRUE(support::wait_until([&] { return server_->in_flight() == 2; }));
+  std::thread stopper([&] { server_->stop(); });
+  go = true;
+  EXPECT_TRUE(support::receive_message(udp.get(), DnsTransport::kUdp).has_value());
+  EXPECT_TRUE(support::receive_message(tcp.get(), DnsTransport::kTcp).has_value());
+  stopper.join();
+}
+
+TEST_F(DnsServerTest, StopsInTimeWhenNobodyAnswers) {
+  DnsServer::Options options = default_options();
+  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.drain_timeout = milliseconds(50);
+  start(options);
+  const ScriptedUpstream silent(support::silence());
+  server_->set_upstreams({silent.address()});
+  const UniqueFd udp = support::connect_socket(server(), DnsTransport::kUdp);
+  const UniqueFd tcp = support::connect_socket(server(), DnsTransport::kTcp);
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(support::send_message(udp.get(), DnsTransport::kUdp,
+                                      support::encode({.name = "udp.example.org"})));
+    ASSERT_TRUE(support::send_message(tcp.get(), DnsTransport::kTcp,
+                                      support::encode({.name = "tcp.example.org"})));
+  }
+  ASSERT_TRUE(support::wait_until([&] { return server_->in_flight() == 20; }));
+  const auto before = std::chrono::steady_clock::now();
+  server_->stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20));
+  EXPECT_EQ(server_->in_flight(), 0U);
+  server_->stop();  // again does nothing
+}
+
+}  // namespace
+}  // namespace meshdns::dns
