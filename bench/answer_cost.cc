@@ -44,15 +44,17 @@ std::uint64_t allocations = 0;
 }  // namespace
 
 // NOLINTBEGIN(cppcoreguidelines-no-malloc): what operator new is made of.
-void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size) {
   ++allocations;
   if (void* memory = std::malloc(size == 0 ? 1 : size); memory != nullptr) {
     return memory;
   }
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t /*size*/) noexcept {
+  std::free(memory);
+}
 // NOLINTEND(cppcoreguidelines-no-malloc)
 
 namespace meshdns::bench {
