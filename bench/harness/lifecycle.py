@@ -32,7 +32,7 @@ def run_start(bench, counts):
             table.rows.append(_start_row(bench, local, server))
             bench.processes.stop_all()
     table.notes = [
-        f"From executing the program to the first correct answer, median of {STARTS}. The first start "
+        f"From executing the program to the first correct answer, median of {bench.options.starts}. The first start "
         "of meshdns has no leases on disk, a later one has; its control plane runs already. "
         "dnsdist's backend runs already and its cache starts empty; the others read a file.",
         "Memory after every name and type was asked once. RSS counts shared libraries in full, PSS "
@@ -92,7 +92,7 @@ def run_change(bench):
     count = bench.options.change_services
     bench.head(f"one changed file of {count:,}: starting")
     name_set = names.NameSet(count)
-    server = Meshdns(bench, name_set, per_file=1, label="meshdns-change")
+    server = Meshdns(bench, name_set, per_file=1)
     server.start()
     server.wait_for(name_set.name(count - 1))
     appear, disappear, back = [], [], []

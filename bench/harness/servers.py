@@ -6,6 +6,7 @@ A server has a `name`, a `port` once started, `processes` whose CPU time and mem
 
 import pathlib
 import shutil
+import tempfile
 
 from . import dns, machine, names
 from .process import ProcessFailed
@@ -19,10 +20,9 @@ class Server:
     addresses = "exact"
     note = ""
 
-    def __init__(self, bench, label=None):
+    def __init__(self, bench):
         self.bench = bench
-        self.folder = pathlib.Path(bench.folder) / (label or self.name)
-        self.folder.mkdir(exist_ok=True)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir=bench.folder))
         self.port = 0
         self.processes = []
         self.helpers = []  # started for it, but not counted as its own
@@ -111,9 +111,8 @@ class Meshdns(Server):
     name = "meshdns"
     addresses = "any"
 
-    def __init__(self, bench, name_set=None, upstream_port=None, per_file=names.DATAPLANES_PER_FILE,
-                 label=None):
-        super().__init__(bench, label)
+    def __init__(self, bench, name_set=None, upstream_port=None, per_file=names.DATAPLANES_PER_FILE):
+        super().__init__(bench)
         self.name_set = name_set
         self.upstream_port = upstream_port or machine.free_port()
         self.per_file = per_file
@@ -148,8 +147,8 @@ class Meshdns(Server):
 class Nsd(Server):
     name = "nsd"
 
-    def __init__(self, bench, zone=names.ZONE, zone_file=None, core=None, label=None):
-        super().__init__(bench, label)
+    def __init__(self, bench, zone=names.ZONE, zone_file=None, core=None):
+        super().__init__(bench)
         self.zone, self.zone_file, self.core = zone, zone_file, core
 
     def start(self):
@@ -185,8 +184,8 @@ zone:
 class Knot(Server):
     name = "knot"
 
-    def __init__(self, bench, zone_file, label=None):
-        super().__init__(bench, label)
+    def __init__(self, bench, zone_file):
+        super().__init__(bench)
         self.zone_file = zone_file
 
     def start(self):
@@ -221,8 +220,8 @@ class Unbound(Server):
 
     name = "unbound"
 
-    def __init__(self, bench, name_set=None, upstream_port=None, label=None):
-        super().__init__(bench, label)
+    def __init__(self, bench, name_set=None, upstream_port=None):
+        super().__init__(bench)
         self.name_set, self.upstream_port = name_set, upstream_port
 
     def start(self):
@@ -278,8 +277,8 @@ class Dnsdist(Server):
 
     name = "dnsdist"
 
-    def __init__(self, bench, backend_port, cache_entries=0, label=None):
-        super().__init__(bench, label)
+    def __init__(self, bench, backend_port, cache_entries=0):
+        super().__init__(bench)
         self.backend_port, self.cache_entries = backend_port, cache_entries
 
     def start(self):
@@ -305,7 +304,7 @@ def make_upstream(bench):
     zone_file = pathlib.Path(bench.folder) / "upstream.zone"
     zone_file.write_text(names.ZONE_HEAD.format(zone=UPSTREAM_ZONE) +
                          "*.w A 192.0.2.1\n*.w AAAA 2001:db8::1\n", encoding="ascii")
-    server = Nsd(bench, UPSTREAM_ZONE, zone_file, bench.load_core, "upstream")
+    server = Nsd(bench, UPSTREAM_ZONE, zone_file, bench.load_core)
     server.start()
     server.wait_for(f"ready.w.{UPSTREAM_ZONE}")
     return server

@@ -67,22 +67,22 @@ class Local:
             yield self._make(name)
 
     def _make(self, name):
-        bench, label = self.bench, f"{name}-{self.count}"
+        bench = self.bench
         if name == "echo":
             return Echo(bench)
         if name == "meshdns":
-            return Meshdns(bench, self.name_set, label=label)
+            return Meshdns(bench, self.name_set)
         if name == "unbound":
-            return Unbound(bench, self.name_set, label=label)
+            return Unbound(bench, self.name_set)
         if name == "nsd":
-            return Nsd(bench, zone_file=self.zone_file, label=label)
+            return Nsd(bench, zone_file=self.zone_file)
         if name == "knot":
-            return Knot(bench, self.zone_file, label=label)
-        backend = Nsd(bench, zone_file=self.zone_file, label=f"backend-{self.count}")
+            return Knot(bench, self.zone_file)
+        backend = Nsd(bench, zone_file=self.zone_file)
         backend.start()
         backend.wait_for(self.name_set.name(0))
         # Every name with three types, and the shards fill unevenly.
-        return Dnsdist(bench, backend.port, max(10_000, self.count * 5), label=label)
+        return Dnsdist(bench, backend.port, max(10_000, self.count * 5))
 
     def _start(self, server):
         server.start()
@@ -127,9 +127,9 @@ def run_forwarded(bench):
     bench.head("forwarded answers: starting")
     upstream = make_upstream(bench)
     made = {"echo": lambda: Echo(bench),
-            "meshdns": lambda: Meshdns(bench, upstream_port=upstream.port, label="meshdns-forward"),
-            "unbound": lambda: Unbound(bench, upstream_port=upstream.port, label="unbound-forward"),
-            "dnsdist": lambda: Dnsdist(bench, upstream.port, label="dnsdist-forward")}
+            "meshdns": lambda: Meshdns(bench, upstream_port=upstream.port),
+            "unbound": lambda: Unbound(bench, upstream_port=upstream.port),
+            "dnsdist": lambda: Dnsdist(bench, upstream.port)}
     servers = []
     for name, make in made.items():
         if name in bench.options.servers:
