@@ -49,6 +49,12 @@ bool equal_bits(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b
   return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
 }
 
+// RFC 4291 section 2.5.6: fe80::/10.
+bool is_link_local(const IpAddress& address) {
+  const auto octets = address.octets();
+  return !address.is_v4() && octets[0] == 0xfe && (octets[1] & 0xc0U) == 0x80;
+}
+
 }  // namespace
 
 IpAddress::IpAddress(std::span<const std::uint8_t> octets)
@@ -187,6 +193,12 @@ Result<SocketAddress> SocketAddress::parse(std::string_view text, std::uint16_t 
     return bad("is not an IP address with an optional port");
   }
   result.ip = *ip;
+  if (percent != std::string_view::npos && result.ip.is_v4()) {
+    return bad("names an interface, which only IPv6 addresses do");
+  }
+  if (!is_link_local(result.ip)) {
+    result.scope_id = 0;  // the kernel does not heed it either, and equal addresses compare equal
+  }
   result.port = default_port;
   if (!port_text.empty()) {
     const auto port = parse_number(port_text, UINT16_MAX);

@@ -78,7 +78,7 @@ struct SocketAddress {
   std::uint32_t scope_id = 0;
 
   // "1.2.3.4:53", "[::1]:53", "[fe80::1%eth0]:53". Without a port, `default_port` is taken; 0 makes
-  // it required.
+  // it required. A scope is kept only where it means something, at link-local addresses.
   [[nodiscard]] static Result<SocketAddress> parse(std::string_view text,
                                                    std::uint16_t default_port = 0);
   [[nodiscard]] static std::optional<SocketAddress> from_sockaddr(const sockaddr& address);

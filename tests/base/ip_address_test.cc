@@ -77,6 +77,12 @@ TEST(SocketAddress, KeepsTheScopeOfLinkLocalAddresses) {
   EXPECT_FALSE(SocketAddress::parse("fe80::1%no-such-interface", 53));
 }
 
+TEST(SocketAddress, HasNoScopeWhereTheAddressIsNotLinkLocal) {
+  EXPECT_FALSE(SocketAddress::parse("192.0.2.1%1", 53));
+  EXPECT_EQ(*SocketAddress::parse("2001:db8::1%1", 53), *SocketAddress::parse("2001:db8::1", 53));
+  EXPECT_EQ(SocketAddress::parse("[::ffff:192.0.2.1%1]:53")->scope_id, 0U);
+}
+
 TEST(SocketAddress, RejectsNonsenseAndSaysWhy) {
   for (const std::string text : {"", ":53", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:x",
                                  "[::1]:", "[::1]53", "[::1", "host:53", "1.2.3.4:-1"}) {

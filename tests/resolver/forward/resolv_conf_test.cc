@@ -54,6 +54,7 @@ INSTANTIATE_TEST_SUITE_P(
         ServerLine{"nameserver fe80::1%lo\n", {"[fe80::1%1]:53"}, 0},
         ServerLine{"nameserver [fe80::1%lo]:5353\n", {"[fe80::1%1]:5353"}, 0},
         ServerLine{"nameserver fe80::1%nosuchif0\n", {}, 1},
+        ServerLine{"nameserver 192.0.2.1%1\n", {}, 1},
         ServerLine{"nameserver [2001:db8::1]:5353\n", {"[2001:db8::1]:5353"}, 0},
         ServerLine{"nameserver 192.0.2.1:0\n", {}, 1},
         ServerLine{"nameserver ::ffff:192.0.2.1\n", {"192.0.2.1:53"}, 0},
