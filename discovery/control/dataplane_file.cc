@@ -58,12 +58,16 @@ void DataplaneFile::update(std::string_view text) {
       }
     }
   }
-  if (documents.empty() && !before.empty()) {
+  const bool is_empty = std::ranges::all_of(documents, [](const auto& document) {
+    return !document->parsed.dataplane && !document->parsed.problem;
+  });
+  if (is_empty && !before.empty()) {
     problems_.push_back({1, "the file has become empty; remove it to remove its dataplanes"});
     has_news_of_a_mistake = true;
   }
   // The same version again, as when its writer has closed it twice, is no news.
-  if (documents != documents_) {
+  const auto text_of = [](const auto& document) -> const std::string& { return document->text; };
+  if (!std::ranges::equal(documents, documents_, {}, text_of, text_of)) {
     has_news_of_a_mistake_ = has_news_of_a_mistake;
   }
   for (const SourcedDataplane& each : staying) {

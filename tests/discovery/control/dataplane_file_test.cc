@@ -107,10 +107,20 @@ TEST(DataplaneFile, DropsWhatIsMissingOnceItsMistakeIsNoNews) {
   EXPECT_THAT(held(file), ElementsAre("a=192.0.2.2"));
 }
 
+TEST(DataplaneFile, TwoEqualMistakesAreNoNewsEither) {
+  DataplaneFile file;
+  const std::string bad = "---\ntype: Data\n";
+  file.update(entity("a") + entity("b"));
+  for (int i = 0; i < 2; ++i) {
+    file.update(entity("a") + bad + bad);
+    EXPECT_THAT(held(file), ElementsAre("a=192.0.2.1", "b=192.0.2.1")) << i;
+  }
+}
+
 TEST(DataplaneFile, KeepsEverythingWhenItBecomesEmpty) {
   DataplaneFile file;
   file.update(entity("a"));
-  for (const std::string text : {"", "\n\n", "# nothing\n"}) {
+  for (const std::string text : {"", "\n\n", "# nothing\n", "---\n", "%YAML 1.2\n---\n...\n"}) {
     file.update(text);
     EXPECT_THAT(held(file), ElementsAre("a=192.0.2.1")) << text;
     EXPECT_THAT(problem_lines(file), ElementsAre(1)) << text;
