@@ -58,7 +58,7 @@ Result<std::vector<IpAddress>> decode_addresses(const mesh::v1::Service& message
   std::vector<IpAddress> addresses;
   for (const std::string& text : message.addresses()) {
     const auto address = IpAddress::parse(text);
-    if (!address || address->is_unspecified()) {
+    if (!address || address->unmapped().is_unspecified()) {
       return invalid(fmt::format("addresses: '{}' is no IP address", escape_name(text)));
     }
     addresses.push_back(*address);

@@ -1,0 +1,64 @@
+// A transport whose server and whose timer are the test.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "discovery/xds/ads_transport.h"
+#include "discovery/xds/request.h"
+
+namespace meshdns::discovery {
+
+// What the test sees of a stream.
+struct FakeStream {
+  std::string target;
+  XdsVariant variant = XdsVariant::kDelta;
+  AdsCallEvents events;
+  std::vector<std::string> requests;
+  int reads = 0;
+  bool open = true;
+};
+
+class FakeCall final : public AdsCall {
+ public:
+  explicit FakeCall(FakeStream& stream) : stream_(stream) {}
+  FakeCall(const FakeCall&) = delete;
+  FakeCall& operator=(const FakeCall&) = delete;
+  ~FakeCall() override { stream_.open = false; }
+  void send(std::string request) override { stream_.requests.push_back(std::move(request)); }
+  void read() override { ++stream_.reads; }
+
+ private:
+  FakeStream& stream_;
+};
+
+struct FakeWorld {
+  std::deque<FakeStream> streams;
+  std::vector<std::chrono::milliseconds> delays;
+  std::function<void()> timer;
+};
+
+class FakeTransport final : public AdsTransport {
+ public:
+  explicit FakeTransport(FakeWorld& world) : world_(world) {}
+  std::unique_ptr<AdsCall> open(const std::string& target, XdsVariant variant,
+                                AdsCallEvents events) override {
+    world_.streams.push_back({target, variant, std::move(events), {}, 0, true});
+    return std::make_unique<FakeCall>(world_.streams.back());
+  }
+  void run_after(std::chrono::milliseconds delay, std::function<void()> task) override {
+    world_.delays.push_back(delay);
+    world_.timer = std::move(task);
+  }
+  void cancel_timer() override { world_.timer = nullptr; }
+
+ private:
+  FakeWorld& world_;
+};
+
+}  // namespace meshdns::discovery
