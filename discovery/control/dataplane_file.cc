@@ -1,7 +1,6 @@
 #include "discovery/control/dataplane_file.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,7 +11,6 @@
 
 #include <fmt/format.h>
 
-#include "base/log.h"
 #include "discovery/control/dataplane_yaml.h"
 #include "discovery/control/yaml_documents.h"
 #include "discovery/dataplane.h"
