@@ -47,6 +47,24 @@ std::string directory_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+Result<void> make_missing_directories(FileSystem& files, const std::string& path, mode_t mode) {
+  auto made = files.make_directory(path, mode);
+  if (made || made.error().code == ErrorCode::kAlreadyExists) {
+    return {};
+  }
+  const std::string parent = directory_of(path);
+  if (made.error().code != ErrorCode::kNotFound || parent == path) {
+    return made;
+  }
+  return make_missing_directories(files, parent, mode).and_then([&]() -> Result<void> {
+    auto again = files.make_directory(path, mode);
+    if (!again && again.error().code != ErrorCode::kAlreadyExists) {
+      return again;
+    }
+    return {};
+  });
+}
+
 }  // namespace
 
 Error errno_error(int number, const std::string& what) {
@@ -238,21 +256,18 @@ Result<void> replace_file(FileSystem& files, const std::string& path, std::strin
 }
 
 Result<void> make_directories(FileSystem& files, const std::string& path, mode_t mode) {
-  auto made = files.make_directory(path, mode);
-  if (made || made.error().code == ErrorCode::kAlreadyExists) {
-    return {};
-  }
-  const std::string parent = directory_of(path);
-  if (made.error().code != ErrorCode::kNotFound || parent == path) {
+  auto made = make_missing_directories(files, path, mode);
+  if (!made) {
     return made;
   }
-  return make_directories(files, parent, mode).and_then([&]() -> Result<void> {
-    auto again = files.make_directory(path, mode);
-    if (!again && again.error().code != ErrorCode::kAlreadyExists) {
-      return again;
-    }
-    return {};
-  });
+  // Best effort, up to the root: what is there already was perhaps made by a process that ended
+  // before it could sync, and what is not ours to read is not ours to make durable.
+  std::string above = path;
+  do {
+    above = directory_of(above);
+    std::ignore = sync_directory(files, above);
+  } while (above != "/" && above != ".");
+  return {};
 }
 
 }  // namespace meshdns

@@ -73,7 +73,7 @@ class PosixFileSystem final : public FileSystem {
 [[nodiscard]] Result<void> replace_file(FileSystem& files, const std::string& path,
                                         std::string_view data, mode_t mode);
 
-// `mkdir -p`: an existing folder is fine.
+// `mkdir -p`, and what it makes is durable: an existing folder is fine.
 [[nodiscard]] Result<void> make_directories(FileSystem& files, const std::string& path,
                                             mode_t mode);
 
