@@ -39,14 +39,18 @@ function(meshdns_program name)
 endfunction()
 
 # meshdns_test(<name> SOURCES <file>... LINKS <target>... [LABELS <label>...])
-# One test program per folder, run as one ctest test. Label `grpc` keeps it out of the TSan run.
+# One test program per folder, run as one ctest test. Label `grpc` keeps it out of the TSan run; a test with label
+# `counted` takes as long as its number takes.
 function(meshdns_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINKS} meshdns_test_support GTest::gmock_main)
   target_precompile_headers(${name} REUSE_FROM meshdns_test_pch)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300)
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}")
+  if(NOT "counted" IN_LIST ARG_LABELS)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+  endif()
 endfunction()
 
 # meshdns_fuzz(<name> SOURCE <file> LINKS <target>... [CORPUS <folder>])

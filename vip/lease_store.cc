@@ -160,8 +160,9 @@ Result<void> LeaseStore::read_existing(const std::string& content) {
       logger_.error("the lease journal is damaged file={} offset={} octets={}", path_,
                     damage.offset, damage.octets);
     }
-    if (auto aside = set_aside(); !aside) {
-      return aside;
+    metrics_.journal_damages.add(contents.damages.size());
+    if (auto kept = keep_damaged(content); !kept) {
+      return kept;
     }
     return create_file(next_sequence_);
   }
@@ -174,24 +175,40 @@ Result<void> LeaseStore::read_existing(const std::string& content) {
   if (contents.end_offset < content.size()) {
     logger_.warn("cut a torn tail off the lease journal file={} octets={}", path_,
                  content.size() - contents.end_offset);
-    if (auto cut = files_.truncate(file_.get(), contents.end_offset).and_then([this] {
-          return files_.sync(file_.get());
-        });
-        !cut) {
+    if (auto cut = files_.truncate(file_.get(), contents.end_offset); !cut) {
       return fail(path_, cut.error());
     }
+  }
+  // What was read may not be on disk yet: its writer may have been killed before it could sync.
+  auto synced = files_.sync(file_.get()).and_then([this] {
+    return sync_directory(files_, options_.directory);
+  });
+  if (!synced) {
+    return fail(path_, synced.error());
   }
   return {};
 }
 
-Result<void> LeaseStore::set_aside() {
+Result<void> LeaseStore::keep_damaged(const std::string& content) {
+  // A copy, so that at no moment the folder is without a journal: a start that ends between these
+  // steps is followed by one that finds the damage again.
   for (int i = 1; i <= kMaxSetAside; ++i) {
     const std::string aside = fmt::format("{}.corrupt-{}", path_, i);
-    if (files_.open(aside, O_RDONLY | O_NOFOLLOW, 0)) {
+    const auto present = read_file(files_, aside, kMaxJournalBytes);
+    if (present ? *present != content : present.error().code != ErrorCode::kNotFound) {
       continue;
     }
-    logger_.error("kept the damaged journal as {}", aside);
-    return files_.rename(path_, aside);
+    if (!present) {
+      if (auto copied = replace_file(files_, aside, content, kFileMode); !copied) {
+        return copied;
+      }
+    }
+    damage_note_ = fmt::format(
+        "the lease journal was damaged; what could be read is in use, the damaged file is kept as "
+        "{}",
+        aside);
+    logger_.error("{}", damage_note_);
+    return {};
   }
   return fail(ErrorCode::kCorrupt,
               fmt::format("{} is damaged, and {} damaged files are already kept beside it; look "
@@ -304,13 +321,15 @@ void LeaseStore::on_done(const JournalWriter::Done& done) {
       ++entry;
       continue;
     }
-    changed.push_back(entry->first);
     if (done.result) {
+      changed.push_back(entry->first);
       entry = unwritten_.erase(entry);
-    } else {
-      entry->second.failed = true;
-      ++entry;
+      continue;
     }
+    if (!std::exchange(entry->second.failed, true)) {
+      changed.push_back(entry->first);
+    }
+    ++entry;
   }
   metrics_.degraded.set(done.result ? 0 : 1);
   if (done.result) {
@@ -348,6 +367,10 @@ LeaseStore::Lease LeaseStore::lease_of(std::string_view key, const Allocator::En
     status = unwritten->second.failed ? LeaseStatus::kStorageFailed : LeaseStatus::kPending;
   }
   return {entry.ipv4, entry.ipv6, status};
+}
+
+std::string LeaseStore::state_note() const {
+  return note_ + (note_.empty() || damage_note_.empty() ? "" : "; ") + damage_note_;
 }
 
 std::optional<LeaseStore::Lease> LeaseStore::find(std::string_view key) const {

@@ -60,7 +60,8 @@ class LeaseStore {
   // Control thread: the status of these keys changed.
   using OnChange = std::function<void(const std::vector<std::string>& keys)>;
 
-  // Reads the journal, cuts a torn tail, sets a damaged file aside as vips.journal.corrupt-N. Fails
+  // Reads the journal, cuts a torn tail, keeps a copy of a damaged file as vips.journal.corrupt-N
+  // and goes on with what can be read. What was read is synced before anything is told. Fails
   // when a pool has no usable address, and in mode kRequired when the folder or the journal cannot
   // be used. References outlive the store.
   [[nodiscard]] static Result<std::unique_ptr<LeaseStore>> open(const Options& options,
@@ -86,7 +87,7 @@ class LeaseStore {
   }
   void for_each(const std::function<void(std::string_view key, const Lease&)>& visit) const;
   // What is wrong with the state folder, for /readyz; empty when nothing is.
-  [[nodiscard]] const std::string& state_note() const { return note_; }
+  [[nodiscard]] std::string state_note() const;
 
  private:
   // What a batch holds that is not on disk yet.
@@ -102,7 +103,8 @@ class LeaseStore {
   [[nodiscard]] Result<void> load();
   [[nodiscard]] Result<void> create_file(std::uint64_t first_sequence);
   [[nodiscard]] Result<void> read_existing(const std::string& content);
-  [[nodiscard]] Result<void> set_aside();
+  // Copies the damaged octets to vips.journal.corrupt-N, unless they are there already.
+  [[nodiscard]] Result<void> keep_damaged(const std::string& content);
   void start_writer(JournalWriter::Start start);
   void note_change(std::string_view key);
   void on_done(const JournalWriter::Done& done);
@@ -120,6 +122,7 @@ class LeaseStore {
   Allocator allocator_;
   std::string path_;
   std::string note_;
+  std::string damage_note_;
   UniqueFd lock_;
   UniqueFd file_;
   std::uint64_t file_bytes_ = 0;

@@ -18,7 +18,9 @@ struct VipMetrics {
         journal_syncs(
             registry.counter("meshdns_vip_journal_syncs_total", "Batches of leases made durable.")),
         journal_errors(registry.counter("meshdns_vip_journal_errors_total",
-                                        "Batches of leases that could not be written.")) {}
+                                        "Batches of leases that could not be written.")),
+        journal_damages(registry.counter("meshdns_vip_journal_damages_total",
+                                         "Damaged stretches found in the journal at start.")) {}
 
   Gauge& active;
   Gauge& released;
@@ -28,6 +30,7 @@ struct VipMetrics {
   Gauge& journal_bytes;
   Counter& journal_syncs;
   Counter& journal_errors;
+  Counter& journal_damages;
 
  private:
   static Gauge& leases(MetricRegistry& registry, const char* state) {

@@ -1,15 +1,10 @@
 #include "vip/lease_store.h"
 
 #include <cerrno>
-#include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,6 +19,7 @@
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/vip/tasks.h"
 #include "vip/metrics.h"
 
 namespace meshdns::vip {
@@ -31,33 +27,6 @@ namespace {
 
 using support::FaultyFileSystem;
 using support::FileStep;
-
-// The control thread of these tests: tasks wait until the test runs them.
-class Tasks {
- public:
-  void post(std::function<void()> task) {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-    arrived_.notify_all();
-  }
-  // Runs the next task, waiting for it if need be; false when none comes within the hang bound.
-  bool run_one() {
-    std::unique_lock lock(mutex_);
-    if (!arrived_.wait_for(lock, std::chrono::seconds(60), [this] { return !tasks_.empty(); })) {
-      return false;
-    }
-    const auto task = std::move(tasks_.front());
-    tasks_.pop_front();
-    lock.unlock();
-    task();
-    return true;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::deque<std::function<void()>> tasks_;
-};
 
 class LeaseStoreTest : public testing::Test {
  protected:
