@@ -22,6 +22,7 @@
 #include "vip/allocator.h"
 #include "vip/journal_format.h"
 #include "vip/journal_writer.h"
+#include "vip/key.h"
 #include "vip/lease_record.h"
 #include "vip/metrics.h"
 #include "vip/pool.h"
@@ -247,28 +248,50 @@ void LeaseStore::start_writer(JournalWriter::Start start) {
 }
 
 LeaseStore::Lease LeaseStore::acquire(std::string_view key) {
+  if (key.empty() || key.size() > kMaxKeyOctets) {
+    logger_.error("a lease key is empty or too long to be recorded octets={}", key.size());
+    return {std::nullopt, std::nullopt, LeaseStatus::kStorageFailed};
+  }
   const auto grant = allocator_.acquire(key);
   if (grant == Allocator::Grant::kChanged) {
     note_change(key);
   }
-  const bool is_exhausted = grant == Allocator::Grant::kExhausted;
-  if (is_exhausted && !exhausted_) {
-    exhausted_ = true;
-    logger_.error(
-        "a VIP pool is exhausted: new services get no address; widen vip.ipv4_pool or "
-        "vip.ipv6_pool first_key={}",
-        key);
-  } else if (grant == Allocator::Grant::kChanged) {
-    exhausted_ = false;
+  if (grant == Allocator::Grant::kExhausted) {
+    note_exhausted(key);
+  } else {
+    forget_exhausted(key);
   }
-  metrics_.exhausted.set(exhausted_ ? 1 : 0);
   const auto* entry = allocator_.find(key);
   return entry == nullptr ? Lease{} : lease_of(key, *entry);
 }
 
 void LeaseStore::release(std::string_view key) {
+  forget_exhausted(key);
   if (allocator_.release(key)) {
     note_change(key);
+  }
+}
+
+void LeaseStore::note_exhausted(std::string_view key) {
+  if (exhausted_.empty()) {
+    logger_.error(
+        "a VIP pool is exhausted: new services get no address; widen vip.ipv4_pool or "
+        "vip.ipv6_pool first_key={}",
+        key);
+  }
+  exhausted_.emplace(key);
+  metrics_.exhausted.set(1);
+}
+
+void LeaseStore::forget_exhausted(std::string_view key) {
+  const auto place = exhausted_.find(key);
+  if (place == exhausted_.end()) {
+    return;
+  }
+  exhausted_.erase(place);
+  if (exhausted_.empty()) {
+    metrics_.exhausted.set(0);
+    logger_.info("every service has its address again, or is gone");
   }
 }
 

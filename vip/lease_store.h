@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -73,9 +74,10 @@ class LeaseStore {
   LeaseStore& operator=(const LeaseStore&) = delete;
   ~LeaseStore();  // flushes and waits for the journal; no callback runs afterwards
 
-  // The key's lease: the one it has, its old one, or a new one.
+  // The key's lease: the one it has, its old one, or a new one. A key has 1 to kMaxKeyOctets
+  // octets; another one gets nothing.
   Lease acquire(std::string_view key);
-  // Puts the key's addresses into quarantine.
+  // Puts the key's addresses into quarantine; ends its asking where it got none.
   void release(std::string_view key);
   // Hands all changes since the last flush to the journal, as one batch with one sync.
   void flush();
@@ -107,6 +109,8 @@ class LeaseStore {
   [[nodiscard]] Result<void> keep_damaged(const std::string& content);
   void start_writer(JournalWriter::Start start);
   void note_change(std::string_view key);
+  void note_exhausted(std::string_view key);
+  void forget_exhausted(std::string_view key);
   void on_done(const JournalWriter::Done& done);
   void replace_all();
   [[nodiscard]] std::string image() const;
@@ -128,10 +132,10 @@ class LeaseStore {
   std::uint64_t file_bytes_ = 0;
   std::uint64_t image_bytes_ = 0;  // of the last whole write
   std::uint64_t next_sequence_ = 1;
-  std::uint64_t batch_ = 1;  // the one being gathered
-  std::string gathered_;     // its records, unsealed
-  bool replacing_ = false;   // a whole write is on its way
-  bool exhausted_ = false;
+  std::uint64_t batch_ = 1;                       // the one being gathered
+  std::string gathered_;                          // its records, unsealed
+  bool replacing_ = false;                        // a whole write is on its way
+  std::set<std::string, std::less<>> exhausted_;  // keys that asked in vain and were not released
   std::unordered_map<std::string, Unwritten> unwritten_;
   std::shared_ptr<Mailbox> mailbox_;
   std::unique_ptr<JournalWriter>

@@ -1,6 +1,8 @@
 #include "vip/lease_store.h"
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -20,6 +22,7 @@
 #include "tests/support/manual_clock.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/vip/tasks.h"
+#include "vip/key.h"
 #include "vip/metrics.h"
 
 namespace meshdns::vip {
@@ -33,7 +36,7 @@ class LeaseStoreTest : public testing::Test {
   Result<std::unique_ptr<LeaseStore>> open(StateMode mode = StateMode::kRequired,
                                            const std::string& instance = "default") {
     LeaseStore::Options options;
-    options.ipv4_pool = IpPrefix::parse("192.0.2.0/24").value();
+    options.ipv4_pool = IpPrefix::parse(pool_).value();
     options.directory = folder_.file("state");
     options.instance = instance;
     options.mode = mode;
@@ -54,6 +57,15 @@ class LeaseStoreTest : public testing::Test {
     return store.find(key)->ipv4->to_string();
   }
 
+  // Runs tasks until the journal has failed this many times more.
+  void await_failures(std::uint64_t count) {
+    const std::uint64_t enough = metrics_.journal_errors.value() + count;
+    while (metrics_.journal_errors.value() < enough) {
+      ASSERT_TRUE(tasks_.run_one());
+    }
+  }
+
+  std::string pool_ = "192.0.2.0/24";
   support::TemporaryDirectory folder_;
   FaultyFileSystem files_;
   support::ManualClock clock_;
@@ -100,20 +112,6 @@ TEST_F(LeaseStoreTest, RefusesAFolderThatAnotherStoreHolds) {
   EXPECT_NE(second.error().message.find("vips.lock"), std::string::npos);
 }
 
-TEST_F(LeaseStoreTest, WithholdsNewLeasesWhileTheDiskIsFullAndTellsThemLater) {
-  const auto store = open().value();
-  const std::string old = acquire_durably(*store, "old");
-  files_.set_torn_write_bytes(3);
-  files_.set_fault(
-      [](FileStep step, std::uint64_t) { return step == FileStep::kWrite ? ENOSPC : 0; });
-  (void)store->acquire("new");
-  store->flush();
-  ASSERT_TRUE(tasks_.run_one());
-  EXPECT_EQ(store->find("new")->status, LeaseStatus::kStorageFailed);
-  EXPECT_EQ(store->find("old")->status, LeaseStatus::kDurable);
-  EXPECT_NE(store->state_note().find("withheld"), std::string::npos);
-}
-
 TEST_F(LeaseStoreTest, StartsInMemoryWhereBestEffortMeetsAnUnusableFolder) {
   (void)folder_.write("state", "a file where the folder should be");
   EXPECT_FALSE(open(StateMode::kRequired));
@@ -121,6 +119,15 @@ TEST_F(LeaseStoreTest, StartsInMemoryWhereBestEffortMeetsAnUnusableFolder) {
   EXPECT_EQ(store->acquire("a").status, LeaseStatus::kDurable);
   EXPECT_NE(store->state_note().find("memory only"), std::string::npos);
   EXPECT_EQ(metrics_.degraded.value(), 1);
+}
+
+TEST_F(LeaseStoreTest, StartsInMemoryWhereBestEffortMeetsAFolderThatAnotherStoreHolds) {
+  const auto first = open().value();
+  const std::string content = folder_.read("state/vips.journal");
+  const auto second = open(StateMode::kBestEffort).value();
+  EXPECT_EQ(second->acquire("a").status, LeaseStatus::kDurable);
+  EXPECT_NE(second->state_note().find("another meshdns"), std::string::npos);
+  EXPECT_EQ(folder_.read("state/vips.journal"), content);
 }
 
 TEST_F(LeaseStoreTest, NeverOverwritesAFileThatIsNotItsOwn) {
@@ -171,9 +178,92 @@ TEST_F(LeaseStoreTest, SetsADamagedJournalAsideAndKeepsWhatCanBeRead) {
     const auto store = open().value();
     EXPECT_EQ(store->find("second")->ipv4->to_string(), address);
     EXPECT_EQ(store->find("first"), std::nullopt);
+    EXPECT_NE(store->state_note().find("corrupt-1"), std::string::npos);
+    EXPECT_EQ(metrics_.journal_damages.value(), 1U);
+    // A journal that can be written is no reason to forget that.
+    (void)acquire_durably(*store, "third");
+    EXPECT_NE(store->state_note().find("corrupt-1"), std::string::npos);
   }
   EXPECT_EQ(folder_.read("state/vips.journal.corrupt-1"), content);
-  EXPECT_TRUE(open());  // the new journal is sound
+  const auto store = open();  // the new journal is sound
+  ASSERT_TRUE(store);
+  EXPECT_EQ((*store)->state_note(), "");
+}
+
+TEST_F(LeaseStoreTest, LeavesADamagedJournalWhereItIsWhenTheDiskIsFull) {
+  {
+    const auto store = open().value();
+    (void)acquire_durably(*store, "first");
+    (void)acquire_durably(*store, "second");
+  }
+  std::string content = folder_.read("state/vips.journal");
+  content[content.find("first")] ^= 1;
+  (void)folder_.write("state/vips.journal", content);
+  files_.set_fault(
+      [](FileStep step, std::uint64_t) { return step == FileStep::kWrite ? ENOSPC : 0; });
+  const auto required = open();
+  ASSERT_FALSE(required);
+  EXPECT_EQ(required.error().code, ErrorCode::kNoSpace);
+  const auto store = open(StateMode::kBestEffort).value();
+  EXPECT_NE(store->find("second"), std::nullopt);  // in memory, what could be read counts
+  EXPECT_EQ(folder_.read("state/vips.journal"), content);
+}
+
+TEST_F(LeaseStoreTest, GivesNothingToAKeyThatCouldNotBeRecorded) {
+  const auto store = open().value();
+  EXPECT_EQ(store->acquire("").status, LeaseStatus::kStorageFailed);
+  EXPECT_EQ(store->acquire(std::string(kMaxKeyOctets + 1, 'k')).status,
+            LeaseStatus::kStorageFailed);
+  EXPECT_EQ(store->find(std::string(kMaxKeyOctets + 1, 'k')), std::nullopt);
+  EXPECT_NE(acquire_durably(*store, std::string(kMaxKeyOctets, 'k')), "");
+}
+
+TEST_F(LeaseStoreTest, AnExhaustedPoolLeavesLeasesAloneAndHasRoomAfterAQuarantine) {
+  pool_ = "192.0.2.0/30";  // two addresses
+  const auto store = open().value();
+  const std::string first = acquire_durably(*store, "first");
+  const std::string second = acquire_durably(*store, "second");
+  EXPECT_EQ(store->acquire("third").status, LeaseStatus::kExhausted);
+  EXPECT_EQ(metrics_.exhausted.value(), 1);
+  EXPECT_EQ(store->acquire("first").status, LeaseStatus::kDurable);
+  EXPECT_EQ(metrics_.exhausted.value(), 1);  // the third still has none
+  store->release("first");
+  clock_.advance(std::chrono::minutes(5) - std::chrono::nanoseconds(1));
+  EXPECT_EQ(store->acquire("third").status, LeaseStatus::kExhausted);
+  clock_.advance(std::chrono::nanoseconds(1));
+  EXPECT_EQ(acquire_durably(*store, "third"), first);
+  EXPECT_EQ(metrics_.exhausted.value(), 0);
+  EXPECT_EQ(store->find("second")->ipv4->to_string(), second);
+}
+
+TEST_F(LeaseStoreTest, AServiceThatAskedInVainAndIsGoneLeavesNoPoolExhausted) {
+  pool_ = "192.0.2.0/30";
+  const auto store = open().value();
+  for (const auto* key : {"first", "second", "third", "fourth"}) {
+    (void)store->acquire(key);
+  }
+  store->release("third");
+  EXPECT_EQ(metrics_.exhausted.value(), 1);
+  store->release("fourth");
+  EXPECT_EQ(metrics_.exhausted.value(), 0);
+}
+
+TEST_F(LeaseStoreTest, BeginsQuarantinesAnewAtARestart) {
+  pool_ = "192.0.2.0/30";
+  std::string freed;
+  {
+    const auto store = open().value();
+    freed = acquire_durably(*store, "first");
+    (void)acquire_durably(*store, "second");
+    store->release("first");
+  }
+  clock_.advance(std::chrono::minutes(4));
+  const auto store = open().value();
+  clock_.advance(std::chrono::minutes(4));
+  EXPECT_EQ(store->acquire("third").status, LeaseStatus::kExhausted);
+  EXPECT_EQ(store->holder(IpAddress::parse(freed).value()), "first");
+  clock_.advance(std::chrono::minutes(1));
+  EXPECT_EQ(acquire_durably(*store, "third"), freed);
 }
 
 // Fails each step of a life in turn: what was told must be found again, whatever failed.
@@ -227,6 +317,108 @@ TEST_F(LeaseStoreTest, WritesAnOvergrownJournalAnew) {
   // 3,000 records of a kilobyte were written.
   EXPECT_LT(folder_.read("state/vips.journal").size(), std::size_t{1} << 21U);
 }
+
+TEST_F(LeaseStoreTest, AJournalWrittenAnewLeavesOutWhatIsOutOfQuarantine) {
+  const auto store = open().value();
+  const std::string gone(8000, 'g');
+  const std::string quarantined(8000, 'q');
+  (void)acquire_durably(*store, gone);
+  store->release(gone);
+  clock_.advance(std::chrono::minutes(5));
+  for (int i = 0; i < 100; ++i) {
+    (void)store->acquire(quarantined);
+    store->release(quarantined);
+  }
+  store->flush();  // appends more than a mebibyte
+  (void)acquire_durably(*store, "last");
+  const std::string content = folder_.read("state/vips.journal");
+  EXPECT_EQ(content.find(gone), std::string::npos);
+  EXPECT_NE(content.find(quarantined), std::string::npos);
+  EXPECT_LT(content.size(), std::size_t{16'000});
+}
+
+// What fails for as long as the disk is sick; the first append fails as well, so that the journal
+// must be written anew.
+struct SickDisk {
+  const char* name;
+  FileStep step;
+  int error;
+  std::size_t torn_write_bytes = 0;
+  bool only_folders = false;  // of syncs: only the one after a rename
+};
+
+class LeaseStoreOnASickDisk : public LeaseStoreTest, public testing::WithParamInterface<SickDisk> {
+ protected:
+  // Called by the journal's thread alone once a store is open.
+  int fault(FileStep step) {
+    if (!sick_) {
+      return 0;
+    }
+    if (step == FileStep::kWrite && !std::exchange(append_failed_, true)) {
+      return GetParam().error;
+    }
+    const bool after_rename =
+        std::exchange(renamed_, step == FileStep::kRename || (renamed_ && step == FileStep::kOpen));
+    const bool fails = step == GetParam().step && (!GetParam().only_folders || after_rename);
+    return fails ? GetParam().error : 0;
+  }
+
+  std::atomic<bool> sick_ = false;
+  bool append_failed_ = false;
+  bool renamed_ = false;
+};
+
+TEST_P(LeaseStoreOnASickDisk, TellsNothingNewUntilTheDiskIsWellAndThenEverything) {
+  files_.set_torn_write_bytes(GetParam().torn_write_bytes);
+  files_.set_fault([this](FileStep step, std::uint64_t) { return fault(step); });
+  std::map<std::string, std::string> told;
+  {
+    const auto store = open().value();
+    told["old"] = acquire_durably(*store, "old");
+    changed_.clear();
+    sick_ = true;
+    (void)store->acquire("new");
+    store->flush();
+    await_failures(2);
+    (void)store->acquire("newer");
+    store->flush();
+    await_failures(2);
+    EXPECT_EQ(store->find("new")->status, LeaseStatus::kStorageFailed);
+    EXPECT_EQ(store->find("newer")->status, LeaseStatus::kStorageFailed);
+    EXPECT_EQ(store->acquire("old").status, LeaseStatus::kDurable);
+    EXPECT_NE(store->state_note().find("withheld"), std::string::npos) << store->state_note();
+    EXPECT_EQ(metrics_.degraded.value(), 1);
+    // Each is named once, however often the journal fails.
+    EXPECT_EQ(changed_, (std::vector<std::string>{"new", "newer"}));
+
+    sick_ = false;
+    told["new"] = acquire_durably(*store, "new");
+    told["newer"] = acquire_durably(*store, "newer");
+    EXPECT_EQ(store->state_note(), "");
+    EXPECT_EQ(metrics_.degraded.value(), 0);
+    told["after"] = acquire_durably(*store, "after");  // appended again
+  }
+  const auto store = open().value();
+  for (const auto& [key, address] : told) {
+    ASSERT_NE(store->find(key), std::nullopt) << key;
+    EXPECT_EQ(store->find(key)->ipv4->to_string(), address) << key;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rows, LeaseStoreOnASickDisk,
+    testing::Values(SickDisk{"WriteFull", FileStep::kWrite, ENOSPC},
+                    SickDisk{"WriteTornInARecord", FileStep::kWrite, ENOSPC, 3},
+                    SickDisk{"WriteTornInAHeader", FileStep::kWrite, EDQUOT, 30},
+                    SickDisk{"WriteBroken", FileStep::kWrite, EIO},
+                    SickDisk{"SyncBroken", FileStep::kSync, EIO},
+                    SickDisk{"SyncFull", FileStep::kSync, ENOSPC},
+                    SickDisk{"SyncOfTheFolderBroken", FileStep::kSync, EIO, 0, true},
+                    SickDisk{"RenameFull", FileStep::kRename, ENOSPC},
+                    SickDisk{"RenameReadOnly", FileStep::kRename, EROFS},
+                    SickDisk{"OpenFull", FileStep::kOpen, ENOSPC},
+                    SickDisk{"OpenWithoutDescriptors", FileStep::kOpen, EMFILE}),
+    [](const auto& row) { return std::string(row.param.name); });
 
 }  // namespace
 }  // namespace meshdns::vip
