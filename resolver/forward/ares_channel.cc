@@ -24,6 +24,7 @@
 #include "base/metrics.h"
 #include "base/socket_layer.h"
 #include "resolver/wire/protocol.h"
+#include "resolver/wire/transport.h"
 #include "resolver/wire/upstream_reply.h"
 
 namespace meshdns::dns {
@@ -78,11 +79,13 @@ AresChannel::AresChannel(const Options& options, boost::asio::io_context& io, So
   std::string lookups = "b";
   std::string no_file = "/dev/null";
   ares_options settings{};
-  // NOCHECKRESP: SERVFAIL, NOTIMP and REFUSED are for the policy to judge. EDNS: replies of up to
-  // ednspsz octets over UDP are whole.
+  // NOCHECKRESP: SERVFAIL, NOTIMP and REFUSED are for the policy to judge. EDNS: replies over UDP
+  // are cut at ednspsz octets rather than at 512.
   settings.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
-  if (options.edns == Edns::kYes) {
-    settings.flags |= ARES_FLAG_EDNS;
+  if (options.transport == Transport::kTcp) {
+    settings.flags |= ARES_FLAG_USEVC;
+  } else {
+    settings.flags |= ARES_FLAG_IGNTC | (options.edns == Edns::kYes ? ARES_FLAG_EDNS : 0);
   }
   settings.ednspsz = kOurUdpPayloadOctets;
   settings.timeout = static_cast<int>(options.timeout.count());
@@ -153,7 +156,8 @@ void AresChannel::on_reply(void* arg, int status, int /*timeouts*/, unsigned cha
   ChannelReply reply;
   if (status == ARES_SUCCESS) {
     reply = {ChannelReply::Status::kMessage, {message, static_cast<std::size_t>(size)}};
-    if (self.options_.edns == Edns::kYes && !inspect_reply(reply.message).has_edns) {
+    if (self.options_.transport == Transport::kUdp && self.options_.edns == Edns::kYes &&
+        !inspect_reply(reply.message).has_edns) {
       self.note_lost_edns();
     }
   } else if (status == ARES_ETIMEOUT) {

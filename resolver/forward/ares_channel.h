@@ -1,9 +1,13 @@
 // One c-ares channel that talks to one server: the only place that knows c-ares.
 //
-// What c-ares 1.18.1 does here: sends the octets it is given, over UDP first and over TCP when the
-// reply is truncated; matches replies by id and question (without case); keeps one UDP socket, so
-// one source port, as long as any question is open, and closes it after the last. It tries once
-// (tries = 1) and knows one server, so it never moves on by itself.
+// What c-ares 1.18.1 does here: sends the octets it is given, over the one transport it was made
+// for; matches replies by id and question (without case); keeps one socket, so one source port, as
+// long as any question is open, and closes it after the last. It tries once (tries = 1) and knows
+// one server, so it never moves on by itself.
+//
+// A connection that breaks ends every question of its channel, so UDP and TCP never share one:
+// truncated replies come back as they are, for the owner to ask again on a channel of the other
+// kind.
 //
 // What is done for it at its socket functions: sockets come from SocketLayer; datagrams without
 // octets, or that are no replies, are taken out before it sees them (a datagram without octets
@@ -28,6 +32,7 @@
 #include "base/ip_address.h"
 #include "base/metrics.h"
 #include "base/socket_layer.h"
+#include "resolver/wire/transport.h"
 
 struct ares_channeldata;
 
@@ -61,7 +66,8 @@ class AresChannel {
  public:
   struct Options {
     SocketAddress server;
-    Edns edns = Edns::kYes;  // whether the questions sent here carry an OPT record
+    Transport transport = Transport::kUdp;
+    Edns edns = Edns::kYes;  // whether the questions sent here carry an OPT record; for UDP
     std::chrono::milliseconds timeout{0};
   };
 
@@ -81,8 +87,7 @@ class AresChannel {
   [[nodiscard]] std::size_t in_flight() const { return pending_.size(); }
   // Questions sent from the present source port.
   [[nodiscard]] std::size_t sent_from_port() const { return sent_from_port_; }
-  // c-ares met a server without EDNS and now takes replies above 512 octets for truncated, for
-  // good: ask elsewhere.
+  // c-ares met a server without EDNS and now cuts replies at 512 octets, for good: ask elsewhere.
   [[nodiscard]] bool worn_out() const { return worn_out_; }
 
  private:

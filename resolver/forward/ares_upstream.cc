@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "resolver/forward/upstream.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
+#include "resolver/wire/transport.h"
 #include "resolver/wire/upstream_reply.h"
 
 namespace meshdns::dns {
@@ -32,6 +34,13 @@ constexpr std::chrono::milliseconds kExpiryInterval{250};
 // RFC 6891 section 7 says FORMERR; some say NOTIMP.
 bool refuses_edns(std::uint16_t rcode) {
   return rcode == rcode::kFormErr || rcode == rcode::kNotImp;
+}
+
+// By the server, or by c-ares because it is longer than was asked for.
+bool is_truncated(std::span<const std::uint8_t> datagram, const ReplyStatus& status) {
+  const bool may_be_cut =
+      datagram.size() == kPlainUdpOctets || datagram.size() == kOurUdpPayloadOctets;
+  return status.truncated || (!status.parses && may_be_cut);
 }
 
 }  // namespace
@@ -55,6 +64,7 @@ class AresUpstream::Attempt final : public ChannelClient,
   boost::asio::steady_timer timer;
   std::list<std::shared_ptr<Attempt>>::iterator place;
   Edns edns = Edns::kYes;
+  Transport transport = Transport::kUdp;
   bool completed = false;  // its result is on the way
 };
 
@@ -101,12 +111,25 @@ void AresUpstream::ask(const Query& query, std::chrono::milliseconds deadline, O
 
 void AresUpstream::send(const std::shared_ptr<Attempt>& attempt, Edns edns) {
   attempt->edns = edns;
+  attempt->transport = Transport::kUdp;
+  write(attempt, pick_channel(edns));
+}
+
+void AresUpstream::send_over_tcp(const std::shared_ptr<Attempt>& attempt) {
+  attempt->transport = Transport::kTcp;
+  if (AresChannel* const connection = pick_connection()) {
+    write(attempt, *connection);
+  } else {
+    waiting_.push_back(attempt);
+  }
+}
+
+void AresUpstream::write(const std::shared_ptr<Attempt>& attempt, AresChannel& channel) {
   metrics_.queries.add();
   std::array<std::uint8_t, kMaxUpstreamQueryOctets> buffer{};
-  const std::size_t size =
-      write_upstream_query(attempt->query, ids_.next(),
-                           edns == Edns::kYes ? kOurUdpPayloadOctets : std::uint16_t{0}, buffer);
-  pick_channel(edns).send(std::span(buffer).first(size), attempt);
+  const std::uint16_t payload = attempt->edns == Edns::kYes ? kOurUdpPayloadOctets : 0;
+  const std::size_t size = write_upstream_query(attempt->query, ids_.next(), payload, buffer);
+  channel.send(std::span(buffer).first(size), attempt);
   arm_expiry();
 }
 
@@ -128,11 +151,49 @@ AresChannel& AresUpstream::pick_channel(Edns edns) {
     return **best;
   }
   pool.push_back(std::make_unique<AresChannel>(
-      AresChannel::Options{server_, edns, longest_attempt_}, io_, sockets_, metrics_.mismatches));
+      AresChannel::Options{server_, Transport::kUdp, edns, longest_attempt_}, io_, sockets_,
+      metrics_.mismatches));
   return *pool.back();
 }
 
+AresChannel* AresUpstream::pick_connection() {
+  for (const auto& connection : connections_) {
+    if (connection->in_flight() == 0) {
+      return connection.get();
+    }
+  }
+  if (connections_.size() >= kMaxConnections) {
+    return nullptr;
+  }
+  connections_.push_back(std::make_unique<AresChannel>(
+      AresChannel::Options{server_, Transport::kTcp, Edns::kNo, longest_attempt_}, io_, sockets_,
+      metrics_.mismatches));
+  return connections_.back().get();
+}
+
+void AresUpstream::serve_waiting() {
+  while (!waiting_.empty()) {
+    const std::shared_ptr<Attempt> attempt = waiting_.front();
+    if (attempt->owner != nullptr && !attempt->completed) {
+      AresChannel* const connection = pick_connection();
+      if (connection == nullptr) {
+        return;
+      }
+      write(attempt, *connection);
+    }
+    waiting_.pop_front();
+  }
+}
+
 void AresUpstream::on_reply(const std::shared_ptr<Attempt>& attempt, const ChannelReply& reply) {
+  if (attempt->transport == Transport::kTcp && !waiting_.empty()) {
+    // Not from here: c-ares closes the connection only after this.
+    boost::asio::post(io_, [timer = expiry_] {
+      if (timer->owner != nullptr) {
+        timer->owner->serve_waiting();
+      }
+    });
+  }
   switch (reply.status) {
     case ChannelReply::Status::kTimeout:
       metrics_.timeouts.add();
@@ -151,6 +212,10 @@ void AresUpstream::on_reply(const std::shared_ptr<Attempt>& attempt, const Chann
       refuses_edns(status.rcode)) {
     metrics_.plain_retries.add();
     send(attempt, Edns::kNo);
+    return;
+  }
+  if (attempt->transport == Transport::kUdp && is_truncated(reply.message, status)) {
+    send_over_tcp(attempt);
     return;
   }
   if (reply.status == ChannelReply::Status::kHeaderOnly || !status.parses ||
@@ -193,7 +258,7 @@ void AresUpstream::arm_expiry() {
 void AresUpstream::expire() {
   expiry_->armed = false;
   bool busy = false;
-  for (const ChannelPool* pool : {&edns_channels_, &plain_channels_}) {
+  for (const ChannelPool* pool : {&edns_channels_, &plain_channels_, &connections_}) {
     for (const auto& channel : *pool) {
       if (channel->in_flight() != 0) {
         channel->expire();
@@ -201,7 +266,9 @@ void AresUpstream::expire() {
       busy = busy || channel->in_flight() != 0;
     }
   }
-  if (busy) {
+  serve_waiting();
+  std::erase_if(connections_, [](const auto& channel) { return channel->in_flight() == 0; });
+  if (busy || !waiting_.empty()) {
     arm_expiry();
   }
 }

@@ -6,10 +6,15 @@
 // over a pool of channels, and one is left alone to drain, and so to get a new port, after
 // kQuestionsPerPort questions. Below kMaxChannels questions at a time each question has its own
 // port.
+//
+// TCP: each question has a connection of its own, so that a server that closes after one answer, or
+// resets, fails nobody else's. At most kMaxConnections at a time; others wait for one, within their
+// deadline.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <list>
 #include <memory>
 #include <vector>
@@ -32,6 +37,7 @@ class AresUpstream final : public Upstream {
  public:
   static constexpr std::size_t kMaxChannels = 16;  // of some 70 KiB each, made as needed
   static constexpr std::size_t kQuestionsPerPort = 64;
+  static constexpr std::size_t kMaxConnections = 32;  // as large, given back when idle
 
   // `longest_attempt` bounds the deadlines that ask() will be given.
   AresUpstream(const SocketAddress& server, std::chrono::milliseconds longest_attempt,
@@ -49,7 +55,14 @@ class AresUpstream final : public Upstream {
   using ChannelPool = std::vector<std::unique_ptr<AresChannel>>;
 
   void send(const std::shared_ptr<Attempt>& attempt, Edns edns);
+  void send_over_tcp(const std::shared_ptr<Attempt>& attempt);
+  // Writes the question and hands it to c-ares.
+  void write(const std::shared_ptr<Attempt>& attempt, AresChannel& channel);
   [[nodiscard]] AresChannel& pick_channel(Edns edns);
+  // Null when all connections are in use.
+  [[nodiscard]] AresChannel* pick_connection();
+  // Gives connections to those who wait for one.
+  void serve_waiting();
   void on_reply(const std::shared_ptr<Attempt>& attempt, const ChannelReply& reply);
   void complete(const std::shared_ptr<Attempt>& attempt, AttemptResult result);
   void arm_expiry();
@@ -64,6 +77,8 @@ class AresUpstream final : public Upstream {
   std::list<std::shared_ptr<Attempt>> attempts_;  // open ones
   ChannelPool edns_channels_;
   ChannelPool plain_channels_;
+  ChannelPool connections_;
+  std::deque<std::shared_ptr<Attempt>> waiting_;  // for a connection
   std::shared_ptr<ExpiryTimer> expiry_;
 };
 

@@ -330,6 +330,81 @@ TEST_F(AresUpstreamTest, AnswersManyQuestionsAtOnceEachWithItsOwn) {
   }
 }
 
+TEST_F(AresUpstreamTest, FailsNoOtherQuestionWhenAConnectionBreaks) {
+  serve([](const UpstreamQuery& query) -> Replies {
+    if (query.name.starts_with("open")) {
+      return {};
+    }
+    if (query.transport == DnsTransport::kTcp) {
+      return {Octets{}};
+    }
+    return {make_reply(query, "NOERROR", {}, Truncated::kYes)};
+  });
+  // So many that none has a channel of its own.
+  const Query open = query_for("open.example.org");
+  const Query large = query_for("large.example.org");
+  std::size_t open_ended = 0;
+  std::size_t large_ended = 0;
+  for (std::size_t i = 0; i < 4 * AresUpstream::kMaxChannels; ++i) {
+    upstream_->ask(open, kLong, [&](const AttemptResult&) { ++open_ended; });
+    upstream_->ask(large, kLong, [&](const AttemptResult& result) {
+      EXPECT_EQ(result.status, AttemptStatus::kNetworkError);
+      ++large_ended;
+    });
+  }
+  run_until([&] { return large_ended == 4 * AresUpstream::kMaxChannels; });
+  EXPECT_EQ(open_ended, 0U);
+}
+
+TEST_F(AresUpstreamTest, AnswersManyTruncatedQuestionsOfAServerThatEndsEachConnection) {
+  constexpr std::size_t kQuestions = 3 * AresUpstream::kMaxConnections + 1;
+  serve([](const UpstreamQuery& query) -> Replies {
+    if (query.transport == DnsTransport::kUdp) {
+      return {make_reply(query, "NOERROR", {}, Truncated::kYes)};
+    }
+    // The message without octets ends the connection behind the answer.
+    return {make_reply(query, "NOERROR", addresses(query, "192.0.2.1")), Octets{}};
+  });
+  const Query query = query_for("www.example.org");
+  std::size_t ended = 0;
+  for (std::size_t i = 0; i < kQuestions; ++i) {
+    upstream_->ask(query, kLong, [&](const AttemptResult& result) {
+      EXPECT_THAT(answers_of(result), SizeIs(1));
+      ++ended;
+    });
+  }
+  run_until([&] { return ended == kQuestions; });
+  EXPECT_EQ(script_->count(DnsTransport::kTcp), kQuestions);
+}
+
+TEST_F(AresUpstreamTest, LetsAQuestionWaitForAConnectionNoLongerThanItsDeadline) {
+  constexpr std::size_t kQuestions = AresUpstream::kMaxConnections + 5;
+  serve([](const UpstreamQuery& query) -> Replies {
+    if (query.transport == DnsTransport::kTcp) {
+      return {};
+    }
+    return {make_reply(query, "NOERROR", {}, Truncated::kYes)};
+  });
+  const Query query = query_for("www.example.org");
+  std::size_t timed_out = 0;
+  for (std::size_t i = 0; i < kQuestions; ++i) {
+    upstream_->ask(query, kShort, [&](const AttemptResult& result) {
+      timed_out += result.status == AttemptStatus::kTimeout ? 1 : 0;
+    });
+  }
+  run_until([&] { return timed_out == kQuestions; });
+  EXPECT_LE(script_->count(DnsTransport::kTcp), AresUpstream::kMaxConnections);
+}
+
+TEST_F(AresUpstreamTest, TakesAReplyLongerThanItAskedForAsTruncated) {
+  serve([](const UpstreamQuery& query) -> Replies {
+    return {make_reply(query, "NOERROR",
+                       std::vector<std::string>(100, query.name + " 60 IN TXT \"0123456789\""))};
+  });
+  EXPECT_THAT(answers_of(ask(query_for("www.example.org"))), SizeIs(100));
+  EXPECT_EQ(script_->count(DnsTransport::kTcp), 1U);
+}
+
 TEST_F(AresUpstreamTest, TakesAnEmptyTcpMessageAsANetworkError) {
   serve([](const UpstreamQuery& query) -> Replies {
     if (query.transport == DnsTransport::kTcp) {
@@ -387,6 +462,25 @@ TEST_F(AresUpstreamTest, MayGoWithQuestionsOpen) {
   upstream_.reset();
   io_.restart();
   io_.run_for(kShort * 2);
+  EXPECT_FALSE(called);
+}
+
+TEST_F(AresUpstreamTest, MayGoWithQuestionsWaitingForAConnection) {
+  serve([](const UpstreamQuery& query) -> Replies {
+    if (query.transport == DnsTransport::kTcp) {
+      return {};
+    }
+    return {make_reply(query, "NOERROR", {}, Truncated::kYes)};
+  });
+  const Query query = query_for("www.example.org");
+  bool called = false;
+  for (std::size_t i = 0; i < AresUpstream::kMaxConnections + 5; ++i) {
+    upstream_->ask(query, kLong, [&](const AttemptResult&) { called = true; });
+  }
+  run_until([&] { return script_->count(DnsTransport::kTcp) == AresUpstream::kMaxConnections; });
+  upstream_.reset();
+  io_.restart();
+  io_.poll();
   EXPECT_FALSE(called);
 }
 
