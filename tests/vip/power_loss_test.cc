@@ -1,8 +1,6 @@
 // What a lease store has told is true for ever, whenever its process or the power ends.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -18,6 +16,7 @@
 #include "tests/support/counted.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/power_loss_file_system.h"
+#include "tests/vip/churn.h"
 #include "tests/vip/tasks.h"
 #include "vip/lease_store.h"
 #include "vip/metrics.h"
@@ -29,33 +28,6 @@ using support::PowerLossFileSystem;
 
 const std::string kJournal = "/var/lib/meshdns/vips.journal";
 
-// Everything that was ever told, kept outside of the store.
-class Oracle {
- public:
-  // False when this contradicts what was told before.
-  bool note(const std::string& key, const std::string& address) {
-    const auto [told, is_new_key] = address_of_.emplace(key, address);
-    const auto [holder, is_new_address] = key_of_.emplace(address, key);
-    return told->second == address && holder->second == key;
-  }
-  [[nodiscard]] const std::map<std::string, std::string>& told() const { return address_of_; }
-
- private:
-  std::map<std::string, std::string> address_of_;
-  std::map<std::string, std::string> key_of_;
-};
-
-// Keys that must share a small pool; some are long, so that the journal soon is written anew.
-std::string key_of(std::uint64_t number) {
-  std::string key = "default/service///s" + std::to_string(number);
-  if (number % 4 == 0) {
-    key.resize(8000, 'x');
-  }
-  return key;
-}
-
-constexpr std::uint64_t kKeys = 40;
-
 // One file system, and the lives of the stores on it.
 class History {
  public:
@@ -64,7 +36,7 @@ class History {
   Result<std::unique_ptr<LeaseStore>> open() {
     tasks_ = std::make_unique<Tasks>();
     LeaseStore::Options options;
-    options.ipv4_pool = IpPrefix::parse("192.0.2.0/26").value();
+    options.ipv4_pool = IpPrefix::parse(kChurnPool).value();
     options.directory = "/var/lib/meshdns";
     options.mode = StateMode::kRequired;
     return LeaseStore::open(
@@ -98,15 +70,16 @@ class History {
   void check() {
     const auto store = open();
     ASSERT_TRUE(store) << store.error().message;
-    for (const auto& [key, address] : oracle_.told()) {
+    for (const auto& [number, address] : oracle_.told()) {
+      const std::string key = churn_key(number);
       EXPECT_EQ((*store)->holder(IpAddress::parse(address).value()), key) << address;
-      EXPECT_EQ((*store)->acquire(key).ipv4->to_string(), address) << key.substr(0, 40);
+      EXPECT_EQ((*store)->acquire(key).ipv4->to_string(), address) << number;
     }
   }
 
   [[nodiscard]] std::uint64_t random(std::uint64_t limit) { return engine_() % limit; }
   [[nodiscard]] PowerLossFileSystem& files() { return files_; }
-  [[nodiscard]] Oracle& oracle() { return oracle_; }
+  [[nodiscard]] LeaseOracle& oracle() { return oracle_; }
 
   // Waits until each of these keys is on disk, or the power is gone, and tells what may be told.
   void settle(LeaseStore& store, const std::vector<std::string>& keys) {
@@ -115,7 +88,7 @@ class History {
         ASSERT_TRUE(tasks_->run_one());
       }
       if (status_of(store, key) == LeaseStatus::kDurable) {
-        EXPECT_TRUE(oracle_.note(key, store.find(key)->ipv4->to_string())) << key.substr(0, 40);
+        EXPECT_TRUE(oracle_.note(churn_number(key), store.find(key)->ipv4->to_string())) << key;
       }
     }
   }
@@ -129,7 +102,7 @@ class History {
   void change(LeaseStore& store) {
     std::vector<std::string> keys;
     for (std::uint64_t i = random(4) + 1; i > 0; --i) {
-      keys.push_back(key_of(random(kKeys)));
+      keys.push_back(churn_key(random(kChurnKeys)));
       if (random(3) == 0) {
         store.release(keys.back());
       } else {
@@ -142,7 +115,7 @@ class History {
 
   // Enough changes of one key that the journal must be written anew.
   void churn(LeaseStore& store) {
-    const std::string key = key_of(0);
+    const std::string key = churn_key(0);
     for (int i = 0; i < 100; ++i) {
       (void)store.acquire(key);
       store.release(key);
@@ -160,7 +133,7 @@ class History {
   std::unique_ptr<Logs> logs_ = Logs::create({"off", LogFormat::kText}).value();
   MetricRegistry registry_;
   VipMetrics metrics_{registry_};
-  Oracle oracle_;
+  LeaseOracle oracle_;
 };
 
 TEST(PowerLoss, NoToldLeaseIsLostMovedOrGivenToAnother) {
@@ -191,15 +164,15 @@ TEST(PowerLoss, WhatAKilledProcessOnlyWroteIsSyncedBeforeItIsTold) {
     History history(run);
     history.files().lose_power_at(run % kSteps);
     if (const auto store = history.open()) {
-      (void)(*store)->acquire("a");
+      (void)(*store)->acquire(churn_key(1));
       (*store)->flush();
-      history.settle(**store, {"a"});
+      history.settle(**store, {churn_key(1)});
     }
     history.files().kill_processes();
     {
       const auto store = history.open().value();
-      if (store->find("a")) {
-        history.settle(*store, {"a"});
+      if (store->find(churn_key(1))) {
+        history.settle(*store, {churn_key(1)});
         ++found;
       }
       history.files().lose_power_at(0);
@@ -217,13 +190,13 @@ TEST(PowerLoss, ADamagedJournalIsNeverReplacedByAnEmptyOne) {
     History history(step);
     {
       const auto store = history.open().value();
-      (void)store->acquire("damaged");
-      (void)store->acquire("whole");
+      (void)store->acquire(churn_key(1));
+      (void)store->acquire(churn_key(2));
       store->flush();
-      history.settle(*store, {"whole"});
+      history.settle(*store, {churn_key(2)});
     }
     std::string content = history.files().content(kJournal);
-    content[content.find("damaged")] ^= 1;
+    content[content.find(churn_key(1))] ^= 1;
     history.files().set_content(kJournal, content);
     history.files().lose_power_at(step);
     const bool opened = history.open().has_value();
