@@ -111,7 +111,7 @@ Result<void> DataplaneDirectory::load() {
     return tl::unexpected(listed.error());
   }
   for (const std::string& name : *listed) {
-    visit(name);
+    visit(name, Written::kWhole);
   }
   commit();
   return {};
@@ -122,11 +122,12 @@ void DataplaneDirectory::on_events() {
   for (const std::string& name : events.written) {
     known_[name].is_open = true;
   }
-  for (const std::string& name : events.complete) {
-    visit(name);
+  for (const auto& [name, how] : events.complete) {
+    visit(name, how);
   }
-  if (events.is_everything) {
-    compare([](const File& file) { return file.read != file.seen && !file.is_open; });
+  if (events.is_everything || events.is_overflow) {
+    compare(events.is_overflow ? Written::kInPlace : Written::kWhole,
+            [](const File& file) { return file.read != file.seen && !file.is_open; });
   }
   commit();
 }
@@ -151,7 +152,7 @@ DataplaneDirectory::Events DataplaneDirectory::take_events() {
 
 void DataplaneDirectory::note(const inotify_event& event, const std::string& name, Events& events) {
   if ((event.mask & IN_Q_OVERFLOW) != 0) {
-    events.is_everything = true;
+    events.is_overflow = true;
     return;
   }
   if (event.wd != watch_descriptor_) {
@@ -170,7 +171,8 @@ void DataplaneDirectory::note(const inotify_event& event, const std::string& nam
     events.written.insert(name);
     events.complete.erase(name);
   } else {
-    events.complete.insert(name);
+    const bool is_renamed = (event.mask & IN_MOVED_TO) != 0;
+    events.complete.insert_or_assign(name, is_renamed ? Written::kWhole : Written::kInPlace);
     events.written.erase(name);
   }
 }
@@ -179,14 +181,14 @@ void DataplaneDirectory::rescan() {
   if (renew_watch()) {
     restart_grace();
   }
-  compare([](const File& file) {
+  compare(Written::kWhole, [](const File& file) {
     return file.read != file.seen &&
            file.resting_scans >= (file.is_open ? kOpenScans : kRestingScans);
   });
   commit();
 }
 
-void DataplaneDirectory::compare(const std::function<bool(const File&)>& is_due) {
+void DataplaneDirectory::compare(Written how, const std::function<bool(const File&)>& is_due) {
   const auto listed = names();
   if (!listed) {
     if (folder_problem_ != listed.error().message) {
@@ -208,17 +210,17 @@ void DataplaneDirectory::compare(const std::function<bool(const File&)>& is_due)
     file.resting_scans = file.seen == now ? file.resting_scans + 1 : 0;
     file.seen = now;
     if (is_due(file)) {
-      read(name, file);
+      read(name, file, how);
     }
   }
 }
 
-void DataplaneDirectory::visit(const std::string& name) {
+void DataplaneDirectory::visit(const std::string& name, Written how) {
   if (!exists(path_ + "/" + name)) {
     miss(name);
   } else {
     missing_.erase(name);
-    read(name, known_[name]);
+    read(name, known_[name], how);
   }
 }
 
@@ -229,8 +231,10 @@ void DataplaneDirectory::miss(const std::string& name) {
 }
 
 void DataplaneDirectory::restart_grace() {
-  for (auto& [name, since] : missing_) {
-    since = clock_.now();
+  for (auto* const waiting : {&missing_, &settling_}) {
+    for (auto& [name, since] : *waiting) {
+      since = clock_.now();
+    }
   }
 }
 
@@ -240,6 +244,12 @@ void DataplaneDirectory::expire() {
     return;
   }
   const TimePoint due = clock_.now() - kRemovalGrace;
+  forget_missing(due);
+  settle(due);
+  commit();
+}
+
+void DataplaneDirectory::forget_missing(TimePoint due) {
   std::vector<std::string> gone;
   std::erase_if(missing_, [&](const auto& entry) {
     const auto& [name, since] = entry;
@@ -254,16 +264,33 @@ void DataplaneDirectory::expire() {
   for (const std::string& name : gone) {
     forget(name);
   }
-  commit();
+}
+
+void DataplaneDirectory::settle(TimePoint due) {
+  std::vector<std::string> rested;
+  for (const auto& [name, since] : settling_) {
+    if (since <= due) {
+      rested.push_back(name);
+    }
+  }
+  for (const std::string& name : rested) {
+    settling_.erase(name);
+    // What is being written or gone settles when that has ended.
+    if (const auto file = known_.find(name);
+        file != known_.end() && !file->second.is_open && !missing_.contains(name)) {
+      visit(name, Written::kWhole);
+    }
+  }
 }
 
 std::optional<TimePoint> DataplaneDirectory::next_expiry() const {
-  const auto first =
-      std::ranges::min_element(missing_, {}, [](const auto& entry) { return entry.second; });
-  if (first == missing_.end()) {
-    return std::nullopt;
+  std::optional<TimePoint> first;
+  for (const auto* const waiting : {&missing_, &settling_}) {
+    for (const auto& [name, since] : *waiting) {
+      first = first ? std::min(*first, since) : since;
+    }
   }
-  return first->second + kRemovalGrace;
+  return first ? std::optional(*first + kRemovalGrace) : std::nullopt;
 }
 
 void DataplaneDirectory::forget(const std::string& name) {
@@ -290,14 +317,19 @@ Result<std::string> DataplaneDirectory::read_whole(const std::string& path,
   return fail(ErrorCode::kUnavailable, fmt::format("{} changes while it is read", path));
 }
 
-void DataplaneDirectory::read(const std::string& name, File& file) {
+void DataplaneDirectory::read(const std::string& name, File& file, Written how) {
   const std::string path = path_ + "/" + name;
   file.is_open = false;
   std::vector<std::string> problems;
   const auto text = read_whole(path, file.read);
   if (text) {
-    file.content.update(*text);
+    file.content.update(*text, how);
     store_.set_file(path, file.content.dataplanes());
+    if (file.content.is_unsettled()) {
+      settling_.insert_or_assign(name, clock_.now());
+    } else {
+      settling_.erase(name);
+    }
   } else {
     problems.push_back(text.error().message);
     if (may_pass(text.error().code)) {

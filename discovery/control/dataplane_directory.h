@@ -4,6 +4,7 @@
 // Belongs to the control thread. What a file in a bad state held stays, by the rules of
 // DataplaneFile; a file that cannot be read keeps everything, and so does a folder that vanishes.
 // Removing a file removes its dataplanes, after a grace: editors remove a file to write it anew.
+// What a file written in place has lost goes after the same grace, at once when it was renamed.
 // The cost of a change follows the changed file.
 #pragma once
 
@@ -36,8 +37,8 @@ class DataplaneDirectory {
   // written may rest between two writes, and one whose writer is known to have it open longer.
   static constexpr int kRestingScans = 1;
   static constexpr int kOpenScans = 15;
-  // How long a file must be missing before it counts as removed. Time in which the folder itself
-  // cannot be listed does not count.
+  // How long a file must be missing before it counts as removed, and one that was written in place
+  // must rest before what it has lost is. Time in which the folder cannot be listed does not count.
   static constexpr std::chrono::milliseconds kRemovalGrace{500};
 
   // References outlive the directory.
@@ -55,7 +56,8 @@ class DataplaneDirectory {
   // Finds what no event told of (network file systems, lost events, a folder that came back). Call
   // it every few seconds.
   void rescan();
-  // Takes it that files which were missing for the grace, and still are, are removed.
+  // Takes it that files which were missing for the grace, and still are, are removed, and that
+  // files which rested for it are whole.
   void expire();
   // When expire() has something to do.
   [[nodiscard]] std::optional<TimePoint> next_expiry() const;
@@ -85,9 +87,10 @@ class DataplaneDirectory {
   };
   // What a batch of events is about.
   struct Events {
-    std::set<std::string> complete;  // closed, renamed, removed
-    std::set<std::string> written;   // and still open
+    std::map<std::string, Written> complete;  // closed, renamed, removed
+    std::set<std::string> written;            // and still open
     bool is_everything = false;
+    bool is_overflow = false;  // events were lost, and nobody knows what is open
   };
 
   [[nodiscard]] static Signature signature_of(const std::string& path);
@@ -96,8 +99,8 @@ class DataplaneDirectory {
   void note(const inotify_event& event, const std::string& name, Events& events);
   // Watches the folder that the path is of now; true when that is another one than before.
   [[nodiscard]] bool renew_watch();
-  void visit(const std::string& name);
-  void read(const std::string& name, File& file);
+  void visit(const std::string& name, Written how);
+  void read(const std::string& name, File& file, Written how);
   [[nodiscard]] Result<std::string> read_whole(const std::string& path, Signature& version) const;
   // Begins the grace of a file that is missing.
   void miss(const std::string& name);
@@ -106,7 +109,9 @@ class DataplaneDirectory {
   // Makes these the problems of a file, and logs those that are new.
   void report(const std::string& path, File& file, std::vector<std::string> problems);
   // Brings the files into line with the folder; reads those for which `is_due` holds.
-  void compare(const std::function<bool(const File&)>& is_due);
+  void compare(Written how, const std::function<bool(const File&)>& is_due);
+  void forget_missing(TimePoint due);
+  void settle(TimePoint due);
   void commit();
 
   std::string path_;
@@ -118,7 +123,8 @@ class DataplaneDirectory {
   int watch_descriptor_ = -1;
   Signature watched_;  // the folder that watch_descriptor_ is of
   std::map<std::string, File> known_;
-  std::map<std::string, TimePoint> missing_;  // of known_, with the time since when
+  std::map<std::string, TimePoint> missing_;   // of known_, with the time since when
+  std::map<std::string, TimePoint> settling_;  // likewise: unsettled, since it was closed
   std::string folder_problem_;
   std::size_t file_problems_ = 0;
   std::set<std::string> duplicates_;  // as last reported

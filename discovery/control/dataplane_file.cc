@@ -17,7 +17,7 @@
 
 namespace meshdns::discovery {
 
-void DataplaneFile::update(std::string_view text) {
+void DataplaneFile::update(std::string_view text, Written how) {
   std::unordered_map<std::string_view, const std::shared_ptr<const Document>*> known;
   for (const auto& document : documents_) {
     known.emplace(document->text, &document);
@@ -74,7 +74,25 @@ void DataplaneFile::update(std::string_view text) {
   if (has_news_of_a_mistake_) {
     dataplanes_.insert(before.begin(), before.end());
   }
+  is_unsettled_ = false;
+  if (how == Written::kInPlace) {
+    hold_back(before, !text.ends_with('\n'));
+  }
   documents_ = std::move(documents);
+}
+
+void DataplaneFile::hold_back(const std::map<DataplaneId, SourcedDataplane>& before, bool is_cut) {
+  for (const auto& [id, held] : before) {
+    const auto now = dataplanes_.find(id);
+    if (now != dataplanes_.end() && now->second.dataplane == held.dataplane) {
+      continue;
+    }
+    if (is_cut || now == dataplanes_.end() ||
+        now->second.dataplane->inbounds.size() < held.dataplane->inbounds.size()) {
+      dataplanes_.insert_or_assign(id, held);
+      is_unsettled_ = true;
+    }
+  }
 }
 
 }  // namespace meshdns::discovery

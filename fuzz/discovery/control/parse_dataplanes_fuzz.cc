@@ -1,6 +1,7 @@
-// A Dataplane file over its versions, which an octet 1 parts. Whatever it holds: each problem names
-// a line that is there in words fit for a log, the same text again changes nothing, and what is
-// made of its dataplanes is what a resolver takes.
+// A Dataplane file over its versions, which an octet 1 parts. Whatever it holds: a version written
+// in place drops nothing, each problem names a line that is there in words fit for a log, the same
+// text again changes nothing, and what is made of its dataplanes is what a resolver takes.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -86,6 +87,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     // On the heap and of the exact size, so that every octet read past the end is seen.
     const std::string text(rest.substr(0, end));
     rest.remove_prefix(is_last ? rest.size() : end + 1);
+    const auto before = ids_of(file);
+    file.update(text, Written::kInPlace);
+    const auto in_place = ids_of(file);
+    require(std::ranges::includes(in_place, before), "what is written in place drops nothing");
+    check_problems(file, text);
     file.update(text);
     check_problems(file, text);
     check_resources(file);

@@ -88,6 +88,7 @@ TEST_F(DataplaneDirectoryTest, FollowsFilesThatComeAndChange) {
   EXPECT_EQ(store_.services(), 3U);
   write("b.yml", entity("redis"));
   take_events();
+  pass_grace();
   EXPECT_EQ(store_.services(), 2U);
   EXPECT_TRUE(directory_.problems().empty());
 }
@@ -159,6 +160,7 @@ TEST_F(DataplaneDirectoryTest, DoesNotReadAFileThatIsStillOpenForWriting) {
   (void)std::fputs(("---\n" + entity("backend") + "---\n" + entity("shop")).c_str(), writer);
   (void)std::fclose(writer);
   take_events();
+  pass_grace();
   EXPECT_EQ(store_.services(), 3U);
 }
 
@@ -176,6 +178,62 @@ TEST_F(DataplaneDirectoryTest, ReadsAFileWhoseWriterNeverClosesItInTheEnd) {
   }
   EXPECT_EQ(published().commits, 2U);
   (void)std::fclose(writer);
+}
+
+TEST_F(DataplaneDirectoryTest, AFileAppendedToOctetByOctetNeverLosesWhatItHeld) {
+  const std::string whole = entity("web") + "---\n" + entity("redis");
+  write("a.yaml", whole);
+  start();
+  const auto before = published();
+  write("a.yaml", "");
+  take_events();
+  for (const char octet : whole) {
+    std::FILE* writer = std::fopen((path_ + "/a.yaml").c_str(), "a");
+    ASSERT_NE(writer, nullptr);
+    (void)std::fputc(octet, writer);
+    (void)std::fclose(writer);
+    take_events();
+  }
+  EXPECT_EQ(published().commits, before.commits);
+  EXPECT_EQ(directory_.next_expiry(), std::nullopt);
+  EXPECT_TRUE(directory_.problems().empty());
+}
+
+TEST_F(DataplaneDirectoryTest, DropsWhatAFileWrittenInPlaceHasLostOnceItRests) {
+  write("a.yaml", entity("web") + "---\n" + entity("redis"));
+  start();
+  write("a.yaml", entity("web"));
+  take_events();
+  EXPECT_EQ(store_.services(), 2U);
+  clock_.advance(DataplaneDirectory::kRemovalGrace / 2);
+  write("a.yaml", "# the same\n" + entity("web"));
+  take_events();
+  EXPECT_EQ(directory_.next_expiry(), clock_.now() + DataplaneDirectory::kRemovalGrace);
+  clock_.advance(DataplaneDirectory::kRemovalGrace / 2);
+  directory_.expire();
+  EXPECT_EQ(store_.services(), 2U) << "it was written to since";
+  pass_grace();
+  EXPECT_EQ(store_.services(), 1U);
+  EXPECT_EQ(directory_.next_expiry(), std::nullopt);
+}
+
+TEST_F(DataplaneDirectoryTest, AFileThatIsOpenAgainSettlesWhenItsWriterHasClosedIt) {
+  write("a.yaml", entity("web") + "---\n" + entity("redis"));
+  start();
+  write("a.yaml", entity("web"));
+  take_events();
+  std::FILE* writer = std::fopen((path_ + "/a.yaml").c_str(), "a");
+  ASSERT_NE(writer, nullptr);
+  (void)std::fputs("---\n", writer);
+  (void)std::fflush(writer);
+  take_events();
+  pass_grace();
+  EXPECT_EQ(store_.services(), 2U);
+  (void)std::fputs(entity("redis").c_str(), writer);
+  (void)std::fclose(writer);
+  take_events();
+  EXPECT_EQ(store_.services(), 2U);
+  EXPECT_EQ(published().commits, 1U);
 }
 
 TEST_F(DataplaneDirectoryTest, FindsWithoutEventsWhatHasSettled) {
@@ -212,7 +270,8 @@ TEST_F(DataplaneDirectoryTest, PublishesOnlyWhatAChangeTouches) {
   start();
   const auto before = published();
   EXPECT_EQ(before.resources, 300U);  // service, endpoints and dataplane of each
-  write("7.yaml", entity("other"));
+  write("7.new", entity("other"));
+  rename("7.new", "7.yaml");
   take_events();
   const auto after = published();
   EXPECT_EQ(after.resources, 300U);

@@ -107,6 +107,56 @@ TEST(DataplaneFile, DropsWhatIsMissingOnceItsMistakeIsNoNews) {
   EXPECT_THAT(held(file), ElementsAre("a=192.0.2.2"));
 }
 
+std::string entity_with_inbounds(const std::string& name) {
+  return "---\ntype: Dataplane\nname: " + name +
+         "\nnetworking:\n  address: 192.0.2.21\n  inbound:\n"
+         "  - port: 8080\n    tags:\n      kuma.io/service: shop\n"
+         "  - port: 8081\n    tags:\n      kuma.io/service: admin\n";
+}
+
+TEST(DataplaneFile, GrowingInPlaceOctetByOctetItNeverLosesWhatItHeld) {
+  const std::string whole = entity_with_inbounds("a") + entity_with_inbounds("b");
+  DataplaneFile file;
+  file.update(whole);
+  const auto before = file.dataplanes();
+  for (std::size_t size = 0; size <= whole.size(); ++size) {
+    file.update(whole.substr(0, size), Written::kInPlace);
+    ASSERT_EQ(file.dataplanes().size(), before.size()) << size;
+    for (const auto& [id, held] : before) {
+      ASSERT_EQ(*file.dataplanes().at(id).dataplane, *held.dataplane) << size;
+    }
+  }
+  EXPECT_FALSE(file.is_unsettled());
+  EXPECT_THAT(file.problems(), IsEmpty());
+}
+
+TEST(DataplaneFile, WhatAVersionInPlaceHasLostGoesOnceItIsWhole) {
+  DataplaneFile file;
+  file.update(entity("a") + entity_with_inbounds("b") + entity("c"));
+  std::string shorter = entity("a", "192.0.2.9") + entity_with_inbounds("b");
+  shorter.erase(shorter.find("  - port: 8081"));
+  file.update(shorter, Written::kInPlace);
+  EXPECT_TRUE(file.is_unsettled());
+  EXPECT_THAT(held(file), ElementsAre("a=192.0.2.9", "b=192.0.2.21", "c=192.0.2.1"));
+  EXPECT_EQ(file.dataplanes().at({"default", "b"}).dataplane->inbounds.size(), 2U);
+  file.update(shorter);
+  EXPECT_FALSE(file.is_unsettled());
+  EXPECT_THAT(held(file), ElementsAre("a=192.0.2.9", "b=192.0.2.21"));
+  EXPECT_EQ(file.dataplanes().at({"default", "b"}).dataplane->inbounds.size(), 1U);
+}
+
+TEST(DataplaneFile, AVersionInPlaceThatEndsWithinALineAddsAndChangesNothing) {
+  DataplaneFile file;
+  file.update(entity("a"));
+  const std::string cut =
+      entity("b") + "---\ntype: Dataplane\nname: a\nnetworking: {address: 192.0.2.9}";
+  file.update(cut, Written::kInPlace);
+  EXPECT_TRUE(file.is_unsettled());
+  EXPECT_THAT(held(file), ElementsAre("a=192.0.2.1", "b=192.0.2.1"));
+  file.update(cut);
+  EXPECT_THAT(held(file), ElementsAre("a=192.0.2.9", "b=192.0.2.1"));
+}
+
 TEST(DataplaneFile, TwoEqualMistakesAreNoNewsEither) {
   DataplaneFile file;
   const std::string bad = "---\ntype: Data\n";
