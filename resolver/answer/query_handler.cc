@@ -27,6 +27,7 @@ constexpr ExtendedError kNotReadyError{.code = extended_error::kNotReady,
                                        .text = "no service table yet"};
 constexpr ExtendedError kWithheldError{.code = extended_error::kOther,
                                        .text = "service has no address yet"};
+constexpr ExtendedError kNotSupportedError{.code = extended_error::kNotSupported, .text = ""};
 
 constexpr std::array<std::uint8_t, 4> kLoopback4{127, 0, 0, 1};
 constexpr std::array<std::uint8_t, 16> kLoopback6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
@@ -40,37 +41,42 @@ Outcome error_outcome(const Query& query, std::uint16_t rcode, const ExtendedErr
           .rcode = static_cast<std::uint8_t>(rcode & flag::kRcodeMask)};
 }
 
-// The rcode for a query that is answered before its name is looked at; none if it is not.
-std::optional<std::uint16_t> early_rcode(const Query& query, Transport transport,
-                                         ClientAccess access) {
+struct Denial {
+  std::uint16_t rcode;
+  const ExtendedError* error = nullptr;
+};
+
+// What denies a query before its name is looked at; none if nothing does. A client without access
+// is told no reason: its address may be forged, and the reply must not be larger than the query.
+std::optional<Denial> early_denial(const Query& query, Transport transport, ClientAccess access) {
   if (access == ClientAccess::kRefused) {
-    return rcode::kRefused;
+    return Denial{rcode::kRefused};
   }
   switch (query.status) {
     case ParseStatus::kOk:
       break;
     case ParseStatus::kNotImp:
-      return rcode::kNotImp;
+      return Denial{rcode::kNotImp, &kNotSupportedError};
     case ParseStatus::kBadVers:
-      return rcode::kBadVers;
+      return Denial{rcode::kBadVers};
     default:
-      return rcode::kFormErr;
+      return Denial{rcode::kFormErr};
   }
   if (query.malformed_keepalive && transport == Transport::kTcp) {
-    return rcode::kFormErr;  // RFC 7828 section 3.2.1
+    return Denial{rcode::kFormErr};  // RFC 7828 section 3.2.1
   }
   switch (query.qtype) {
     case 0:
     case rrtype::kOpt:
-      return rcode::kFormErr;  // RFC 6895 section 3.1: no types to ask for
+      return Denial{rcode::kFormErr};  // RFC 6895 section 3.1: no types to ask for
     case rrtype::kAxfr:
     case rrtype::kIxfr:
-      return rcode::kRefused;
+      return Denial{rcode::kRefused, &kNotSupportedError};
     case rrtype::kTkey:
     case rrtype::kTsig:
     case rrtype::kMaila:
     case rrtype::kMailb:
-      return rcode::kNotImp;
+      return Denial{rcode::kNotImp, &kNotSupportedError};
     default:
       return std::nullopt;
   }
@@ -188,13 +194,13 @@ Outcome QueryHandler::respond(const Snapshot& snapshot, const Query& query, Tran
   assert(response.size() >= kPlainUdpOctets);
   const auto buffer = response.first(
       std::min(response.size(), response_limit(query, transport, options_.max_udp_payload)));
-  if (const auto rcode = early_rcode(query, transport, access)) {
-    return error_outcome(query, *rcode, nullptr, buffer);
+  if (const auto denial = early_denial(query, transport, access)) {
+    return error_outcome(query, denial->rcode, denial->error, buffer);
   }
   const ZoneMatch owned = snapshot.zones().find(query.name);
   if (owned.zone != nullptr) {
     if (query.qclass != rrclass::kIn) {
-      return error_outcome(query, rcode::kRefused, nullptr, buffer);
+      return error_outcome(query, rcode::kRefused, &kNotSupportedError, buffer);
     }
     if (!owned.zone->ready) {
       return error_outcome(query, rcode::kServFail, &kNotReadyError, buffer);
@@ -213,7 +219,7 @@ Outcome QueryHandler::respond_outside(const Snapshot& snapshot, const Query& que
   const bool is_special = special.action != SpecialNames::Action::kNone;
   if (query.qclass != rrclass::kIn) {
     return is_special || is_local_class(query.qclass)
-               ? error_outcome(query, rcode::kRefused, nullptr, buffer)
+               ? error_outcome(query, rcode::kRefused, &kNotSupportedError, buffer)
                : Outcome{.verdict = Verdict::kForward, .size = 0, .rcode = 0};
   }
   const Snapshot::Host host = snapshot.find(query.name, query.name_hash);

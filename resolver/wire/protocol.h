@@ -101,6 +101,7 @@ inline constexpr std::uint16_t kExtendedError = 15;  // RFC 8914
 namespace extended_error {
 inline constexpr std::uint16_t kOther = 0;
 inline constexpr std::uint16_t kNotReady = 14;
+inline constexpr std::uint16_t kNotSupported = 21;
 inline constexpr std::uint16_t kNoReachableAuthority = 22;
 inline constexpr std::uint16_t kNetworkError = 23;
 }  // namespace extended_error
