@@ -162,7 +162,9 @@ void many_options(Visit& visit) {
     options.insert(options.end(), {0xfd, 0xe9, 0, 0});
   }
   for (const char* const name : kNames) {
-    (void)visit.exchange(query_with_opt(name, 0, options), DnsTransport::kTcp);
+    if (!visit.exchange(query_with_opt(name, 0, options), DnsTransport::kTcp)) {
+      return;
+    }
   }
 }
 
