@@ -93,12 +93,25 @@ Result<std::unique_ptr<LeaseStore>> LeaseStore::open(const Options& options, Fil
     if (options.mode == StateMode::kRequired) {
       return tl::unexpected(loaded.error());
     }
-    store->note_ = "leases are kept in memory only: " + loaded.error().message;
-    logger.warn("{}", store->note_);
-    store->lock_.reset();
+    store->go_on_in_memory(loaded.error());
   }
   store->update_metrics();
   return store;
+}
+
+void LeaseStore::go_on_in_memory(const Error& error) {
+  lock_.reset();
+  file_.reset();
+  // What was told before stays true where the journal can be read, though nothing can be added.
+  if (allocator_.active() + allocator_.released() == 0) {
+    if (const auto content = read_file(files_, path_, kMaxJournalBytes)) {
+      parse_journal(*content, options_.instance,
+                    [this](const LeaseRecord& record) { allocator_.restore(record); });
+    }
+  }
+  note_ = fmt::format("leases are kept in memory only, beginning with {} of the journal: {}",
+                      allocator_.active(), error.message);
+  logger_.warn("{}", note_);
 }
 
 Result<void> LeaseStore::load() {

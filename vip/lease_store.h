@@ -30,8 +30,8 @@ namespace meshdns::vip {
 
 enum class StateMode : std::uint8_t {
   kRequired,    // an unusable folder is an error of open()
-  kBestEffort,  // an unusable folder at start means leases in memory, a warning, a gauge and
-                // state_note()
+  kBestEffort,  // an unusable folder at start means leases in memory until the next start,
+                // beginning with what can be read; a warning, a gauge and state_note()
 };
 
 enum class LeaseStatus : std::uint8_t {
@@ -103,6 +103,7 @@ class LeaseStore {
              Clock& clock, Post post, OnChange on_change, Logger& logger, VipMetrics& metrics);
 
   [[nodiscard]] Result<void> load();
+  void go_on_in_memory(const Error& error);
   [[nodiscard]] Result<void> create_file(std::uint64_t first_sequence);
   [[nodiscard]] Result<void> read_existing(const std::string& content);
   // Copies the damaged octets to vips.journal.corrupt-N, unless they are there already.

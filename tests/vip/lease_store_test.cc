@@ -130,6 +130,29 @@ TEST_F(LeaseStoreTest, StartsInMemoryWhereBestEffortMeetsAFolderThatAnotherStore
   EXPECT_EQ(folder_.read("state/vips.journal"), content);
 }
 
+TEST_F(LeaseStoreTest, KeepsInMemoryWhatAFolderThatCannotBeUsedSays) {
+  pool_ = "192.0.2.0/29";  // six addresses, so that what is forgotten would be given away
+  std::map<std::string, std::string> told;
+  {
+    const auto store = open().value();
+    for (const auto* key : {"a", "b", "c", "d", "e"}) {
+      told[key] = acquire_durably(*store, key);
+    }
+    store->release("e");
+  }
+  const std::string content = folder_.read("state/vips.journal");
+  files_.set_fault(
+      [](FileStep step, std::uint64_t) { return step == FileStep::kLock ? EROFS : 0; });
+  EXPECT_FALSE(open(StateMode::kRequired));
+  const auto store = open(StateMode::kBestEffort).value();
+  EXPECT_NE(store->state_note().find("beginning with 4"), std::string::npos) << store->state_note();
+  EXPECT_NE(store->acquire("new").ipv4->to_string(), told["e"]);  // in quarantine
+  for (const auto& [key, address] : told) {
+    EXPECT_EQ(store->acquire(key).ipv4->to_string(), address);
+  }
+  EXPECT_EQ(folder_.read("state/vips.journal"), content);
+}
+
 TEST_F(LeaseStoreTest, NeverOverwritesAFileThatIsNotItsOwn) {
   {
     const auto store = open().value();
