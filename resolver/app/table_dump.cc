@@ -37,8 +37,14 @@ std::string hostnames_of(const ServiceEntry& entry) {
                    [](const std::string& name) { return json_string(name); });
 }
 
+// Those that may be told: whoever listens on an address before it is on disk could find another
+// service behind it after a crash.
+std::vector<IpAddress> told_addresses(const ServiceEntry& entry) {
+  return is_withheld(entry.status) ? std::vector<IpAddress>() : entry.addresses;
+}
+
 std::string addresses_of(const ServiceEntry& entry) {
-  return json_list(entry.addresses,
+  return json_list(told_addresses(entry),
                    [](const IpAddress& address) { return json_string(address.to_string()); });
 }
 
@@ -67,16 +73,14 @@ std::string print_service(const ServiceEntry& entry) {
 }
 
 std::string first_of(const ServiceEntry& entry, IpFamily family, std::string_view name) {
-  const auto first = std::ranges::find(entry.addresses, family, &IpAddress::family);
-  return first == entry.addresses.end()
+  const std::vector<IpAddress> addresses = told_addresses(entry);
+  const auto first = std::ranges::find(addresses, family, &IpAddress::family);
+  return first == addresses.end()
              ? std::string()
              : fmt::format(R"("{}":{},)", name, json_string(first->to_string()));
 }
 
 std::string print_vip(const ServiceEntry& entry) {
-  if (entry.addresses.empty()) {
-    return {};
-  }
   return fmt::format(
       R"({{"key":{},"mesh":{},"service":{},"hostnames":{},{}{}"addresses":{},"ports":{},"status":"{}"}})",
       json_string(service_lease_key(entry.service.id)), json_string(entry.service.id.mesh),
@@ -100,10 +104,7 @@ class Dump {
     std::string piece = std::exchange(head_, {});
     auto entry = last_ ? entries_.upper_bound(*last_) : entries_.begin();
     for (std::size_t i = 0; i < kServicesPerPiece && entry != entries_.end(); ++i, ++entry) {
-      const std::string text = print_(entry->second);
-      if (!text.empty()) {
-        piece += (std::exchange(any_, true) ? ",\n" : "\n") + text;
-      }
+      piece += (std::exchange(any_, true) ? ",\n" : "\n") + print_(entry->second);
       last_ = entry->first;
     }
     if (entry == entries_.end()) {

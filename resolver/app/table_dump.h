@@ -20,8 +20,8 @@ using Pieces = std::function<std::optional<std::string>()>;
 [[nodiscard]] Pieces dump_table(const TablePublisher::Entries& entries);
 
 // {"vips":[{"key","mesh","service","hostnames","ipv4","ipv6","addresses","ports","status"},...]}
-// Services without any address are left out. "ipv4" and "ipv6" are the first of their family, or
-// absent. status "leased" and "given" are what clients are told; others are not yet.
+// Every service is listed. Addresses are those that clients are told: with another status than
+// "leased" or "given" there is none. "ipv4" and "ipv6" are the first of their family, or absent.
 [[nodiscard]] Pieces dump_vips(const TablePublisher::Entries& entries);
 
 }  // namespace meshdns::dns

@@ -242,9 +242,27 @@ void TablePublisher::retry_exhausted() {
 void TablePublisher::set_feeds_ready() {
   if (!feeds_ready_) {
     feeds_ready_ = true;
+    release_leases_of_nobody();
     builder_.set_ready(true);
     schedule_.note_change(clock_.now(), pending_ == 0 ? Urgency::kNow : Urgency::kSoon);
   }
+}
+
+void TablePublisher::release_leases_of_nobody() {
+  std::vector<std::string> keys;
+  leases_.for_each([&](std::string_view key, const vip::LeaseStore::Lease& /*lease*/) {
+    if (!by_key_.contains(key)) {
+      keys.emplace_back(key);
+    }
+  });
+  for (const std::string& key : keys) {
+    leases_.release(key);
+  }
+  if (!keys.empty()) {
+    logger_.info("released the leases of services that went while nobody looked leases={}",
+                 keys.size());
+  }
+  leases_.flush();
 }
 
 void TablePublisher::run() {

@@ -69,7 +69,8 @@ class TablePublisher {
   void on_lease_change(const std::vector<std::string>& keys);
   // Asks again for the services that got no address; call it now and then.
   void retry_exhausted();
-  // Every feed has delivered: from now on a name that is not there does not exist.
+  // Every feed has delivered: from now on a name that is not there does not exist, and a lease
+  // without a service is released.
   void set_feeds_ready();
 
   // Publishes what is due. Call it after each of the above, and at wake_at().
@@ -89,6 +90,9 @@ class TablePublisher {
   void take_given_addresses(ServiceEntry& entry);
   void take_lease(ServiceEntry& entry);
   void set_status(ServiceEntry& entry, AddressStatus status);
+  // A service that went while this program did not run still holds its lease. Its quarantine begins
+  // now, so that one that is only late gets its address back.
+  void release_leases_of_nobody();
   void forget_given(const discovery::Service& service);
   // Another service leases `address`, which the feed gave to this one before.
   void settle_conflict(const IpAddress& address, const discovery::ServiceId& winner);

@@ -1,0 +1,349 @@
+// The resolver on a state folder that is full, read-only, damaged, somebody else's or too small a
+// pool: what it told stays, what it cannot keep it does not tell, and it says what is wrong.
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <yaml-cpp/yaml.h>
+
+#include "tests/e2e/network.h"
+#include "tests/support/counted.h"
+#include "tests/support/dns_client.h"
+#include "tests/support/process.h"
+#include "tests/support/programs.h"
+#include "tests/support/wait_until.h"
+
+namespace meshdns::support {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr int kExitFile = 3;
+
+// A small file system of its own at an existing folder, in the mount namespace of the tests.
+class SmallDisk {
+ public:
+  SmallDisk(std::string path, const std::string& size) : path_(std::move(path)) {
+    std::filesystem::create_directories(path_);
+    if (::mount("tmpfs", path_.c_str(), "tmpfs", 0, ("size=" + size).c_str()) != 0) {
+      throw std::system_error(errno, std::generic_category(), "mounting a tmpfs at " + path_);
+    }
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  ~SmallDisk() { ::umount2(path_.c_str(), MNT_DETACH); }
+
+  // Until not one octet more fits.
+  void fill() const {
+    std::ofstream stream(path_ + "/filler", std::ios::binary);
+    stream.rdbuf()->pubsetbuf(nullptr, 0);
+    while (stream.put('x')) {
+    }
+  }
+  void make_room() const { std::filesystem::remove(path_ + "/filler"); }
+  void make_read_only() const {
+    if (::mount("tmpfs", path_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) != 0) {
+      throw std::system_error(errno, std::generic_category(), "remounting " + path_);
+    }
+  }
+
+ private:
+  std::string path_;
+};
+
+std::string read_file(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+void write_file(const std::string& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary) << content;
+}
+
+// Dataplanes of services PREFIX-FIRST to PREFIX-(LAST - 1).
+std::string services(const std::string& prefix, int first, int last) {
+  std::string documents;
+  for (int i = first; i < last; ++i) {
+    const std::string name = prefix + "-" + std::to_string(i);
+    documents += to_yaml({.name = name, .service = name}) + "---\n";
+  }
+  return documents;
+}
+
+class StateFolder : public testing::Test {
+ protected:
+  void SetUp() override {
+    control_plane_.put({.name = "web-1", .service = "web"});
+    control_plane_.put({.name = "cache-1", .service = "cache"});
+    control_plane_.start();
+  }
+
+  // "web" and "cache" are told, and the resolver is gone again.
+  void tell_two() {
+    resolver_.start_ready(control_plane_);
+    web_ = resolver_.wait_for_address("web.mesh");
+    cache_ = resolver_.wait_for_address("cache.mesh");
+    ASSERT_NE(web_, "");
+    ASSERT_NE(cache_, "");
+    ASSERT_EQ(resolver_.terminate(), 0);
+  }
+  void expect_two() const {
+    EXPECT_EQ(resolver_.address_of("web.mesh"), web_);
+    EXPECT_EQ(resolver_.address_of("cache.mesh"), cache_);
+  }
+
+  // SERVFAIL without a reason that a client could act on.
+  [[nodiscard]] bool is_withheld(const std::string& name) const {
+    const auto reply = ask(resolver_.dns(), {.name = name});
+    return reply.has_value() && reply->rcode() == "SERVFAIL" && reply->extended_error_code() == 0;
+  }
+  [[nodiscard]] std::string metric(const std::string& name) const {
+    const std::string body = "\n" + resolver_.get("/metrics").body;
+    const auto place = body.find("\n" + name + " ");
+    return place == std::string::npos
+               ? ""
+               : body.substr(place + name.size() + 2,
+                             body.find('\n', place + 1) - place - name.size() - 2);
+  }
+  [[nodiscard]] std::string journal() const { return resolver_.state_folder() + "/vips.journal"; }
+  // The /vips entry of a service.
+  [[nodiscard]] YAML::Node vip(const std::string& service) const {
+    for (const YAML::Node& entry : YAML::Load(resolver_.get("/vips").body)["vips"]) {
+      if (entry["service"].as<std::string>() == service) {
+        return entry;
+      }
+    }
+    return {};
+  }
+  // What `meshdns run --state-mode required` exits with and says on this folder.
+  [[nodiscard]] CommandResult run_required() const {
+    return run_command({program_path("meshdns"), "run", "--listen",
+                        loopback(free_port()).to_string(), "--admin",
+                        loopback(free_port()).to_string(), "--state-dir", resolver_.state_folder(),
+                        "--state-mode", "required", "--control-plane", control_plane_.address()});
+  }
+
+  ControlPlaneProgram control_plane_;
+  ResolverProgram resolver_;
+  std::string web_;
+  std::string cache_;
+};
+
+TEST_F(StateFolder, FullWithholdsNewNamesUntilThereIsRoom) {
+  MESHDNS_NEEDS_PRIVATE_NETWORK();
+  const SmallDisk disk(resolver_.state_folder(), "256k");
+  resolver_.start_ready(control_plane_);
+  web_ = resolver_.wait_for_address("web.mesh");
+  cache_ = resolver_.wait_for_address("cache.mesh");
+
+  disk.fill();
+  control_plane_.put_file("many.yaml", services("svc", 0, 200));
+  ASSERT_TRUE(wait_until([&] { return metric("meshdns_vip_state_degraded") == "1"; }))
+      << resolver_.log();
+  ASSERT_TRUE(wait_until([&] { return is_withheld("svc-199.mesh"); })) << resolver_.log();
+  expect_two();
+  const HttpReply ready = resolver_.get("/readyz");
+  EXPECT_EQ(ready.status, 200) << ready.body;
+  EXPECT_THAT(ready.body, HasSubstr("No space left"));
+  EXPECT_THAT(ready.body, HasSubstr(journal()));
+  EXPECT_THAT(ready.body, HasSubstr("200 services are withheld"));
+  EXPECT_THAT(resolver_.log(), HasSubstr("No space left"));
+  EXPECT_EQ(metric("meshdns_table_services_withheld"), "200");
+  // An address that may change after a crash is shown to nobody.
+  EXPECT_EQ(vip("svc-199")["status"].as<std::string>(), "unstored");
+  EXPECT_EQ(vip("svc-199")["addresses"].size(), 0U);
+  EXPECT_FALSE(vip("svc-199")["ipv4"].IsDefined());
+  EXPECT_EQ(vip("web")["ipv4"].as<std::string>(), web_);
+  const auto listed = run_command(
+      {program_path("meshdns"), "vip", "svc-199", "--admin", resolver_.admin().to_string()});
+  EXPECT_EQ(listed.exit_code, 0) << listed.error;
+  EXPECT_THAT(listed.output, HasSubstr("svc-199.mesh"));
+  EXPECT_THAT(listed.output, Not(HasSubstr("244.")));
+
+  disk.make_room();
+  const std::string late = resolver_.wait_for_address("svc-199.mesh");
+  EXPECT_NE(late, "") << resolver_.log();
+  EXPECT_TRUE(wait_until([&] { return metric("meshdns_table_services_withheld") == "0"; }));
+  EXPECT_EQ(metric("meshdns_vip_state_degraded"), "0");
+  EXPECT_THAT(resolver_.get("/readyz").body, Not(HasSubstr("state:")));
+  expect_two();
+
+  resolver_.kill();
+  resolver_.start_ready(control_plane_);
+  expect_two();
+  EXPECT_EQ(resolver_.address_of("svc-199.mesh"), late);
+}
+
+TEST_F(StateFolder, FullAtTheFirstStartMeansLeasesInMemoryOrARefusal) {
+  MESHDNS_NEEDS_PRIVATE_NETWORK();
+  const SmallDisk disk(resolver_.state_folder(), "64k");
+  disk.fill();
+  const CommandResult required = run_required();
+  EXPECT_EQ(required.exit_code, kExitFile) << required.error;
+  EXPECT_THAT(required.error, HasSubstr("No space left"));
+  EXPECT_THAT(required.error, HasSubstr(resolver_.state_folder()));
+
+  resolver_.start_ready(control_plane_);
+  EXPECT_NE(resolver_.wait_for_address("web.mesh"), "");
+  EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("memory only"));
+  EXPECT_EQ(metric("meshdns_vip_state_degraded"), "1");
+}
+
+TEST_F(StateFolder, FullAtAStartKeepsWhatIsThere) {
+  MESHDNS_NEEDS_PRIVATE_NETWORK();
+  const SmallDisk disk(resolver_.state_folder(), "64k");
+  tell_two();
+  disk.fill();
+  resolver_.start_ready(control_plane_);
+  expect_two();
+  disk.make_room();
+  control_plane_.put({.name = "late-1", .service = "late"});
+  EXPECT_NE(resolver_.wait_for_address("late.mesh"), "") << resolver_.log();
+}
+
+TEST_F(StateFolder, ReadOnlyKeepsWhatIsThere) {
+  MESHDNS_NEEDS_PRIVATE_NETWORK();
+  const SmallDisk disk(resolver_.state_folder(), "64k");
+  tell_two();
+  disk.make_read_only();
+  const CommandResult required = run_required();
+  EXPECT_EQ(required.exit_code, kExitFile) << required.error;
+  EXPECT_THAT(required.error, HasSubstr("Read-only file system"));
+
+  resolver_.start_ready(control_plane_);
+  expect_two();
+  control_plane_.put({.name = "late-1", .service = "late"});
+  EXPECT_NE(resolver_.wait_for_address("late.mesh"), "");
+  EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("Read-only file system"));
+  EXPECT_EQ(metric("meshdns_vip_state_degraded"), "1");
+}
+
+TEST_F(StateFolder, ADamagedJournalIsKeptAsideAndWhatCanBeReadIsUsed) {
+  tell_two();
+  std::string damaged = read_file(journal());
+  const auto place = damaged.find("cache");
+  ASSERT_NE(place, std::string::npos);
+  damaged[place] ^= 1;
+  damaged += damaged.substr(damaged.size() - 5);  // and a torn tail
+  write_file(journal(), damaged);
+
+  resolver_.start_ready(control_plane_);
+  EXPECT_EQ(resolver_.wait_for_address("web.mesh"), web_);
+  EXPECT_NE(resolver_.wait_for_address("cache.mesh"), "");
+  EXPECT_EQ(read_file(journal() + ".corrupt-1"), damaged);
+  EXPECT_THAT(resolver_.log(), HasSubstr("damaged"));
+  EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr(journal() + ".corrupt-1"));
+  EXPECT_EQ(metric("meshdns_vip_journal_damages_total"), "1");
+  // The next start finds a sound one.
+  ASSERT_EQ(resolver_.terminate(), 0);
+  resolver_.start_ready(control_plane_);
+  EXPECT_EQ(resolver_.wait_for_address("web.mesh"), web_);
+  EXPECT_EQ(metric("meshdns_vip_journal_damages_total"), "0");
+}
+
+TEST_F(StateFolder, AForeignFileIsLeftAloneAndNamed) {
+  std::filesystem::create_directories(resolver_.state_folder());
+  const std::string foreign = "somebody's notes, and not one line of a journal\n";
+  write_file(journal(), foreign);
+  const CommandResult required = run_required();
+  EXPECT_EQ(required.exit_code, kExitFile);
+  EXPECT_THAT(required.error, HasSubstr(journal() + " is no lease journal"));
+
+  resolver_.start_ready(control_plane_);
+  EXPECT_NE(resolver_.wait_for_address("web.mesh"), "");
+  EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("is no lease journal"));
+  EXPECT_EQ(read_file(journal()), foreign);
+}
+
+TEST_F(StateFolder, OfAnotherRunningResolverIsRefused) {
+  resolver_.start_ready(control_plane_);
+  const CommandResult required = run_required();
+  EXPECT_EQ(required.exit_code, kExitFile);
+  EXPECT_THAT(required.error, HasSubstr("is another meshdns running on this state folder?"));
+}
+
+// A pool of six addresses, all of them given: who comes next waits until one is given back and its
+// quarantine is over.
+class StateFolderPool : public StateFolder {
+ protected:
+  void start() {
+    resolver_.start_ready(control_plane_, {"--vip-ipv4-pool", "244.0.0.0/29", "--ttl", "1s",
+                                           "--vip-quarantine", "1s"});
+  }
+  void give_all() {
+    control_plane_.put_file("four.yaml", services("svc", 0, 4));
+    start();
+    ASSERT_NE(resolver_.wait_for_address("svc-3.mesh"), "");
+    web_ = resolver_.wait_for_address("web.mesh");
+    cache_ = resolver_.wait_for_address("cache.mesh");
+  }
+};
+
+TEST_F(StateFolderPool, ExhaustedLeavesOthersAloneAndServesAgainWhatIsFreed) {
+  give_all();
+  control_plane_.put({.name = "late-1", .service = "late"});
+  ASSERT_TRUE(wait_until([&] { return is_withheld("late.mesh"); })) << resolver_.log();
+  expect_two();
+  EXPECT_EQ(metric("meshdns_vip_exhausted"), "1");
+  EXPECT_EQ(vip("late")["status"].as<std::string>(), "exhausted");
+  EXPECT_THAT(resolver_.log(), HasSubstr("a VIP pool is exhausted"));
+
+  control_plane_.remove_file("cache-1.yaml");
+  EXPECT_EQ(resolver_.wait_for_address("late.mesh"), cache_);
+  EXPECT_EQ(metric("meshdns_vip_exhausted"), "0");
+  EXPECT_EQ(resolver_.address_of("web.mesh"), web_);
+}
+
+TEST_F(StateFolderPool, GetsBackWhatAServiceHadThatWentWhileNobodyLooked) {
+  give_all();
+  resolver_.kill();
+  control_plane_.remove_file("cache-1.yaml");
+  control_plane_.put({.name = "late-1", .service = "late"});
+  start();
+  EXPECT_EQ(resolver_.wait_for_address("late.mesh"), cache_);
+  EXPECT_EQ(resolver_.address_of("web.mesh"), web_);
+}
+
+// Killed while services arrive, over and over: what a client was told once stays.
+TEST(StateFolderKills, NoAnswerEverChanges) {
+  constexpr int kServices = 10;
+  ControlPlaneProgram control_plane;
+  control_plane.start();
+  ResolverProgram resolver;
+  std::map<std::string, std::string> told;     // name to address
+  std::map<std::string, std::string> holders;  // address to name
+  const std::uint64_t kills = counted(5, 200);
+  for (std::uint64_t kill = 0; kill < kills && !testing::Test::HasFailure(); ++kill) {
+    SCOPED_TRACE(kill);
+    // Most keys of so small a pool want an address that another one has.
+    resolver.start_ready(control_plane, {"--vip-ipv4-pool", "244.0.0.0/21"});
+    const int first = static_cast<int>(kill) * kServices;
+    control_plane.put_file("svc-" + std::to_string(kill) + ".yaml",
+                           services("svc", first, first + kServices));
+    // The kill comes while the others are on their way: after as many answers as it is the turn of.
+    for (int i = 0; i < first + 1 + static_cast<int>(kill) % kServices; ++i) {
+      const std::string name = "svc-" + std::to_string(i) + ".mesh";
+      const std::string address =
+          i < first ? resolver.address_of(name) : resolver.wait_for_address(name);
+      ASSERT_NE(address, "") << name;
+      EXPECT_EQ(told.emplace(name, address).first->second, address) << name;
+      EXPECT_EQ(holders.emplace(address, name).first->second, name) << address;
+    }
+    resolver.kill();
+  }
+}
+
+}  // namespace
+}  // namespace meshdns::support
