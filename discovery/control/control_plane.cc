@@ -39,6 +39,8 @@ namespace {
 
 using boost::system::error_code;
 
+// How often to see whether the folder is another one.
+constexpr std::chrono::milliseconds kFolderInterval{250};
 // A scan may take a hundredth of the time.
 constexpr std::chrono::seconds kScanInterval{2};
 constexpr int kScanShare = 100;
@@ -56,15 +58,10 @@ Result<std::string> mesh_of(const NodeInfo& node) {
   return name;
 }
 
-// Why an address that gRPC could not bind cannot be bound; gRPC does not say.
-std::string why_not_bound(boost::asio::io_context& io, const std::string& listen) {
-  const auto address = SocketAddress::parse(listen);
-  if (!address) {
-    return address.error().message;
-  }
+// Tries to bind it, since gRPC only writes to standard error why it cannot.
+error_code try_to_bind(boost::asio::io_context& io, const SocketAddress& address) {
   using boost::asio::ip::tcp;
-  const tcp::endpoint endpoint(boost::asio::ip::make_address(address->ip.to_string()),
-                               address->port);
+  const tcp::endpoint endpoint(boost::asio::ip::make_address(address.ip.to_string()), address.port);
   error_code error;
   tcp::acceptor acceptor(io);
   acceptor.open(endpoint.protocol(), error);
@@ -74,7 +71,7 @@ std::string why_not_bound(boost::asio::io_context& io, const std::string& listen
   if (!error) {
     acceptor.bind(endpoint, error);
   }
-  return error ? error.message() : "unknown";
+  return error;
 }
 
 }  // namespace
@@ -95,14 +92,15 @@ struct ControlPlane::Impl {
   }
 
   Result<void> load() {
-    if (const auto watching = directory.watch(); !watching) {
-      logger.warn("{}; changes are found by scanning, seconds later", watching.error().message);
-    }
-    const auto loaded = directory.load();
-    if (loaded && store.dataplanes() == 0) {
-      logger.warn("there is no dataplane in {}", options.dataplanes);
-    }
-    return loaded;
+    const auto watching = directory.watch();
+    return directory.load().map([&] {
+      if (!watching) {
+        logger.warn("{}; changes are found by scanning, seconds later", watching.error().message);
+      }
+      if (store.dataplanes() == 0) {
+        logger.warn("there is no dataplane in {}", options.dataplanes);
+      }
+    });
   }
 
   Result<void> start_xds() {
@@ -110,16 +108,17 @@ struct ControlPlane::Impl {
       return mesh_of(node).and_then(
           [this](const std::string& mesh) { return store.resources(mesh); });
     };
+    if (const auto address = SocketAddress::parse(options.listen)) {
+      if (const error_code error = try_to_bind(io, *address)) {
+        return fail(ErrorCode::kNetwork,
+                    fmt::format("cannot listen for xDS on {}: {}; choose another with --listen",
+                                options.listen, error.message()));
+      }
+    }
     AdsServer::Options ads;
     ads.listen = options.listen;
-    auto started = AdsServer::start(ads, audience, logs.logger("xds"), xds_metrics);
-    if (!started && started.error().code == ErrorCode::kNetwork) {
-      return fail(ErrorCode::kNetwork,
-                  fmt::format("{}: {}; choose another address with --listen",
-                              started.error().message, why_not_bound(io, options.listen)));
-    }
-    return std::move(started).map(
-        [this](std::unique_ptr<AdsServer> made) { server = std::move(made); });
+    return AdsServer::start(ads, audience, logs.logger("xds"), xds_metrics)
+        .map([this](std::unique_ptr<AdsServer> made) { server = std::move(made); });
   }
 
   Result<void> start_admin() {
@@ -145,6 +144,7 @@ struct ControlPlane::Impl {
                 admin->port());
     update_gauges();
     wait_for_events();
+    wait_for_folder();
     wait_for_scan(kScanInterval);
     io.run();
     server->shutdown();
@@ -184,6 +184,17 @@ struct ControlPlane::Impl {
                           wait_for_events();
                         }
                       });
+  }
+
+  void wait_for_folder() {
+    folder_timer.expires_after(kFolderInterval);
+    folder_timer.async_wait([this](const error_code& error) {
+      if (!error) {
+        directory.follow_folder();
+        follow_up();
+        wait_for_folder();
+      }
+    });
   }
 
   void wait_for_scan(std::chrono::nanoseconds pause) {
@@ -250,6 +261,7 @@ struct ControlPlane::Impl {
   DataplaneDirectory directory;
   boost::asio::io_context io{1};
   boost::asio::signal_set signals{io};
+  boost::asio::steady_timer folder_timer{io};
   boost::asio::steady_timer scan_timer{io};
   boost::asio::steady_timer removal_timer{io};
   boost::asio::posix::stream_descriptor events{io};  // the directory's, which closes it

@@ -125,8 +125,10 @@ void DataplaneDirectory::on_events() {
   for (const auto& [name, how] : events.complete) {
     visit(name, how);
   }
-  if (events.is_everything || events.is_overflow) {
-    compare(events.is_overflow ? Written::kInPlace : Written::kWhole,
+  if (events.is_overflow) {
+    compare_after_loss();
+  } else if (events.is_everything) {
+    compare(Written::kWhole,
             [](const File& file) { return file.read != file.seen && !file.is_open; });
   }
   commit();
@@ -177,10 +179,22 @@ void DataplaneDirectory::note(const inotify_event& event, const std::string& nam
   }
 }
 
-void DataplaneDirectory::rescan() {
+void DataplaneDirectory::follow_folder() {
   if (renew_watch()) {
     restart_grace();
+    compare_after_loss();
+    commit();
   }
+}
+
+// Events were lost, among them those that say who has closed which file. What is read half-written
+// loses nothing, and from here on events tell when it is complete.
+void DataplaneDirectory::compare_after_loss() {
+  compare(Written::kInPlace, [](const File& file) { return file.read != file.seen; });
+}
+
+void DataplaneDirectory::rescan() {
+  follow_folder();
   compare(Written::kWhole, [](const File& file) {
     return file.read != file.seen &&
            file.resting_scans >= (file.is_open ? kOpenScans : kRestingScans);

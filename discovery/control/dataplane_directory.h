@@ -53,8 +53,10 @@ class DataplaneDirectory {
   [[nodiscard]] Result<void> load();
   // Reads what the events are about. Call it when watch_fd() is readable.
   void on_events();
-  // Finds what no event told of (network file systems, lost events, a folder that came back). Call
-  // it every few seconds.
+  // Follows the path to another folder: one that came back, or to which a link was turned. Costs
+  // one stat() as long as it is the same; call it a few times a second.
+  void follow_folder();
+  // Finds what no event told of (network file systems). Call it every few seconds.
   void rescan();
   // Takes it that files which were missing for the grace, and still are, are removed, and that
   // files which rested for it are whole.
@@ -110,6 +112,7 @@ class DataplaneDirectory {
   void report(const std::string& path, File& file, std::vector<std::string> problems);
   // Brings the files into line with the folder; reads those for which `is_due` holds.
   void compare(Written how, const std::function<bool(const File&)>& is_due);
+  void compare_after_loss();
   void forget_missing(TimePoint due);
   void settle(TimePoint due);
   void commit();

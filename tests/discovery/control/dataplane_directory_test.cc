@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <poll.h>
@@ -316,12 +317,40 @@ TEST_F(DataplaneDirectoryTest, FollowsALinkToTheFolderThatIsTurned) {
   start();
   std::filesystem::create_symlink("v2", path_ + ".new");
   std::filesystem::rename(path_ + ".new", path_);
-  rescan_until_rested();
+  directory_.follow_folder();
   EXPECT_EQ(store_.services(), 2U);
   // Its events are those of the new folder from then on.
   (void)root_.write("v2/b.yaml", entity("redis"));
   take_events();
   EXPECT_EQ(store_.services(), 3U);
+}
+
+TEST_F(DataplaneDirectoryTest, FindsEverythingWhenEventsAreLost) {
+  write("a.yaml", entity("web"));
+  write("gone.yaml", entity("gone"));
+  start();
+  std::FILE* writer = std::fopen((path_ + "/a.yaml").c_str(), "w");
+  ASSERT_NE(writer, nullptr);
+  (void)std::fputs((entity("web") + "---\n" + entity("shop")).c_str(), writer);
+  (void)std::fflush(writer);
+  // The queue is full of events about other files when the writer closes this one.
+  std::size_t limit = 0;
+  std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> limit;
+  // In turn, since equal events after each other count once.
+  std::ofstream one(path_ + "/one.txt");
+  std::ofstream other(path_ + "/other.txt");
+  for (std::size_t i = 0; i <= limit / 2; ++i) {
+    one << 'x' << std::flush;
+    other << 'x' << std::flush;
+  }
+  (void)std::fclose(writer);
+  write("new.yaml", entity("new"));
+  remove("gone.yaml");
+  take_events();
+  EXPECT_EQ(store_.services(), 4U);
+  pass_grace();
+  EXPECT_EQ(store_.services(), 3U);
+  EXPECT_EQ(directory_.next_expiry(), std::nullopt);
 }
 
 TEST_F(DataplaneDirectoryTest, KeepsEverythingWhenTheFolderVanishes) {
