@@ -109,7 +109,12 @@ std::string document() {
       "\n"
       "This page is written by `build/dev/bin/conformance_test --document > docs/CONFORMANCE.md`; "
       "a\n"
-      "test fails when it is stale.\n";
+      "test fails when it is stale.\n"
+      "\n"
+      "Beside it `Differential.KnotAnswersAlikeFromTheSameZones` puts 100,000 questions of every "
+      "kind\n"
+      "to meshdns and to Knot with the same zones, and lists the few answers that differ on "
+      "purpose.\n";
   for (const Theme& theme : themes()) {
     text += fmt::format(
         "\n## {}\n\n| Rule | Source | Verdict | Test |\n| --- | --- | --- | --- |\n", theme.name);

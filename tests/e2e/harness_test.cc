@@ -36,10 +36,10 @@ TEST(Harness, UnboundAnswersTheClientOverUdpAndTcp) {
 }
 
 TEST(Harness, KnotAnswersTheClient) {
-  const auto knot = PeerServer::knot("example.org",
-                                     "@ 60 SOA ns admin 1 60 60 60 60\n"
-                                     "@ 60 NS ns\n"
-                                     "ns 60 A 192.0.2.53\n");
+  const auto knot = PeerServer::knot({{"example.org",
+                                       "@ 60 SOA ns admin 1 60 60 60 60\n"
+                                       "@ 60 NS ns\n"
+                                       "ns 60 A 192.0.2.53\n"}});
   const auto reply = ask(knot->address(), {.name = "ns.example.org"});
   ASSERT_TRUE(reply.has_value());
   EXPECT_TRUE(reply->message().aa);

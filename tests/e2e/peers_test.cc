@@ -143,12 +143,12 @@ TEST_F(Peers, DnsmasqForwardsToUs) {
 }
 
 TEST_F(Peers, KnotAnswersThroughUs) {
-  const auto knot = PeerServer::knot("example.org",
-                                     "@ 60 SOA ns admin 1 60 60 60 60\n"
-                                     "@ 60 NS ns\n"
-                                     "ns 60 A 192.0.2.53\n"
-                                     "alias 60 CNAME ns\n"
-                                     "text 60 TXT \"some words\"\n");
+  const auto knot = PeerServer::knot({{"example.org",
+                                       "@ 60 SOA ns admin 1 60 60 60 60\n"
+                                       "@ 60 NS ns\n"
+                                       "ns 60 A 192.0.2.53\n"
+                                       "alias 60 CNAME ns\n"
+                                       "text 60 TXT \"some words\"\n"}});
   ResolverProgram resolver;
   resolver.start({"--upstream", knot->address().to_string()});
   const auto alias = ask(resolver.dns(), {.name = "alias.example.org"});

@@ -4,6 +4,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -55,25 +56,24 @@ std::unique_ptr<PeerServer> PeerServer::unbound(const std::string& lines,
   return server;
 }
 
-std::unique_ptr<PeerServer> PeerServer::knot(const std::string& zone,
-                                             const std::string& zone_file) {
+std::unique_ptr<PeerServer> PeerServer::knot(const std::vector<ZoneFile>& zones) {
   std::unique_ptr<PeerServer> server(new PeerServer());
-  server->folder_.write("zone", zone_file);
-  const std::string path = server->folder_.write(
-      "knot.conf", fmt::format("server:\n"
-                               "  listen: 127.0.0.1@{}\n"
-                               "  rundir: {}\n"
-                               "database:\n"
-                               "  storage: {}\n"
-                               "log:\n"
-                               "  - target: stderr\n"
-                               "    any: info\n"
-                               "zone:\n"
-                               "  - domain: {}\n"
-                               "    file: {}\n",
-                               server->port_, server->folder_.path(), server->folder_.path(), zone,
-                               server->folder_.file("zone")));
-  server->start({.argv = {"/usr/sbin/knotd", "-c", path}});
+  std::string config = fmt::format(
+      "server:\n"
+      "  listen: 127.0.0.1@{}\n"
+      "  rundir: {}\n"
+      "database:\n"
+      "  storage: {}\n"
+      "log:\n"
+      "  - target: stderr\n"
+      "    any: info\n"
+      "zone:\n",
+      server->port_, server->folder_.path(), server->folder_.path());
+  for (const ZoneFile& zone : zones) {
+    const std::string path = server->folder_.write(zone.zone + ".zone", zone.text);
+    config += fmt::format("  - domain: {}\n    file: {}\n", zone.zone, path);
+  }
+  server->start({.argv = {"/usr/sbin/knotd", "-c", server->folder_.write("knot.conf", config)}});
   return server;
 }
 

@@ -4,12 +4,18 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/ip_address.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_directory.h"
 
 namespace meshdns::support {
+
+struct ZoneFile {
+  std::string zone;  // "example.org"
+  std::string text;
+};
 
 // A program from Debian that serves DNS on one port of 127.0.0.1.
 class PeerServer {
@@ -18,9 +24,8 @@ class PeerServer {
   // and `clauses` after it, e.g. a forward-zone.
   [[nodiscard]] static std::unique_ptr<PeerServer> unbound(const std::string& lines,
                                                            const std::string& clauses = "");
-  // knotd, authoritative for `zone` ("example.org") with the text of a zone file.
-  [[nodiscard]] static std::unique_ptr<PeerServer> knot(const std::string& zone,
-                                                        const std::string& zone_file);
+  // knotd, authoritative for these zones.
+  [[nodiscard]] static std::unique_ptr<PeerServer> knot(const std::vector<ZoneFile>& zones);
   // dnsmasq that forwards everything to `server`.
   [[nodiscard]] static std::unique_ptr<PeerServer> dnsmasq(const SocketAddress& server);
 
