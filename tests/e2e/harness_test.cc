@@ -1,6 +1,7 @@
 // The tools of these tests against programs that we did not write, so that a failure elsewhere is a
 // failure of meshdns.
 #include <chrono>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,15 @@ TEST(Harness, UnboundAnswersTheClientOverUdpAndTcp) {
     EXPECT_EQ(reply->rcode(), "NOERROR");
     EXPECT_THAT(reply->answer_data("A"), ElementsAre("192.0.2.1"));
   }
+}
+
+TEST(Harness, AProgramSeesNoVariableThatSpeaksToTheTests) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread runs.
+  ASSERT_EQ(::setenv("MESHDNS_OF_THE_TESTS", "1", 1), 0);
+  Process process({.argv = {"env"}, .environment = {"MESHDNS_OF_THE_PROGRAM=1"}});
+  EXPECT_EQ(process.wait(), 0);
+  EXPECT_THAT(process.standard_output(), HasSubstr("MESHDNS_OF_THE_PROGRAM=1"));
+  EXPECT_THAT(process.standard_output(), testing::Not(HasSubstr("MESHDNS_OF_THE_TESTS")));
 }
 
 TEST(Harness, KnotAnswersTheClient) {

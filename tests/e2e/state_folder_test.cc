@@ -317,7 +317,7 @@ TEST_F(StateFolderPool, GetsBackWhatAServiceHadThatWentWhileNobodyLooked) {
 }
 
 // Killed while services arrive, over and over: what a client was told once stays.
-TEST(StateFolderKills, NoAnswerEverChanges) {
+TEST(Kills, NoAnswerEverChanges) {
   constexpr int kServices = 10;
   ControlPlaneProgram control_plane;
   control_plane.start();

@@ -76,7 +76,8 @@ std::vector<std::string> environment_with(const std::vector<std::string>& additi
     const std::string name = text.substr(0, text.find('=') + 1);
     const bool overridden =
         std::ranges::any_of(additions, [&](const std::string& a) { return a.starts_with(name); });
-    if (!overridden) {
+    // MESHDNS_NO_NETNS and the like speak to the tests; to the programs they are unknown settings.
+    if (!overridden && !name.starts_with("MESHDNS_")) {
       environment.push_back(text);
     }
   }

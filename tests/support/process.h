@@ -19,7 +19,7 @@ namespace meshdns::support {
 
 struct ProcessOptions {
   std::vector<std::string> argv;              // argv[0] is looked up in PATH
-  std::vector<std::string> environment = {};  // "NAME=VALUE", before the test's own
+  std::vector<std::string> environment = {};  // "NAME=VALUE", before the test's own but MESHDNS_*
   int network_namespace = -1;                 // a namespace's descriptor to enter first
   // RLIMIT_FSIZE, with SIGXFSZ ignored: a disk that is full.
   std::optional<std::uint64_t> max_file_bytes = std::nullopt;
