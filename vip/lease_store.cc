@@ -1,8 +1,8 @@
 #include "vip/lease_store.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <fcntl.h>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,22 +20,22 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "vip/allocator.h"
+#include "vip/crc32c.h"
 #include "vip/journal_format.h"
 #include "vip/journal_writer.h"
 #include "vip/key.h"
 #include "vip/lease_record.h"
 #include "vip/metrics.h"
 #include "vip/pool.h"
+#include "vip/state_folder.h"
 
 namespace meshdns::vip {
 namespace {
 
-constexpr mode_t kFileMode = 0600;
-constexpr mode_t kFolderMode = 0700;
-constexpr std::size_t kMaxJournalBytes = std::size_t{1} << 30U;
 // A journal that has grown to twice its last whole form, and by at least this, is written anew.
 constexpr std::uint64_t kCompactionSlackBytes = std::uint64_t{1} << 20U;
-constexpr int kMaxSetAside = 100;
+// Between tries to use a folder that could not be used at start.
+constexpr std::chrono::seconds kRetryPause{10};
 
 Result<std::optional<AddressPool>> make_pool(const std::optional<IpPrefix>& prefix) {
   if (!prefix) {
@@ -58,14 +58,14 @@ struct LeaseStore::Mailbox {
 LeaseStore::LeaseStore(const Options& options, const Allocator::Options& pools, FileSystem& files,
                        Clock& clock, Post post, OnChange on_change, Logger& logger,
                        VipMetrics& metrics)
-    : options_(options),
-      files_(files),
+    : files_(files),
+      clock_(clock),
       post_(std::move(post)),
       on_change_(std::move(on_change)),
       logger_(logger),
       metrics_(metrics),
       allocator_(pools, clock),
-      path_(options.directory + "/vips.journal"),
+      folder_(options.directory, options.instance, files, logger, metrics),
       mailbox_(std::make_shared<Mailbox>()) {
   mailbox_->store = this;
 }
@@ -99,156 +99,67 @@ Result<std::unique_ptr<LeaseStore>> LeaseStore::open(const Options& options, Fil
   return store;
 }
 
+Result<void> LeaseStore::load() {
+  if (auto locked = folder_.lock(); !locked) {
+    return locked;
+  }
+  auto found = read_folder();
+  if (!found) {
+    return tl::unexpected(found.error());
+  }
+  auto start = folder_.take_over(*found, image());
+  if (!start) {
+    return tl::unexpected(start.error());
+  }
+  start_writer(std::move(*start));
+  return {};
+}
+
+Result<StateFolder::Found> LeaseStore::read_folder() {
+  auto found = folder_.read([this](const LeaseRecord& record) { allocator_.restore(record); });
+  if (found) {
+    begun_with_ = Checked{found->is_there, crc32c(found->content), found->content.size()};
+  }
+  return found;
+}
+
 void LeaseStore::go_on_in_memory(const Error& error) {
-  lock_.reset();
-  file_.reset();
+  folder_.unlock();
   // What was told before stays true where the journal can be read, though nothing can be added.
-  if (allocator_.active() + allocator_.released() == 0) {
-    if (const auto content = read_file(files_, path_, kMaxJournalBytes)) {
-      parse_journal(*content, options_.instance,
-                    [this](const LeaseRecord& record) { allocator_.restore(record); });
-    }
+  if (!begun_with_) {
+    std::ignore = read_folder();
   }
   note_ = fmt::format("leases are kept in memory only, beginning with {} of the journal: {}",
                       allocator_.active(), error.message);
   logger_.warn("{}", note_);
+  retry_at_ = clock_.now() + kRetryPause;
 }
 
-Result<void> LeaseStore::load() {
-  if (options_.instance.size() > kMaxInstanceOctets) {
-    return fail(ErrorCode::kInvalidArgument, "the instance name is longer than 255 octets");
+void LeaseStore::retry_folder() {
+  if (writer_ || !begun_with_ || clock_.now() < retry_at_) {
+    return;
   }
-  if (auto made = make_directories(files_, options_.directory, kFolderMode); !made) {
-    return made;
+  retry_at_ = clock_.now() + kRetryPause;
+  if (!folder_.lock()) {
+    return;
   }
-  const std::string lock_path = options_.directory + "/vips.lock";
-  auto lock = files_.open(lock_path, O_RDWR | O_CREAT | O_NOFOLLOW, kFileMode);
-  if (!lock) {
-    return tl::unexpected(lock.error());
-  }
-  if (auto locked = files_.lock(lock->get()); !locked) {
-    return fail(lock_path +
-                    " (is another meshdns running on this state folder? give each an "
-                    "--instance or a --state-dir)",
-                locked.error());
-  }
-  lock_ = std::move(*lock);
-
-  const auto content = read_file(files_, path_, kMaxJournalBytes);
-  if (!content && content.error().code != ErrorCode::kNotFound) {
-    return tl::unexpected(content.error());
-  }
-  auto ready = content ? read_existing(*content) : create_file(next_sequence_);
-  if (!ready) {
-    return ready;
-  }
-  start_writer({path_, options_.instance, std::move(file_), file_bytes_, next_sequence_});
-  return {};
-}
-
-Result<void> LeaseStore::read_existing(const std::string& content) {
-  // Into an allocator of its own kind only once the file is known to be ours: parse_journal() reads
-  // no record otherwise.
-  const auto contents =
-      parse_journal(content, options_.instance,
-                    [this](const LeaseRecord& record) { allocator_.restore(record); });
-  switch (contents.kind) {
-    case JournalKind::kForeign:
-      return fail(ErrorCode::kCorrupt,
-                  path_ + " is no lease journal; move it away or name another state folder");
-    case JournalKind::kNewerVersion:
-      return fail(ErrorCode::kCorrupt,
-                  fmt::format("{} has format version {}, this program knows {}; run the newer "
-                              "program or name another state folder",
-                              path_, contents.version, kJournalVersion));
-    case JournalKind::kOtherInstance:
-      return fail(ErrorCode::kCorrupt,
-                  fmt::format("{} belongs to the instance '{}', not '{}'", path_,
-                              escape_name(contents.instance), options_.instance));
-    case JournalKind::kJournal:
-      break;
-  }
-  next_sequence_ = contents.next_sequence;
-  if (!contents.damages.empty()) {
-    for (const Damage& damage : contents.damages) {
-      logger_.error("the lease journal is damaged file={} offset={} octets={}", path_,
-                    damage.offset, damage.octets);
-    }
-    metrics_.journal_damages.add(contents.damages.size());
-    if (auto kept = keep_damaged(content); !kept) {
-      return kept;
-    }
-    return create_file(next_sequence_);
-  }
-  auto file = files_.open(path_, O_WRONLY | O_APPEND | O_NOFOLLOW, 0);
-  if (!file) {
-    return tl::unexpected(file.error());
-  }
-  file_ = std::move(*file);
-  file_bytes_ = contents.end_offset;
-  if (contents.end_offset < content.size()) {
-    logger_.warn("cut a torn tail off the lease journal file={} octets={}", path_,
-                 content.size() - contents.end_offset);
-    if (auto cut = files_.truncate(file_.get(), contents.end_offset); !cut) {
-      return fail(path_, cut.error());
+  // Only the journal that memory began with may be replaced by what is in memory.
+  auto found = folder_.read([](const LeaseRecord& /*record*/) {});
+  if (found &&
+      begun_with_ == Checked{found->is_there, crc32c(found->content), found->content.size()}) {
+    if (auto start = folder_.write_anew(*found, image())) {
+      start_writer(std::move(*start));
+      note_.clear();
+      metrics_.degraded.set(0);
+      logger_.info("the state folder can be used again, all leases are on disk");
+      return;
     }
   }
-  // What was read may not be on disk yet: its writer may have been killed before it could sync.
-  auto synced = files_.sync(file_.get()).and_then([this] {
-    return sync_directory(files_, options_.directory);
-  });
-  if (!synced) {
-    return fail(path_, synced.error());
-  }
-  return {};
-}
-
-Result<void> LeaseStore::keep_damaged(const std::string& content) {
-  // A copy, so that at no moment the folder is without a journal: a start that ends between these
-  // steps is followed by one that finds the damage again.
-  for (int i = 1; i <= kMaxSetAside; ++i) {
-    const std::string aside = fmt::format("{}.corrupt-{}", path_, i);
-    const auto present = read_file(files_, aside, kMaxJournalBytes);
-    if (present ? *present != content : present.error().code != ErrorCode::kNotFound) {
-      continue;
-    }
-    if (!present) {
-      if (auto copied = replace_file(files_, aside, content, kFileMode); !copied) {
-        return copied;
-      }
-    }
-    damage_note_ = fmt::format(
-        "the lease journal was damaged; what could be read is in use, the damaged file is kept as "
-        "{}",
-        aside);
-    logger_.error("{}", damage_note_);
-    return {};
-  }
-  return fail(ErrorCode::kCorrupt,
-              fmt::format("{} is damaged, and {} damaged files are already kept beside it; look "
-                          "at the disk and move them away",
-                          path_, kMaxSetAside));
-}
-
-Result<void> LeaseStore::create_file(std::uint64_t first_sequence) {
-  std::string records = image();
-  std::string content;
-  append_header(options_.instance, first_sequence, content);
-  next_sequence_ = first_sequence + seal_records(records, first_sequence);
-  content += records;
-  if (auto written = replace_file(files_, path_, content, kFileMode); !written) {
-    return written;
-  }
-  auto file = files_.open(path_, O_WRONLY | O_APPEND | O_NOFOLLOW, 0);
-  if (!file) {
-    return tl::unexpected(file.error());
-  }
-  file_ = std::move(*file);
-  file_bytes_ = image_bytes_ = content.size();
-  return {};
+  folder_.unlock();
 }
 
 void LeaseStore::start_writer(JournalWriter::Start start) {
+  file_bytes_ = start.file_bytes;
   writer_ = std::make_unique<JournalWriter>(
       std::move(start), files_,
       [post = post_, mailbox = mailbox_](const JournalWriter::Done& done) {
@@ -406,7 +317,8 @@ LeaseStore::Lease LeaseStore::lease_of(std::string_view key, const Allocator::En
 }
 
 std::string LeaseStore::state_note() const {
-  return note_ + (note_.empty() || damage_note_.empty() ? "" : "; ") + damage_note_;
+  const std::string& damage = folder_.damage_note();
+  return note_ + (note_.empty() || damage.empty() ? "" : "; ") + damage;
 }
 
 std::optional<LeaseStore::Lease> LeaseStore::find(std::string_view key) const {

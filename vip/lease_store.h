@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,17 +22,17 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
-#include "base/unique_fd.h"
 #include "vip/allocator.h"
 #include "vip/journal_writer.h"
 #include "vip/metrics.h"
+#include "vip/state_folder.h"
 
 namespace meshdns::vip {
 
 enum class StateMode : std::uint8_t {
   kRequired,    // an unusable folder is an error of open()
-  kBestEffort,  // an unusable folder at start means leases in memory until the next start,
-                // beginning with what can be read; a warning, a gauge and state_note()
+  kBestEffort,  // an unusable folder at start means leases in memory, beginning with what can be
+                // read, until retry_folder() succeeds; a warning, a gauge and state_note()
 };
 
 enum class LeaseStatus : std::uint8_t {
@@ -79,6 +80,9 @@ class LeaseStore {
   Lease acquire(std::string_view key);
   // Puts the key's addresses into quarantine; ends its asking where it got none.
   void release(std::string_view key);
+  // Where leases are in memory, tries again to use the folder, every ten seconds at most: what is
+  // in memory then is on disk, unless the journal is another than at start. Call it now and then.
+  void retry_folder();
   // Hands all changes since the last flush to the journal, as one batch with one sync.
   void flush();
 
@@ -102,12 +106,18 @@ class LeaseStore {
   LeaseStore(const Options& options, const Allocator::Options& pools, FileSystem& files,
              Clock& clock, Post post, OnChange on_change, Logger& logger, VipMetrics& metrics);
 
+  // The octets of the journal that the leases began with.
+  struct Checked {
+    bool is_there = false;
+    std::uint32_t checksum = 0;
+    std::size_t octets = 0;
+
+    friend bool operator==(const Checked&, const Checked&) = default;
+  };
+
   [[nodiscard]] Result<void> load();
+  [[nodiscard]] Result<StateFolder::Found> read_folder();
   void go_on_in_memory(const Error& error);
-  [[nodiscard]] Result<void> create_file(std::uint64_t first_sequence);
-  [[nodiscard]] Result<void> read_existing(const std::string& content);
-  // Copies the damaged octets to vips.journal.corrupt-N, unless they are there already.
-  [[nodiscard]] Result<void> keep_damaged(const std::string& content);
   void start_writer(JournalWriter::Start start);
   void note_change(std::string_view key);
   void note_exhausted(std::string_view key);
@@ -118,21 +128,19 @@ class LeaseStore {
   [[nodiscard]] Lease lease_of(std::string_view key, const Allocator::Entry& entry) const;
   void update_metrics();
 
-  Options options_;
   FileSystem& files_;
+  Clock& clock_;
   Post post_;
   OnChange on_change_;
   Logger& logger_;
   VipMetrics& metrics_;
   Allocator allocator_;
-  std::string path_;
+  StateFolder folder_;
+  std::optional<Checked> begun_with_;  // nothing while the journal could not be read
+  TimePoint retry_at_;
   std::string note_;
-  std::string damage_note_;
-  UniqueFd lock_;
-  UniqueFd file_;
   std::uint64_t file_bytes_ = 0;
-  std::uint64_t image_bytes_ = 0;  // of the last whole write
-  std::uint64_t next_sequence_ = 1;
+  std::uint64_t image_bytes_ = 0;                 // of the last whole write
   std::uint64_t batch_ = 1;                       // the one being gathered
   std::string gathered_;                          // its records, unsealed
   bool replacing_ = false;                        // a whole write is on its way

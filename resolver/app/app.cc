@@ -206,6 +206,7 @@ void App::refresh() {
   front_->refresh();
   publisher_->retry_exhausted();
   pump();
+  leases_->retry_folder();
   refresh_timer_.set(environment_.clock.now() + kRefresh);
 }
 

@@ -186,7 +186,7 @@ TEST_F(StateFolder, FullWithholdsNewNamesUntilThereIsRoom) {
   EXPECT_EQ(resolver_.address_of("svc-199.mesh"), late);
 }
 
-TEST_F(StateFolder, FullAtTheFirstStartMeansLeasesInMemoryOrARefusal) {
+TEST_F(StateFolder, FullAtTheFirstStartMeansLeasesInMemoryUntilThereIsRoomOrARefusal) {
   MESHDNS_NEEDS_PRIVATE_NETWORK();
   const SmallDisk disk(resolver_.state_folder(), "64k");
   disk.fill();
@@ -196,9 +196,17 @@ TEST_F(StateFolder, FullAtTheFirstStartMeansLeasesInMemoryOrARefusal) {
   EXPECT_THAT(required.error, HasSubstr(resolver_.state_folder()));
 
   resolver_.start_ready(control_plane_);
-  EXPECT_NE(resolver_.wait_for_address("web.mesh"), "");
+  web_ = resolver_.wait_for_address("web.mesh");
+  cache_ = resolver_.wait_for_address("cache.mesh");
   EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("memory only"));
   EXPECT_EQ(metric("meshdns_vip_state_degraded"), "1");
+  disk.make_room();
+  EXPECT_TRUE(wait_until([&] { return metric("meshdns_vip_state_degraded") == "0"; }));
+  EXPECT_THAT(resolver_.get("/readyz").body, Not(HasSubstr("memory only")));
+  resolver_.kill();
+  EXPECT_THAT(read_file(journal()), HasSubstr("web"));
+  resolver_.start_ready(control_plane_);
+  expect_two();
 }
 
 TEST_F(StateFolder, FullAtAStartKeepsWhatIsThere) {

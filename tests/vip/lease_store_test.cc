@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -153,6 +154,82 @@ TEST_F(LeaseStoreTest, KeepsInMemoryWhatAFolderThatCannotBeUsedSays) {
   EXPECT_EQ(folder_.read("state/vips.journal"), content);
 }
 
+// The first start meets a full disk.
+class LeaseStoreInMemory : public LeaseStoreTest {
+ protected:
+  void SetUp() override {
+    set_full(true);
+    store_ = open(StateMode::kBestEffort).value();
+    for (const auto* key : {"a", "b"}) {
+      const auto lease = store_->acquire(key);
+      ASSERT_EQ(lease.status, LeaseStatus::kDurable);
+      told_[key] = lease.ipv4->to_string();
+    }
+    store_->flush();
+  }
+  void set_full(bool full) {
+    files_.set_fault([full](FileStep step, std::uint64_t) {
+      return full && step == FileStep::kWrite ? ENOSPC : 0;
+    });
+  }
+  void retry() {
+    clock_.advance(std::chrono::seconds(10));
+    store_->retry_folder();
+  }
+  // Whether the next store knows what was told.
+  void expect_told() {
+    store_.reset();
+    const auto next = open().value();
+    for (const auto& [key, address] : told_) {
+      ASSERT_NE(next->find(key), std::nullopt) << key;
+      EXPECT_EQ(next->find(key)->ipv4->to_string(), address);
+    }
+  }
+
+  std::unique_ptr<LeaseStore> store_;
+  std::map<std::string, std::string> told_;
+};
+
+TEST_F(LeaseStoreInMemory, AreOnDiskOnceThereIsRoom) {
+  retry();
+  EXPECT_NE(store_->state_note(), "");
+  set_full(false);
+  store_->retry_folder();
+  EXPECT_NE(store_->state_note(), "");  // not yet again
+  retry();
+  EXPECT_EQ(store_->state_note(), "");
+  EXPECT_EQ(metrics_.degraded.value(), 0);
+  EXPECT_EQ(store_->acquire("a").status, LeaseStatus::kDurable);
+  EXPECT_EQ(store_->acquire("c").status, LeaseStatus::kPending);
+  told_["c"] = acquire_durably(*store_, "c");
+  expect_told();
+}
+
+TEST_F(LeaseStoreInMemory, LeaveAloneWhatSomebodyElseHasWrittenMeanwhile) {
+  set_full(false);
+  {
+    const auto other = open().value();
+    (void)acquire_durably(*other, "theirs");
+  }
+  const std::string content = folder_.read("state/vips.journal");
+  retry();
+  EXPECT_NE(store_->state_note(), "");
+  EXPECT_EQ(folder_.read("state/vips.journal"), content);
+}
+
+TEST_F(LeaseStoreInMemory, WaitUntilTheFolderIsTheirs) {
+  set_full(false);
+  {
+    const auto other = open().value();
+    retry();
+    EXPECT_NE(store_->state_note(), "");
+  }
+  (void)std::filesystem::remove(folder_.file("state/vips.journal"));
+  retry();
+  EXPECT_EQ(store_->state_note(), "");
+  expect_told();
+}
+
 TEST_F(LeaseStoreTest, NeverOverwritesAFileThatIsNotItsOwn) {
   {
     const auto store = open().value();
@@ -161,6 +238,10 @@ TEST_F(LeaseStoreTest, NeverOverwritesAFileThatIsNotItsOwn) {
        {"precious data of somebody else, long enough to be looked at"}) {
     (void)folder_.write("state/vips.journal", content);
     EXPECT_FALSE(open());
+    const auto store = open(StateMode::kBestEffort).value();
+    (void)store->acquire("a");
+    clock_.advance(std::chrono::minutes(1));
+    store->retry_folder();
     EXPECT_EQ(folder_.read("state/vips.journal"), content);
   }
 }
@@ -292,7 +373,6 @@ TEST_F(LeaseStoreTest, BeginsQuarantinesAnewAtARestart) {
 // Fails each step of a life in turn: what was told must be found again, whatever failed.
 TEST_F(LeaseStoreTest, NeverLosesOrMovesAToldLeaseWhicheverStepFails) {
   for (std::uint64_t failing = 0; failing < 200; ++failing) {
-    const std::string state = folder_.file("state");
     std::map<std::string, std::string> told;
     const std::uint64_t base = files_.steps();
     bool fired = false;
