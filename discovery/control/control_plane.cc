@@ -287,6 +287,8 @@ void ControlPlane::handle_signals() {
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
     impl_->signals.add(number);
   }
+  // Whoever reads our standard error may go away; services are served all the same.
+  static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
   impl_->wait_for_signal();
 }
 

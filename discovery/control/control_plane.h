@@ -32,7 +32,8 @@ class ControlPlane {
   ControlPlane& operator=(const ControlPlane&) = delete;
   ~ControlPlane();
 
-  // SIGTERM and SIGINT end run(), SIGHUP reads the folder again. Call it before run().
+  // SIGTERM and SIGINT end run(), SIGHUP reads the folder again, SIGPIPE is ignored. Call it before
+  // run().
   void handle_signals();
   // Serves until stop(), then ends every stream.
   void run();

@@ -94,6 +94,8 @@ Result<void> App::start() {
     return tl::unexpected(std::move(logs.error()));
   }
   logs_ = *std::move(logs);
+  // Whoever reads our standard error may go away; names are answered all the same.
+  static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
   await_signal();
   auto front = DnsFront::open(loaded_.config, {.files = environment_.files,
                                                .sockets = environment_.sockets,

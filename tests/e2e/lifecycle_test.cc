@@ -53,6 +53,18 @@ TEST(Lifecycle, SigtermEndsBothProgramsWithZero) {
   EXPECT_EQ(control_plane.process().wait(), 0) << control_plane.log();
 }
 
+TEST(Lifecycle, ABrokenLogPipeEndsNeitherProgram) {
+  ControlPlaneProgram control_plane;
+  control_plane.put({.name = "web-1", .service = "web"});
+  control_plane.start();
+  ResolverProgram resolver;
+  resolver.start_ready(control_plane);
+  control_plane.process().signal(SIGPIPE);
+  resolver.process().signal(SIGPIPE);
+  control_plane.put({.name = "shop-1", .service = "shop"});
+  EXPECT_NE(resolver.wait_for_address("shop.mesh"), "");
+}
+
 TEST(Lifecycle, AddressesSurviveARestartAndAKill) {
   ControlPlaneProgram control_plane;
   ResolverProgram resolver;
