@@ -49,6 +49,17 @@ AdminReply not_found(const AdminServer::Routes& routes) {
   return reply;
 }
 
+// Of a target in origin form or, as a proxy's client sends it, absolute form (RFC 9112
+// section 3.2).
+std::string_view path_of(std::string_view target) {
+  constexpr std::string_view kScheme = "http://";
+  if (target.starts_with(kScheme)) {
+    const auto slash = target.find('/', kScheme.size());
+    target = slash == std::string_view::npos ? "/" : target.substr(slash);
+  }
+  return target.substr(0, target.find('?'));
+}
+
 AdminReply error_reply(unsigned status, std::string text) {
   AdminReply reply;
   reply.status = status;
@@ -74,6 +85,8 @@ class AdminServer::Core : public std::enable_shared_from_this<AdminServer::Core>
   class Session;
 
   [[nodiscard]] AdminReply answer(const http::request<http::empty_body>& request) const;
+  // Closes the connection that has waited longest for a request; false if none waits.
+  [[nodiscard]] bool evict_waiting();
 
   Options options_;
   Routes routes_;
@@ -87,6 +100,8 @@ class AdminServer::Core : public std::enable_shared_from_this<AdminServer::Core>
 // One connection: read a request, write its reply, again while the client keeps it open.
 class AdminServer::Core::Session : public std::enable_shared_from_this<Session> {
  public:
+  using Clock = std::chrono::steady_clock;
+
   Session(std::shared_ptr<Core> core, tcp::socket socket)
       : core_(std::move(core)), stream_(std::move(socket)) {
     core_->sessions_.insert(this);
@@ -96,7 +111,12 @@ class AdminServer::Core::Session : public std::enable_shared_from_this<Session> 
   ~Session() { core_->sessions_.erase(this); }
 
   void read();
-  void close() { stream_.close(); }
+  void close() {
+    waits_since_.reset();
+    stream_.close();
+  }
+  // Set while it waits for a request, or for the rest of one.
+  [[nodiscard]] std::optional<Clock::time_point> waits_since() const { return waits_since_; }
 
  private:
   void on_request(const error_code& error);
@@ -124,9 +144,11 @@ class AdminServer::Core::Session : public std::enable_shared_from_this<Session> 
   std::optional<http::response_serializer<http::string_body>> serializer_;
   std::function<std::optional<std::string>()> pieces_;
   std::string piece_;
+  std::optional<Clock::time_point> waits_since_;
 };
 
 void AdminServer::Core::Session::read() {
+  waits_since_ = Clock::now();
   parser_.emplace();
   parser_->header_limit(core_->options_.max_header_bytes);
   parser_->body_limit(0);
@@ -138,6 +160,7 @@ void AdminServer::Core::Session::read() {
 }
 
 void AdminServer::Core::Session::on_request(const error_code& error) {
+  waits_since_.reset();
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
     reply(error_reply(431, "the request's header is too long"), kHttp11, false, true);
     return;
@@ -236,8 +259,7 @@ AdminReply AdminServer::Core::answer(const http::request<http::empty_body>& requ
   if (request.method() != http::verb::get && request.method() != http::verb::head) {
     return error_reply(405, "only GET and HEAD are served");
   }
-  const std::string_view target(request.target().data(), request.target().size());
-  const auto route = routes_.find(target.substr(0, target.find('?')));
+  const auto route = routes_.find(path_of({request.target().data(), request.target().size()}));
   if (route == routes_.end()) {
     return not_found(routes_);
   }
@@ -276,7 +298,8 @@ void AdminServer::Core::accept() {
     if (self->closed_) {
       return;
     }
-    if (!error && self->sessions_.size() < self->options_.max_connections) {
+    if (!error &&
+        (self->sessions_.size() < self->options_.max_connections || self->evict_waiting())) {
       std::make_shared<Session>(self, std::move(socket))->read();
     }
     if (!error || error == asio::error::connection_aborted) {
@@ -290,6 +313,21 @@ void AdminServer::Core::accept() {
       }
     });
   });
+}
+
+bool AdminServer::Core::evict_waiting() {
+  Session* longest = nullptr;
+  for (Session* const session : sessions_) {
+    if (session->waits_since() &&
+        (longest == nullptr || *session->waits_since() < *longest->waits_since())) {
+      longest = session;
+    }
+  }
+  if (longest == nullptr) {
+    return false;
+  }
+  longest->close();
+  return true;
 }
 
 void AdminServer::Core::close() {

@@ -3,7 +3,9 @@
 //
 // Everything runs on the io_context of the control thread. A reply of any size never holds that
 // thread for long: it may be produced in pieces, each made when the one before it has left.
-// Connections, header size and time are bounded. Request bodies are refused.
+// Connections, header size and time are bounded; when all connections are taken, the one that has
+// waited longest for a request makes way, so that idle or dripping clients keep no probe out.
+// Request bodies are refused.
 #pragma once
 
 #include <chrono>

@@ -146,7 +146,7 @@ TEST(AdminServer, AnswersHeadWithoutABody) {
 
 TEST(AdminServer, ListsThePathsWhenThereIsNoSuchOne) {
   RunningAdmin admin(sample_routes());
-  for (const auto* target : {"/", "/A", "/a/", "*", "/a%00", "http://x/a"}) {
+  for (const auto* target : {"/", "/A", "/a/", "*", "/a%00", "http://x/b"}) {
     const std::string reply =
         admin.exchange(std::string("GET ") + target + " HTTP/1.1\r\nConnection: close\r\n\r\n");
     EXPECT_THAT(reply, StartsWith("HTTP/1.1 404 ")) << target;
@@ -190,19 +190,46 @@ TEST(AdminServer, ClosesAConnectionThatSendsNoRequestInTime) {
 }
 
 TEST(AdminServer, ServesSoManyConnectionsAndNoMore) {
+  AdminServer::Routes routes = sample_routes();
+  routes["/endless"] = [] {
+    AdminReply reply;
+    reply.next_piece = [] { return std::string(65536, 'x'); };
+    return reply;
+  };
   AdminServer::Options options;
   options.max_connections = 2;
-  RunningAdmin admin(sample_routes(), options);
-  // Two that got a reply are surely accepted, and stay open.
+  RunningAdmin admin(std::move(routes), options);
   std::vector<tcp::socket> held;
   for (int i = 0; i < 2; ++i) {
     held.push_back(admin.connect());
-    asio::write(held.back(), asio::buffer(std::string("GET /a HTTP/1.1\r\n\r\n")));
+    asio::write(held.back(), asio::buffer(std::string("GET /endless HTTP/1.1\r\n\r\n")));
     std::string first(1, '\0');
     asio::read(held.back(), asio::buffer(first));
   }
   tcp::socket third = admin.connect();
   EXPECT_EQ(RunningAdmin::read_all(third), "");
+}
+
+TEST(AdminServer, LetsTheConnectionThatWaitedLongestMakeWay) {
+  AdminServer::Options options;
+  options.max_connections = 2;
+  RunningAdmin admin(sample_routes(), options);
+  tcp::socket first = admin.connect();
+  asio::write(first, asio::buffer(std::string("GET /a HT")));
+  tcp::socket second = admin.connect();
+  asio::write(second, asio::buffer(std::string("GET /a HT")));
+  EXPECT_THAT(admin.exchange("GET /a HTTP/1.1\r\nConnection: close\r\n\r\n"), HasSubstr("hello"));
+  EXPECT_EQ(RunningAdmin::read_all(first), "");
+  asio::write(second, asio::buffer(std::string("TP/1.1\r\nConnection: close\r\n\r\n")));
+  EXPECT_THAT(RunningAdmin::read_all(second), HasSubstr("hello"));
+}
+
+TEST(AdminServer, TakesATargetInAbsoluteForm) {
+  RunningAdmin admin(sample_routes());
+  EXPECT_THAT(admin.exchange("GET http://localhost/a?b HTTP/1.1\r\nConnection: close\r\n\r\n"),
+              HasSubstr("hello"));
+  EXPECT_THAT(admin.exchange("GET http://localhost HTTP/1.1\r\nConnection: close\r\n\r\n"),
+              StartsWith("HTTP/1.1 404 "));
 }
 
 TEST(AdminServer, NamesTheAddressItCannotHave) {
