@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -84,6 +85,10 @@ void TcpConnection::finish() {
 
 bool TcpConnection::is_idle() const {
   return questions_.empty() && unsent() == 0 && frames_.buffered() == 0;
+}
+
+std::optional<TimePoint> TcpConnection::half_frame_since() const {
+  return questions_.empty() && unsent() == 0 ? frame_started_ : std::nullopt;
 }
 
 void TcpConnection::check_timeouts(TimePoint now) {

@@ -72,6 +72,8 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   // Nothing asked, nothing half said, nothing to say.
   [[nodiscard]] bool is_idle() const;
   [[nodiscard]] TimePoint idle_since() const { return last_activity_; }
+  // Since when half a frame is all there is; nothing while there is more, or less.
+  [[nodiscard]] std::optional<TimePoint> half_frame_since() const;
 
  private:
   struct Socket;

@@ -116,7 +116,7 @@ TcpServer::AcceptResult TcpServer::accept_one() {
     const int error = errno;
     if (is_exhausted(error)) {
       context_.metrics.accept_failures.add();
-      return evict_idle(nullptr) ? AcceptResult::kAgain : AcceptResult::kPause;
+      return evict(nullptr) ? AcceptResult::kAgain : AcceptResult::kPause;
     }
     // All other errors concern one connection that has gone already (accept(2)).
     return error == EAGAIN ? AcceptResult::kWait : AcceptResult::kAgain;
@@ -130,7 +130,7 @@ TcpServer::AcceptResult TcpServer::accept_one() {
 void TcpServer::admit(UniqueFd socket, const IpAddress& client) {
   Admission admission = limits_.admit(client);
   if (admission != Admission::kAdmitted &&
-      evict_idle(admission == Admission::kClientReached ? &client : nullptr)) {
+      evict(admission == Admission::kClientReached ? &client : nullptr)) {
     admission = limits_.admit(client);
   }
   if (admission != Admission::kAdmitted) {
@@ -157,19 +157,28 @@ void TcpServer::admit(UniqueFd socket, const IpAddress& client) {
   check_later();
 }
 
-bool TcpServer::evict_idle(const IpAddress* client) {
-  std::shared_ptr<TcpConnection> longest;
+bool TcpServer::evict(const IpAddress* client) {
+  std::shared_ptr<TcpConnection> idle;
+  std::shared_ptr<TcpConnection> half;
   for (const auto& [key, connection] : connections_) {
-    const bool fits =
-        connection->is_idle() && (client == nullptr || connection->client() == *client);
-    if (fits && (!longest || connection->idle_since() < longest->idle_since())) {
-      longest = connection;
+    if (client != nullptr && connection->client() != *client) {
+      continue;
+    }
+    if (connection->is_idle()) {
+      if (!idle || connection->idle_since() < idle->idle_since()) {
+        idle = connection;
+      }
+    } else if (const auto since = connection->half_frame_since()) {
+      if (!half || *since < *half->half_frame_since()) {
+        half = connection;
+      }
     }
   }
-  if (!longest) {
+  const auto& chosen = idle ? idle : half;
+  if (!chosen) {
     return false;
   }
-  longest->close(&context_.metrics.tcp_evicted);
+  chosen->close(&context_.metrics.tcp_evicted);
   return true;
 }
 

@@ -1,9 +1,10 @@
 // Accepts the TCP connections of one listening socket of one worker, and keeps them within bounds.
 //
 // At a limit, or when the process has no descriptor left, the connection that has been idle longest
-// makes way (RFC 7766 section 6.2.3 lets a server close idle ones); when none is idle, a new
-// connection over a limit is closed, and without descriptors accepting pauses, so that clients wait
-// in the kernel's queue. UDP is not affected.
+// makes way (RFC 7766 section 6.2.3 lets a server close idle ones), or if none is idle, the one
+// that has sat on half a frame longest. When all are at work, a new connection over a limit is
+// closed, and without descriptors accepting pauses, so that clients wait in the kernel's queue. UDP
+// is not affected.
 //
 // Belongs to the worker's thread.
 #pragma once
@@ -54,8 +55,9 @@ class TcpServer final : public TcpConnection::Owner {
   void accept_waiting();
   [[nodiscard]] AcceptResult accept_one();
   void admit(UniqueFd socket, const IpAddress& client);
-  // Closes the connection that has been idle longest, of this client or of all; false if none is.
-  [[nodiscard]] bool evict_idle(const IpAddress* client);
+  // Closes the connection that has been idle longest, else the one with the oldest half of a frame,
+  // of this client or of all; false if there is none.
+  [[nodiscard]] bool evict(const IpAddress* client);
   void pause();
   void check_later();
   void check_timeouts();

@@ -252,7 +252,10 @@ TEST_F(TcpTest, EndsAConnectionThatReadsNothing) {
 }
 
 TEST_F(TcpTest, EndsAConnectionWhoseForwardedAnswersPileUp) {
-  start();
+  DnsServer::Options options = default_options();
+  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.resolver.forward.total_timeout = std::chrono::seconds(30);
+  start(options);
   const ScriptedUpstream upstream([](const UpstreamQuery& query) -> std::vector<Octets> {
     if (query.transport == DnsTransport::kUdp) {
       return {support::make_reply(query, "NOERROR", {}, support::Truncated::kYes)};
@@ -272,7 +275,7 @@ TEST_F(TcpTest, EndsAConnectionWhoseForwardedAnswersPileUp) {
   }
   EXPECT_TRUE(support::wait_until([&] {
     return metrics().find("meshdns_tcp_closed_total{reason=\"overflow\"} 1\n") != std::string::npos;
-  }));
+  })) << metrics();
 }
 
 TEST_F(TcpTest, PausesReadingWhileManyQuestionsAreOpen) {
@@ -341,22 +344,47 @@ TEST_F(TcpTest, LetsTheLongestIdleConnectionMakeWayAtTheLimit) {
   EXPECT_THAT(metrics(), HasSubstr("meshdns_tcp_closed_total{reason=\"evicted\"} 1\n"));
 }
 
-TEST_F(TcpTest, RefusesConnectionsOverTheLimitWhenNoneIsIdle) {
+TEST_F(TcpTest, LetsAConnectionOnHalfAFrameMakeWayWhenNoneIsIdle) {
+  DnsServer::Options options = default_options();
+  options.connections = {.total = 3, .per_client = 100};
+  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.resolver.forward.total_timeout = std::chrono::seconds(30);
+  start(options);
+  const ScriptedUpstream silent(support::silence());
+  server_->set_upstreams({silent.address()});
+  const UniqueFd working = connect();
+  write_all(working.get(), framed(support::encode({.name = "www.example.org"})));
+  ASSERT_TRUE(support::wait_until([&] { return server_->in_flight() == 1; }));
+  std::vector<UniqueFd> halves;
+  for (int i = 0; i < 2; ++i) {
+    halves.push_back(connect());
+    write_all(halves.back().get(), {0});
+  }
+  ASSERT_TRUE(wait_for_connections(3));
+  const UniqueFd extra = connect();
+  EXPECT_TRUE(is_answered(extra));
+  EXPECT_FALSE(is_closed_by_server(working.get(), milliseconds(50)));
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_tcp_closed_total{reason=\"evicted\"} 1\n"));
+}
+
+TEST_F(TcpTest, RefusesConnectionsOverTheLimitWhenAllAreAtWork) {
   DnsServer::Options options = default_options();
   options.connections = {.total = 2, .per_client = 100};
+  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.resolver.forward.total_timeout = std::chrono::seconds(30);
   start(options);
+  const ScriptedUpstream silent(support::silence());
+  server_->set_upstreams({silent.address()});
   std::vector<UniqueFd> busy;
   for (int i = 0; i < 2; ++i) {
     busy.push_back(connect());
-    write_all(busy.back().get(), {0});  // half a frame
+    write_all(busy.back().get(),
+              framed(support::encode({.name = "www" + std::to_string(i) + ".example.org"})));
   }
-  ASSERT_TRUE(wait_for_connections(2));
-  // The octets may still be on their way: until they are there, the connection is idle.
-  ASSERT_TRUE(support::wait_until([&] {
-    const UniqueFd extra = connect();
-    return is_closed_by_server(extra.get(), milliseconds(100)) &&
-           metrics().find("reason=\"limit\"} 0") == std::string::npos;
-  }));
+  ASSERT_TRUE(support::wait_until([&] { return server_->in_flight() == 2; }));
+  const UniqueFd extra = connect();
+  EXPECT_TRUE(is_closed_by_server(extra.get()));
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_tcp_closed_total{reason=\"limit\"} 1\n"));
   EXPECT_EQ(ask("backend.mesh"), "244.0.0.1") << "UDP goes on";
 }
 
