@@ -1,5 +1,6 @@
 #include "resolver/forward/ares_upstream.h"
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -256,7 +257,7 @@ TEST_F(AresUpstreamTest, GivesUpOnAServerThatRefusesThePlainQuestionToo) {
 }
 
 TEST_F(AresUpstreamTest, HearsALargeReplyOverUdpAfterMeetingEdnsRefusals) {
-  bool refuse = true;
+  std::atomic<bool> refuse = true;  // read by the server's thread
   serve([&refuse](const UpstreamQuery& query) -> Replies {
     const auto judged = support::judge(query.octets);
     if (refuse && judged.value().edns) {
