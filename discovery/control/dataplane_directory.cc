@@ -315,7 +315,11 @@ void DataplaneDirectory::forget(const std::string& name) {
   logger_.info("a dataplane file is gone file={} dataplanes={}", escape_name(name),
                file->second.content.dataplanes().size());
   file_problems_ -= file->second.problems.size();
-  store_.set_file(path_ + "/" + name, {});
+  DataplaneChange change;
+  for (const auto& [id, entity] : file->second.content.dataplanes()) {
+    change.removed.push_back(id);
+  }
+  store_.change_file(path_ + "/" + name, change);
   known_.erase(file);
 }
 
@@ -337,8 +341,7 @@ void DataplaneDirectory::read(const std::string& name, File& file, Written how) 
   std::vector<std::string> problems;
   const auto text = read_whole(path, file.read);
   if (text) {
-    file.content.update(*text, how);
-    store_.set_file(path, file.content.dataplanes());
+    store_.change_file(path, file.content.update(*text, how));
     if (file.content.is_unsettled()) {
       settling_.insert_or_assign(name, clock_.now());
     } else {

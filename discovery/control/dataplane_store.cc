@@ -38,25 +38,12 @@ struct MeshChange {
 DataplaneStore::DataplaneStore(std::string default_zone, Logger& logger)
     : default_zone_(std::move(default_zone)), logger_(logger) {}
 
-void DataplaneStore::set_file(const std::string& file,
-                              const std::map<DataplaneId, SourcedDataplane>& dataplanes) {
-  auto& held = files_[file];
-  // Kept alive until the new claims are in, so that comparisons see the old ones.
-  const auto former = std::exchange(held, dataplanes);
-  for (const auto& [id, entity] : former) {
-    if (!dataplanes.contains(id)) {
-      withdraw(file, id);
-    }
+void DataplaneStore::change_file(const std::string& file, const DataplaneChange& change) {
+  for (const DataplaneId& id : change.removed) {
+    withdraw(file, id);
   }
-  for (const auto& [id, entity] : dataplanes) {
-    const auto old = former.find(id);
-    if (old == former.end() || old->second.dataplane != entity.dataplane ||
-        old->second.line != entity.line) {
-      put(file, id, entity);
-    }
-  }
-  if (held.empty()) {
-    files_.erase(file);
+  for (const auto& [id, entity] : change.put) {
+    put(file, id, entity);
   }
 }
 
@@ -193,8 +180,8 @@ std::vector<DataplaneStore::Duplicate> DataplaneStore::duplicates() const {
     for (auto claim = std::next(first); claim != claims.end(); ++claim) {
       duplicates.push_back(
           {claim->first,
-           {claim->second.line, fmt::format("the dataplane {} is already at {}:{}", id.to_string(),
-                                            first->first, first->second.line)}});
+           {*claim->second.line, fmt::format("the dataplane {} is already at {}:{}", id.to_string(),
+                                             first->first, *first->second.line)}});
     }
   }
   return duplicates;

@@ -29,10 +29,10 @@ class DataplaneStore {
   // `default_zone` is the zone of inbounds that name none. `logger` outlives the store.
   DataplaneStore(std::string default_zone, Logger& logger);
 
-  // Makes these the dataplanes of `file`; none forgets it. Where files tell of the same dataplane,
-  // the first in order of file names counts, and the others stand in when it goes. Takes effect at
-  // commit(). Unchanged dataplanes cost a comparison of pointers.
-  void set_file(const std::string& file, const std::map<DataplaneId, SourcedDataplane>& dataplanes);
+  // Takes what changed in `file` since the last time. Where files tell of the same dataplane, the
+  // first in order of file names counts, and the others stand in when it goes. Takes effect at
+  // commit().
+  void change_file(const std::string& file, const DataplaneChange& change);
 
   struct CommitStats {
     std::size_t services_generated = 0;
@@ -74,7 +74,6 @@ class DataplaneStore {
 
   std::string default_zone_;
   Logger& logger_;
-  std::map<std::string, std::map<DataplaneId, SourcedDataplane>> files_;
   // Everyone who says to be this dataplane; the first counts.
   std::map<DataplaneId, Claims> claims_;
   std::set<DataplaneId> contested_;  // with more than one claim

@@ -67,6 +67,22 @@ void check_resources(const DataplaneFile& file) {
   }
 }
 
+// A file that has no mistake is what its text says, however it came to be.
+void check_against_fresh(const DataplaneFile& file, std::string_view text) {
+  if (!file.problems().empty()) {
+    return;
+  }
+  DataplaneFile fresh;
+  fresh.update(text);
+  require(fresh.problems().empty(), "no problem is overlooked");
+  require(std::ranges::equal(file.dataplanes(), fresh.dataplanes(),
+                             [](const auto& one, const auto& other) {
+                               return *one.second.dataplane == *other.second.dataplane &&
+                                      *one.second.line == *other.second.line;
+                             }),
+          "the file is what its text says");
+}
+
 std::set<DataplaneId> ids_of(const DataplaneFile& file) {
   std::set<DataplaneId> ids;
   for (const auto& [id, entry] : file.dataplanes()) {
@@ -94,6 +110,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_problems(file, text);
     file.update(text);
     check_problems(file, text);
+    check_against_fresh(file, text);
     check_resources(file);
     const auto ids = ids_of(file);
     const auto problems = file.problems();

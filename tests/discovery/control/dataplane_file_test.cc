@@ -1,5 +1,7 @@
 #include "discovery/control/dataplane_file.h"
 
+#include <cstddef>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::SizeIs;
 
 std::string entity(const std::string& name, const std::string& address = "192.0.2.1") {
   return "---\ntype: Dataplane\nname: " + name + "\nnetworking: {address: " + address + "}\n";
@@ -38,8 +41,8 @@ std::vector<int> problem_lines(const DataplaneFile& file) {
 TEST(DataplaneFile, SaysWhereEachEntityBegins) {
   DataplaneFile file;
   file.update("# two\n" + entity("a") + "# the second\n" + entity("b"));
-  EXPECT_EQ(file.dataplanes().at({"default", "a"}).line, 2);
-  EXPECT_EQ(file.dataplanes().at({"default", "b"}).line, 7);
+  EXPECT_EQ(*file.dataplanes().at({"default", "a"}).line, 2);
+  EXPECT_EQ(*file.dataplanes().at({"default", "b"}).line, 7);
   EXPECT_THAT(file.problems(), IsEmpty());
 }
 
@@ -155,6 +158,94 @@ TEST(DataplaneFile, AVersionInPlaceThatEndsWithinALineAddsAndChangesNothing) {
   EXPECT_THAT(held(file), ElementsAre("a=192.0.2.1", "b=192.0.2.1"));
   file.update(cut);
   EXPECT_THAT(held(file), ElementsAre("a=192.0.2.9", "b=192.0.2.1"));
+}
+
+// Every dataplane with its line and address.
+std::vector<std::string> sources(const DataplaneFile::Dataplanes& dataplanes) {
+  std::vector<std::string> result;
+  for (const auto& [id, entity] : dataplanes) {
+    result.push_back(id.name + ":" + std::to_string(*entity.line) + "=" +
+                     entity.dataplane->address.to_string());
+  }
+  return result;
+}
+
+TEST(DataplaneFile, AnyChangeOfAPartIsAsIfTheWholeWereReadAnew) {
+  // What pieces a file is put together from: documents with and without a marker, ends, comments,
+  // directives, an empty one and a bad one.
+  const std::vector<std::string> pieces{entity("a"),
+                                        entity("b"),
+                                        entity("a", "192.0.2.7"),
+                                        entity("c", "192.0.2.8"),
+                                        entity("d") + "...\n",
+                                        entity("e") + "# comment\n\n",
+                                        "%YAML 1.2\n" + entity("f"),
+                                        "...\n" + entity("g").substr(4),
+                                        "...\n",
+                                        "---\n",
+                                        "--- # nothing\n",
+                                        "# a comment\n",
+                                        "%YAML 1.2\n",
+                                        entity("bad", "nowhere"),
+                                        "----\n",
+                                        "\n"};
+  std::mt19937 random(20240229);  // NOLINT(cert-msc51-cpp): the same series each time
+  const auto below = [&](std::size_t bound) { return random() % bound; };
+  DataplaneFile file;
+  DataplaneFile::Dataplanes told;  // what the changes add up to
+  std::vector<std::string> parts;
+  int good = 0;
+  for (int step = 0; step < 3000; ++step) {
+    const auto place = static_cast<std::ptrdiff_t>(below(parts.size() + 1));
+    const bool is_full = parts.size() > 6;
+    if (place < static_cast<std::ptrdiff_t>(parts.size()) && (is_full || below(3) != 0)) {
+      if (is_full || below(2) != 0) {
+        parts.erase(parts.begin() + place);
+      } else {
+        parts[static_cast<std::size_t>(place)] = pieces[below(pieces.size())];
+      }
+    } else {
+      parts.insert(parts.begin() + place, pieces[below(pieces.size())]);
+    }
+    std::string text;
+    for (const std::string& part : parts) {
+      text += part;
+    }
+    const DataplaneChange change = file.update(text);
+    for (const DataplaneId& id : change.removed) {
+      EXPECT_EQ(told.erase(id), 1U) << text;
+    }
+    for (const auto& [id, entity] : change.put) {
+      told.insert_or_assign(id, entity);
+    }
+    ASSERT_EQ(sources(told), sources(file.dataplanes())) << text;
+    DataplaneFile fresh;
+    fresh.update(text);
+    if (file.problems().empty()) {
+      ++good;
+      ASSERT_THAT(fresh.problems(), IsEmpty()) << text;
+      ASSERT_EQ(sources(file.dataplanes()), sources(fresh.dataplanes())) << text;
+    }
+  }
+  EXPECT_GT(good, 500);
+}
+
+TEST(DataplaneFile, TellsOfOneChangedDocumentOnly) {
+  std::string before;
+  std::string after;
+  for (int i = 0; i < 100; ++i) {
+    before += entity("dp-" + std::to_string(i));
+    after += entity("dp-" + std::to_string(i), i == 50 ? "192.0.2.50" : "192.0.2.1");
+  }
+  DataplaneFile file;
+  EXPECT_THAT(file.update(before).put, SizeIs(100));
+  const DataplaneChange change = file.update("# shifted\n" + before);
+  EXPECT_THAT(change.put, SizeIs(1)) << "the first document is behind the comment";
+  EXPECT_EQ(*file.dataplanes().at({"default", "dp-99"}).line, 398);
+  const DataplaneChange next = file.update("# shifted\n" + after);
+  ASSERT_THAT(next.put, SizeIs(1));
+  EXPECT_EQ(next.put[0].first.name, "dp-50");
+  EXPECT_THAT(next.removed, IsEmpty());
 }
 
 TEST(DataplaneFile, TwoEqualMistakesAreNoNewsEither) {
