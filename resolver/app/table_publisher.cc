@@ -91,6 +91,10 @@ void TablePublisher::apply(const discovery::TableChange& change) {
     report({"", record.name}, builder_.upsert_record(record));
     schedule_.note_change(clock_.now(), Urgency::kNow);
   }
+  if (!change.removed_services.empty()) {
+    // Published with the services that take their place, which else would wait for another turn.
+    schedule_.note_change(clock_.now(), pending_ > 0 ? Urgency::kSoon : Urgency::kNow);
+  }
   leases_.flush();
 }
 
@@ -120,7 +124,6 @@ void TablePublisher::remove(const discovery::ServiceId& id) {
   by_key_.erase(key);
   entries_.erase(place);
   builder_.remove_service(id);
-  schedule_.note_change(clock_.now(), Urgency::kNow);
 }
 
 void TablePublisher::refresh(ServiceEntry& entry) {
