@@ -31,7 +31,7 @@ Allocator::Grant Allocator::acquire(std::string_view key) {
       (place->second.ipv4 || !options_.ipv4) && (place->second.ipv6 || !options_.ipv6)) {
     return Grant::kHeld;
   }
-  Entry entry = is_known ? place->second : Entry{};
+  const Entry entry = is_known ? place->second : Entry{};
   // What is missing is chosen before anything is changed, so that exhaustion leaves all as it was.
   std::optional<IpAddress> ipv4;
   std::optional<IpAddress> ipv6;
@@ -193,6 +193,7 @@ void Allocator::restore(const LeaseRecord& record) {
 
 std::size_t Allocator::forget_expired() {
   end_quarantines();
+  // NOLINTNEXTLINE(misc-include-cleaner): it knows only the erase_if of <vector>.
   return std::erase_if(entries_, [&](const auto& item) {
     const Entry& entry = item.second;
     if (entry.blocked) {

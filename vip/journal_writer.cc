@@ -109,7 +109,7 @@ Result<void> JournalWriter::replace_now(std::string& records) {
   append_header(state_.instance, state_.next_sequence, content);
   const std::uint64_t count = seal_records(records, state_.next_sequence);
   content += records;
-  const auto replaced = replace_file(files_, state_.path, content, kJournalMode);
+  auto replaced = replace_file(files_, state_.path, content, kJournalMode);
   if (!replaced) {
     return replaced;
   }

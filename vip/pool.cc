@@ -105,7 +105,7 @@ IpAddress AddressPool::at(std::uint64_t index) const {
 }
 
 std::uint64_t AddressPool::candidate_index(std::string_view key, std::uint32_t attempt) const {
-  thread_local Sha256 sha256;
+  static thread_local Sha256 sha256;
   const std::array suffix = {
       static_cast<std::uint8_t>(attempt >> 24U), static_cast<std::uint8_t>(attempt >> 16U),
       static_cast<std::uint8_t>(attempt >> 8U), static_cast<std::uint8_t>(attempt)};
