@@ -37,8 +37,7 @@ class UniqueFunction<R(Args...)> {
   };
   template <typename F>
   struct Holder final : Base {
-    template <typename G>
-    explicit Holder(G&& given) : callable(std::forward<G>(given)) {}
+    explicit Holder(F given) : callable(std::move(given)) {}
     R call(Args... args) override { return callable(std::forward<Args>(args)...); }
     F callable;
   };

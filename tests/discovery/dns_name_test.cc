@@ -1,7 +1,7 @@
 #include "discovery/dns_name.h"
 
+#include <cstddef>
 #include <string>
-#include <vector>
 
 #include <gtest/gtest.h>
 

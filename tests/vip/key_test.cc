@@ -1,7 +1,5 @@
 #include "vip/key.h"
 
-#include <string>
-
 #include <gtest/gtest.h>
 
 namespace meshdns::vip {

@@ -1,5 +1,6 @@
 #include "vip/pool.h"
 
+#include <cstdint>
 #include <string>
 
 #include <gtest/gtest.h>
