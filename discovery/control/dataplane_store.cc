@@ -151,7 +151,7 @@ DataplaneStore::CommitStats DataplaneStore::commit() {
     }
   }
   for (auto& [mesh, change] : changes) {
-    audiences_.find_or_make(mesh)->apply(std::move(change.updates), std::move(change.removals));
+    audiences_.find_or_make(mesh)->apply(change.updates, change.removals);
   }
   services_generated_ += stats.services_generated;
   return stats;

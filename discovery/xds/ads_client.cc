@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +23,7 @@
 #include "discovery/xds/client_subscription.h"
 #include "discovery/xds/grpc_transport.h"
 #include "discovery/xds/metrics.h"
+#include "discovery/xds/node.h"
 #include "discovery/xds/request.h"
 #include "discovery/xds/response.h"
 #include "discovery/xds/type_urls.h"

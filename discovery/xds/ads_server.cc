@@ -60,9 +60,9 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     std::set<StreamPtr> streams;
   };
 
-  Impl(const Options& given, AudienceFor given_audience_for, Logger& given_logger,
+  Impl(Options given, AudienceFor given_audience_for, Logger& given_logger,
        XdsServerMetrics& given_metrics)
-      : options(given),
+      : options(std::move(given)),
         audience_for(std::move(given_audience_for)),
         logger(given_logger),
         metrics(given_metrics) {}
@@ -80,7 +80,7 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     const XdsVariant variant =
         context->method() == kSotwMethod ? XdsVariant::kSotw : XdsVariant::kDelta;
     auto session = std::make_unique<ServerSession>(variant, options, audience_for, logger, metrics);
-    StreamPtr stream = AdsServerStream::open(
+    const StreamPtr stream = AdsServerStream::open(
         std::move(session), {[this](const StreamPtr& admitted) { admit(admitted); },
                              [this](AdsServerStream* done) { forget(done); }});
     metrics.streams_opened.add();

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -112,13 +113,13 @@ void AdsServerStream::push_locked() {
   if (writing_ || ended_) {
     return;
   }
-  auto response = session_->next();
-  if (!response) {
-    end_locked(to_status(response.error()));
+  const auto next = session_->next();
+  if (!next) {
+    end_locked(to_status(next.error()));
     return;
   }
-  if (*response) {
-    outgoing_ = to_buffer(**response);
+  if (const std::optional<EncodedResponse>& response = *next; response.has_value()) {
+    outgoing_ = to_buffer(*response);
     writing_ = true;
     StartWrite(&outgoing_);
   }

@@ -2,13 +2,13 @@
 
 #include <cstddef>
 #include <limits>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
+#include <google/protobuf/repeated_ptr_field.h>
 
 #include "base/result.h"
 #include "discovery/xds/node.h"

@@ -1,6 +1,5 @@
 #include "discovery/xds/resource.h"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -13,8 +13,8 @@
 
 namespace meshdns::discovery {
 
-void ResourceSet::apply(std::vector<ResourceUpdate> updates,
-                        std::vector<ResourceRemoval> removals) {
+void ResourceSet::apply(const std::vector<ResourceUpdate>& updates,
+                        const std::vector<ResourceRemoval>& removals) {
   {
     const std::lock_guard lock(mutex_);
     bool changed = false;

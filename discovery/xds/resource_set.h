@@ -45,7 +45,8 @@ class ResourceSet {
   // One commit over all types; a stream sees none of it or all of it. An update with the bytes the
   // resource already has, and the removal of what is not there, are no change. A name in both lists
   // ends up removed. Listeners run afterwards, on the caller's thread, if anything changed.
-  void apply(std::vector<ResourceUpdate> updates, std::vector<ResourceRemoval> removals);
+  void apply(const std::vector<ResourceUpdate>& updates,
+             const std::vector<ResourceRemoval>& removals);
 
   [[nodiscard]] Stats stats() const;
 

@@ -1,7 +1,6 @@
 #include "discovery/xds/server_session.h"
 
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +14,7 @@
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/request.h"
+#include "discovery/xds/resource.h"
 #include "discovery/xds/subscription.h"
 #include "discovery/xds/type_table.h"
 #include "discovery/xds/type_urls.h"

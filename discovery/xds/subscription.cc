@@ -42,6 +42,7 @@ Acknowledgement Subscription::handle(const SotwRequest& request) {
   }
   const bool wildcard = star || (legacy_wildcard_allowed_ && full_state_);
 
+  // NOLINTNEXTLINE(misc-include-cleaner): it knows only the erase_if of <vector>.
   std::erase_if(untold_, [&](const auto& untold) { return !asked.contains(untold.first); });
   for (const std::string& name : asked) {
     if (!names_.contains(name)) {
@@ -125,6 +126,7 @@ void Subscription::set_wildcard(bool wildcard) {
     synced_ = 0;
     pass_begun_ = false;
   } else {
+    // NOLINTNEXTLINE(misc-include-cleaner): it knows only the erase_if of <vector>.
     std::erase_if(untold_, [&](const auto& untold) { return !names_.contains(untold.first); });
   }
 }

@@ -1,6 +1,7 @@
 // The half of Subscription that decides what to send.
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>

@@ -1,21 +1,18 @@
 // Our client against our server, over real gRPC.
-#include <chrono>
-#include <cstddef>
 #include <memory>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/log.h"
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/ads_server.h"
 #include "discovery/xds/metrics.h"
+#include "discovery/xds/node.h"
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_urls.h"
 #include "meshdns/mesh/v1/service.pb.h"
@@ -150,7 +147,7 @@ TEST_P(EitherVariant, TenThousandResourcesArriveAndEachWasSerialisedOnce) {
   for (int i = 0; i < 10'000; ++i) {
     updates.push_back(put("service-" + std::to_string(i), "zone"));
   }
-  server.resources().apply(std::move(updates), {});
+  server.resources().apply(updates, {});
   std::vector<std::unique_ptr<TestClient>> clients;
   for (int i = 0; i < 3; ++i) {
     clients.push_back(connect());
@@ -174,7 +171,7 @@ TEST_P(EitherVariant, MoreThanFourMebibytesArrive) {
   for (int i = 0; i < 12; ++i) {
     updates.push_back(put("service-" + std::to_string(i), std::string(700'000, 'z')));
   }
-  server.resources().apply(std::move(updates), {});
+  server.resources().apply(updates, {});
   const auto client = connect();
   ASSERT_TRUE(loop.wait_for([&] { return client->held.size() == 12; }));
   if (sotw()) {
@@ -291,7 +288,7 @@ struct ListenCase {
 };
 
 TEST(AdsServer, RefusesAnAddressItCannotListenOn) {
-  TestServer taken;
+  const TestServer taken;
   TestLog log;
   MetricRegistry registry;
   XdsServerMetrics metrics(registry);

@@ -4,7 +4,6 @@
 // For each line on standard input it makes one call and prints a line: "ok REPLY" or
 // "failed CODE TEXT". The environment is read once per process, hence a program of its own.
 #include <chrono>
-#include <cstddef>
 #include <future>
 #include <iostream>
 #include <string>

@@ -1,7 +1,6 @@
 // libgrpc's xDS client against our server: it asks for listener, route, cluster and endpoints by
 // name in state of the world, and then makes a real call to a real backend.
 #include <array>
-#include <chrono>
 #include <cstdio>
 #include <fcntl.h>
 #include <functional>
@@ -27,9 +26,12 @@
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
+#include "envoy/config/core/v3/config_source.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
+#include "envoy/config/endpoint/v3/endpoint_components.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
+#include "envoy/config/route/v3/route_components.pb.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "tests/discovery/xds/xds_fixture.h"
@@ -141,7 +143,7 @@ class ProxylessClient {
     if (fgets(line.data(), line.size(), from_) == nullptr) {
       return "gone";
     }
-    std::string text(line.data());
+    const std::string text(line.data());
     return text.substr(0, text.find('\n'));
   }
 

@@ -390,7 +390,7 @@ class Relay {
 };
 
 TEST(AdsClient, NoticesAConnectionThatDiedWithoutAWord) {
-  TestServer server;
+  const TestServer server;
   Relay relay(server);
   AdsClient::Options options;
   options.targets = {relay.target()};

@@ -1,12 +1,10 @@
 // A stream's server side without the stream: bytes in, bytes out.
 #include "discovery/xds/server_session.h"
 
-#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -18,6 +16,7 @@
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/request.h"
+#include "discovery/xds/resource.h"
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
@@ -219,7 +218,7 @@ TEST_F(Session, RefusesWhatIsWrongOrTooMuch) {
   options.max_names = 3;
   options.max_types = 2;
   options.max_node_bytes = 100;
-  DeltaDiscoveryRequest no_type;
+  const DeltaDiscoveryRequest no_type;
   DeltaDiscoveryRequest many_names;
   DeltaDiscoveryRequest many_versions;
   DeltaDiscoveryRequest big_node;
