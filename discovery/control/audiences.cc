@@ -39,6 +39,7 @@ Result<std::shared_ptr<ResourceSet>> Audiences::find_or_await(const std::string&
     }
   }
   if (awaited_.size() >= kMaxAwaited) {
+    // NOLINTNEXTLINE(misc-include-cleaner): it knows only the erase_if of <vector>.
     std::erase_if(awaited_, [](const auto& entry) { return entry.second.expired(); });
   }
   if (awaited_.size() >= kMaxAwaited) {

@@ -32,7 +32,6 @@
 #include "discovery/xds/ads_server.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
-#include "discovery/xds/resource_set.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -49,7 +48,7 @@ constexpr mode_t kPortFileMode = 0644;
 // The mesh that a node belongs to: its metadata, else what its id MESH.NAME begins with.
 Result<std::string> mesh_of(const NodeInfo& node) {
   const auto mesh = node.metadata.find("mesh");
-  const std::string name =
+  std::string name =
       mesh != node.metadata.end() ? mesh->second : node.id.substr(0, node.id.find('.'));
   if (!is_dns_name(name)) {
     return fail(ErrorCode::kInvalidArgument,
@@ -77,8 +76,8 @@ error_code try_to_bind(boost::asio::io_context& io, const SocketAddress& address
 }  // namespace
 
 struct ControlPlane::Impl {
-  Impl(const Options& given, Logs& given_logs)
-      : options(given),
+  Impl(Options given, Logs& given_logs)
+      : options(std::move(given)),
         logs(given_logs),
         logger(logs.logger("control")),
         store(options.zone, logger),

@@ -112,7 +112,7 @@ void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& l
       ->capture_default_str()
       ->envname("MESHDNS_CP_ZONE");
   verb.add_option("--port-file", options.port_file,
-                  "write the ports taken to this file: {\"xds\":N,\"admin\":N}")
+                  R"(write the ports taken to this file: {"xds":N,"admin":N})")
       ->envname("MESHDNS_CP_PORT_FILE");
   verb.add_option("--log-level", log.level, "debug, info, warn, error or off")
       ->capture_default_str()

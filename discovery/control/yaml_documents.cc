@@ -1,6 +1,7 @@
 #include "discovery/control/yaml_documents.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -10,7 +11,7 @@ namespace {
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
-enum class LineKind {
+enum class LineKind : std::uint8_t {
   kNothing,    // blank or a comment
   kDirective,  // belongs to the document that begins next
   kBegin,
