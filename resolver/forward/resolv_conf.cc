@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -52,8 +53,9 @@ std::string_view take_word(std::string_view& rest) {
 
 std::optional<unsigned> parse_capped(std::string_view text, unsigned maximum) {
   unsigned value = 0;
-  const auto* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, value);
   if (error == std::errc::result_out_of_range && stop == end) {
     return maximum;
   }
@@ -78,7 +80,7 @@ IpAddress without_unspecified(const IpAddress& ip) {
   if (!ip.is_unspecified()) {
     return ip;
   }
-  return *IpAddress::parse(ip.is_v4() ? "127.0.0.1" : "::1");
+  return IpAddress::parse(ip.is_v4() ? "127.0.0.1" : "::1").value_or(ip);
 }
 
 class Parser {
@@ -194,9 +196,9 @@ class Parser {
     } else if (name == "timeout") {
       conf_.timeout = std::chrono::seconds(*number);
     } else if (name == "attempts") {
-      conf_.attempts = *number;
+      conf_.attempts = number;
     } else {
-      conf_.ndots = *number;
+      conf_.ndots = number;
     }
   }
 

@@ -91,7 +91,7 @@ QuestionId Resolver::resolve(const Query& query, Transport transport, const IpAd
   questions_.emplace(id, std::move(owned));
   ++generation.open;
   question.ticket = generation.forwarder->forward(
-      question.query, [this, id](ForwardResult result) { on_forwarded(id, std::move(result)); });
+      question.query, [this, id](const ForwardResult& result) { on_forwarded(id, result); });
   return id;
 }
 
@@ -125,7 +125,7 @@ void Resolver::drop_finished_generations() {
   }
 }
 
-void Resolver::on_forwarded(QuestionId id, ForwardResult result) {
+void Resolver::on_forwarded(QuestionId id, const ForwardResult& result) {
   const auto found = questions_.find(id);
   const std::unique_ptr<Question> question = std::move(found->second);
   questions_.erase(found);

@@ -82,7 +82,7 @@ class Resolver {
     std::size_t open = 0;
   };
 
-  void on_forwarded(QuestionId id, ForwardResult result);
+  void on_forwarded(QuestionId id, const ForwardResult& result);
   [[nodiscard]] std::size_t write_reply(const Question& question, const ForwardResult& result,
                                         std::uint8_t& rcode);
   [[nodiscard]] std::size_t write_failure(const Query& query, const ExtendedError& error,

@@ -67,6 +67,7 @@ void DnsServer::add(Listener listener) {
 
 std::vector<SocketAddress> DnsServer::addresses() const {
   std::vector<SocketAddress> bound;
+  bound.reserve(addresses_.size());
   for (const Address& address : addresses_) {
     bound.push_back(address.bound);
   }

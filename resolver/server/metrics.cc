@@ -1,6 +1,7 @@
 #include "resolver/server/metrics.h"
 
 #include <array>
+#include <cstddef>
 #include <string>
 
 #include "base/metrics.h"

@@ -1,6 +1,5 @@
 #include "resolver/server/tcp_connection.h"
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>

@@ -1,8 +1,7 @@
 #include "resolver/server/tcp_server.h"
 
-#include <algorithm>
 #include <cerrno>
-#include <cstddef>
+#include <exception>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -15,6 +14,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
 #include "resolver/server/connection_limits.h"
@@ -72,6 +72,7 @@ void TcpServer::stop() {
   state_->pause_timer.cancel();
   state_->listener.close();
   std::vector<std::shared_ptr<TcpConnection>> open;
+  open.reserve(connections_.size());
   for (const auto& [key, connection] : connections_) {
     open.push_back(connection);
   }

@@ -7,7 +7,6 @@
 #include <exception>
 #include <map>
 #include <memory>
-#include <numeric>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -17,7 +16,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "base/clock.h"
 #include "base/ip_address.h"
 #include "resolver/forward/ares_upstream.h"
 #include "resolver/forward/metrics.h"
