@@ -59,9 +59,9 @@ TEST(SocketAddress, RoundTripsThroughTextAndSockaddr) {
     EXPECT_EQ(address->to_string(), text);
     sockaddr_storage storage{};
     EXPECT_GT(address->to_sockaddr(storage), 0U);
-    // The generic sockaddr is the system's own way to look at a sockaddr_storage.
-    EXPECT_EQ(SocketAddress::from_sockaddr(*static_cast<sockaddr*>(static_cast<void*>(&storage))),
-              *address);
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): how sockets give addresses.
+    const auto* const generic = reinterpret_cast<const sockaddr*>(&storage);
+    EXPECT_EQ(SocketAddress::from_sockaddr(*generic), *address);
   }
 }
 

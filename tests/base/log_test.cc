@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <algorithm>
 #include <string>
 
 #include <gtest/gtest.h>

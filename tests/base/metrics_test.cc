@@ -20,7 +20,7 @@ TEST(MetricRegistry, PrintsPrometheusText) {
 
 TEST(MetricRegistry, ReturnsTheSameCellForTheSameLabels) {
   MetricRegistry registry;
-  Counter& first = registry.counter("c_total", "C.", {{"k", "v"}});
+  const Counter& first = registry.counter("c_total", "C.", {{"k", "v"}});
   EXPECT_EQ(&first, &registry.counter("c_total", "C.", {{"k", "v"}}));
   EXPECT_NE(&first, &registry.counter("c_total", "C.", {{"k", "w"}}));
 }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <istream>
 #include <memory>
 #include <optional>
 #include <poll.h>
@@ -24,7 +25,8 @@
 
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
-#include "resolver/app/ldns.h"
+#include "resolver/app/ldns.h"  // IWYU pragma: keep
+#include "tests/support/ldns_judge.h"
 
 namespace meshdns::support {
 namespace {

@@ -1,5 +1,6 @@
 #include "tests/support/http_get.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>

@@ -23,8 +23,8 @@
 
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
+#include "resolver/app/ldns.h"  // IWYU pragma: keep
 #include "tests/support/dns_client.h"
-#include "resolver/app/ldns.h"
 
 namespace meshdns::support {
 namespace {

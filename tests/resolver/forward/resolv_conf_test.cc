@@ -1,6 +1,7 @@
 #include "resolver/forward/resolv_conf.h"
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <vector>
 

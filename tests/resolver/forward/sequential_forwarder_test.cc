@@ -11,6 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/clock.h"
 #include "base/ip_address.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/wire/query.h"

@@ -1,6 +1,7 @@
 #include "resolver/resolve/resolver.h"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
