@@ -15,6 +15,7 @@
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/request.h"
+#include "discovery/xds/resource.h"
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/response.h"
 #include "discovery/xds/server_session.h"
