@@ -26,7 +26,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!response) {
     return 0;
   }
-  AdsClient::Interest interest{.wildcard = (data[0] & 2U) == 0, .names = {"a", "default/web"}};
+  const AdsClient::Interest interest{.wildcard = (data[0] & 2U) == 0,
+                                     .names = {"a", "default/web"}};
   ClientSubscription subscription(kServiceTypeUrl, interest);
   (void)subscription.begin(variant, nullptr);
   const ClientSubscription::Reply reply =

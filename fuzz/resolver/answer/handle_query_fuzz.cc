@@ -91,8 +91,8 @@ void check_answer(const std::vector<std::uint8_t>& request, const dns::Query& qu
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const std::unique_ptr<const dns::Snapshot> snapshot = make_snapshot();
-  static const dns::QueryHandler handler({});
+  static const std::unique_ptr<const dns::Snapshot> kSnapshot = make_snapshot();
+  static const dns::QueryHandler kHandler({});
   if (size == 0) {
     return 0;
   }
@@ -104,7 +104,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::uint8_t> response((choices & 4U) != 0 ? 512 : 65535);
   dns::Query query;
   const dns::Outcome outcome =
-      handler.handle(*snapshot, request, transport, access, response, query);
+      kHandler.handle(*kSnapshot, request, transport, access, response, query);
   if (outcome.verdict == dns::Verdict::kAnswer) {
     require(outcome.size <= response.size());
     require(transport == dns::Transport::kTcp || outcome.size <= query.udp_payload_size);

@@ -1,6 +1,7 @@
 // A message of an upstream server, read record by record.
 //
 // Input: the message.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

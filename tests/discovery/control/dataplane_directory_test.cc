@@ -7,6 +7,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <poll.h>
 #include <string>
 

@@ -8,7 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "discovery/dataplane.h"
+#include "discovery/control/dataplane_yaml.h"
 
 namespace meshdns::discovery {
 namespace {

@@ -1,6 +1,5 @@
 #include "discovery/control/yaml_documents.h"
 
-#include <string>
 #include <string_view>
 #include <vector>
 
