@@ -1,7 +1,6 @@
 #include "vip/lease_store.h"
 
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>

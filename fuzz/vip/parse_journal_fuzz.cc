@@ -46,7 +46,7 @@ void require(bool condition, const char* what) {
 
 class StoppedClock final : public Clock {
  public:
-  [[nodiscard]] TimePoint now() const override { return TimePoint(); }
+  [[nodiscard]] TimePoint now() const override { return {}; }
 };
 
 std::uint64_t load(std::string_view file, std::size_t offset, std::size_t octets) {

@@ -1,6 +1,7 @@
 #include "resolver/app/table_publisher.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>

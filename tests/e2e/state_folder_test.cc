@@ -1,10 +1,10 @@
 // The resolver on a state folder that is full, read-only, damaged, somebody else's or too small a
 // pool: what it told stays, what it cannot keep it does not tell, and it says what is wrong.
 #include <cerrno>
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <ios>
 #include <iterator>
 #include <map>
 #include <string>

@@ -16,7 +16,6 @@
 
 #include <sys/mman.h>
 
-#include "base/file_system.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 

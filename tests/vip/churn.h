@@ -7,6 +7,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/ip_address.h"
+#include "vip/lease_store.h"
+
 namespace meshdns::vip {
 
 // So few addresses for so many keys that most keys want one that another has.
@@ -27,6 +30,17 @@ inline constexpr std::uint64_t kChurnKeys = 40;
   std::uint64_t number = 0;
   std::from_chars(key.data(), key.data() + key.size(), number);
   return number;
+}
+
+// The IPv4 address of a lease, or "none".
+[[nodiscard]] inline std::string address_of(const LeaseStore::Lease& lease) {
+  return lease.ipv4 ? lease.ipv4->to_string() : "none";
+}
+
+// Who has an address, in quarantine or out of it; "nobody" else.
+[[nodiscard]] inline std::string holder_of(const LeaseStore& store, const std::string& address) {
+  const auto parsed = IpAddress::parse(address);
+  return std::string(parsed ? store.holder(*parsed).value_or("nobody") : "nobody");
 }
 
 // Where no quarantine ends, what was told once is true for ever: of its key and of its address.

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <map>
-#include <optional>
+#include <memory>
 #include <random>
 #include <sstream>
 #include <string>
@@ -65,7 +65,7 @@ class Folder {
     ASSERT_TRUE(store) << store.error().message;
     EXPECT_EQ(metrics.journal_damages.value(), 0U);
     for (const auto& [number, address] : oracle_.told()) {
-      EXPECT_EQ((*store)->holder(IpAddress::parse(address).value()), churn_key(number)) << address;
+      EXPECT_EQ(holder_of(**store, address), churn_key(number)) << address;
     }
   }
 
@@ -91,18 +91,16 @@ TEST(Kills, NoToldLeaseIsLostMovedOrGivenToAnother) {
   const std::uint64_t kills = support::counted(48, 10'000);
   std::map<std::string, std::uint64_t> kills_in;
   std::size_t told = 0;
-  std::optional<Folder> folder;
+  auto folder = std::make_unique<Folder>();
   for (std::uint64_t run = 0; run < kills && !HasFailure(); ++run) {
     const std::string phase = kPhases.at(run % kPhases.size());
     SCOPED_TRACE("kill " + std::to_string(run) + " in phase " + phase);
-    if (run % kLivesOfAFolder == 0) {
-      folder.emplace();
-    }
     folder->live(run, phase);
     folder->check();
     ++kills_in[phase];
     if ((run + 1) % kLivesOfAFolder == 0) {
       told += folder->told();
+      folder = std::make_unique<Folder>();
     }
   }
   for (const auto& [phase, count] : kills_in) {

@@ -228,7 +228,7 @@ class Churn {
     for (const std::string& key : keys) {
       const auto lease = store_->find(key);
       if (lease && lease->status == LeaseStatus::kDurable) {
-        lines += std::to_string(churn_number(key)) + " " + lease->ipv4->to_string() + "\n";
+        lines += std::to_string(churn_number(key)) + " " + address_of(*lease) + "\n";
       }
     }
     if (!lines.empty() && ::write(STDOUT_FILENO, lines.data(), lines.size()) < 0) {

@@ -26,7 +26,7 @@ namespace {
 
 using support::PowerLossFileSystem;
 
-const std::string kJournal = "/var/lib/meshdns/vips.journal";
+constexpr const char* kJournal = "/var/lib/meshdns/vips.journal";
 
 // One file system, and the lives of the stores on it.
 class History {
@@ -72,8 +72,8 @@ class History {
     ASSERT_TRUE(store) << store.error().message;
     for (const auto& [number, address] : oracle_.told()) {
       const std::string key = churn_key(number);
-      EXPECT_EQ((*store)->holder(IpAddress::parse(address).value()), key) << address;
-      EXPECT_EQ((*store)->acquire(key).ipv4->to_string(), address) << number;
+      EXPECT_EQ(holder_of(**store, address), key) << address;
+      EXPECT_EQ(address_of((*store)->acquire(key)), address) << number;
     }
   }
 
@@ -87,8 +87,9 @@ class History {
       while (status_of(store, key) == LeaseStatus::kPending && files_.has_power()) {
         ASSERT_TRUE(tasks_->run_one());
       }
-      if (status_of(store, key) == LeaseStatus::kDurable) {
-        EXPECT_TRUE(oracle_.note(churn_number(key), store.find(key)->ipv4->to_string())) << key;
+      const auto lease = store.find(key);
+      if (lease && lease->status == LeaseStatus::kDurable) {
+        EXPECT_TRUE(oracle_.note(churn_number(key), address_of(*lease))) << key;
       }
     }
   }
@@ -202,7 +203,7 @@ TEST(PowerLoss, ADamagedJournalIsNeverReplacedByAnEmptyOne) {
     const bool opened = history.open().has_value();
     history.files().restart();
     history.check();
-    EXPECT_EQ(history.files().content(kJournal + ".corrupt-1"), content);
+    EXPECT_EQ(history.files().content(std::string(kJournal) + ".corrupt-1"), content);
     if (opened) {
       EXPECT_GT(step, 10U);
       return;
