@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <map>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -149,11 +149,11 @@ class AdminServer::Core::Session : public std::enable_shared_from_this<Session> 
 
 void AdminServer::Core::Session::read() {
   waits_since_ = Clock::now();
-  parser_.emplace();
-  parser_->header_limit(core_->options_.max_header_bytes);
-  parser_->body_limit(0);
+  auto& parser = parser_.emplace();
+  parser.header_limit(core_->options_.max_header_bytes);
+  parser.body_limit(0);
   stream_.expires_after(core_->options_.request_timeout);
-  http::async_read(stream_, buffer_, *parser_,
+  http::async_read(stream_, buffer_, parser,
                    [self = this->shared_from_this()](const error_code& error, std::size_t) {
                      self->on_request(error);
                    });

@@ -1,13 +1,10 @@
 #include "resolver/app/app.h"
 
-#include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +17,7 @@
 #include "discovery/feeds/mesh_feed.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
+#include "discovery/xds/node.h"
 #include "resolver/app/admin_routes.h"
 #include "resolver/app/admin_server.h"
 #include "resolver/app/config.h"
@@ -27,7 +25,6 @@
 #include "resolver/app/control_plane_link.h"
 #include "resolver/app/dns_front.h"
 #include "resolver/app/reload_plan.h"
-#include "resolver/app/settings.h"
 #include "resolver/app/table_publisher.h"
 #include "resolver/snapshot/snapshot.h"
 #include "vip/lease_store.h"

@@ -1,8 +1,8 @@
 #include "resolver/server/frame_reader.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>

@@ -1,8 +1,8 @@
 #include "resolver/server/listener.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <vector>

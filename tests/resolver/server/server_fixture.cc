@@ -1,7 +1,6 @@
 #include "tests/resolver/server/server_fixture.h"
 
 #include <chrono>
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
