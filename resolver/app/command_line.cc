@@ -1,6 +1,5 @@
 #include "resolver/app/command_line.h"
 
-#include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
@@ -76,7 +75,7 @@ std::variant<Command, ExitCode> parse_command_line(int argc, const char* const* 
   CLI::App* const run = app.add_subcommand("run", "serve DNS until SIGTERM; SIGHUP reloads");
   add_settings(*run, command.sources.path, flags);
   run->add_option("--port-file", command.port_file,
-                  "write the ports taken to this file, as {\"dns\":N,\"admin\":N}")
+                  R"(write the ports taken to this file, as {"dns":N,"admin":N})")
       ->option_text("FILE");
 
   CLI::App* const check =

@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <functional>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "base/file_system.h"
+#include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "resolver/app/config.h"

@@ -15,6 +15,7 @@
 #include "base/socket_layer.h"
 #include "resolver/app/app.h"
 #include "resolver/app/command_line.h"
+#include "resolver/app/config.h"
 #include "resolver/app/config_loader.h"
 #include "resolver/app/exit_code.h"
 #include "resolver/app/query.h"

@@ -44,10 +44,11 @@ struct Leading {
 
 Leading leading_number(std::string_view text) {
   Leading result;
-  const auto* const end = text.data() + text.size();
-  const auto [next, error] = std::from_chars(text.data(), end, result.number);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [next, error] = std::from_chars(begin, end, result.number);
   result.found = error == std::errc();
-  result.rest = text.substr(static_cast<std::size_t>(next - text.data()));
+  result.rest = text.substr(static_cast<std::size_t>(next - begin));
   return result;
 }
 
