@@ -1,13 +1,19 @@
 #include "base/log.h"
 
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <climits>
 #include <cstddef>
 #include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <poll.h>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,7 +22,7 @@
 #include <spdlog/details/log_msg.h>
 #include <spdlog/details/thread_pool.h>
 #include <spdlog/formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 
 #include "base/result.h"
 
@@ -24,6 +30,8 @@ namespace meshdns {
 namespace {
 
 constexpr std::size_t kQueueLines = 8192;
+// How often a writer that is stuck looks whether it should give up.
+constexpr int kStuckCheckMilliseconds = 100;
 
 Result<spdlog::level::level_enum> parse_level(const std::string& name) {
   for (const auto* known : {"trace", "debug", "info", "warn", "error", "off"}) {
@@ -72,6 +80,47 @@ class JsonFormatter final : public spdlog::formatter {
   static std::string_view to_view(spdlog::string_view_t text) { return {text.data(), text.size()}; }
 };
 
+// Writes to standard error, and never gets stuck there: while nobody reads the pipe behind it, it
+// waits only until close(); from then on what cannot be written at once is lost.
+class StandardErrorSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  void close() { closing_ = true; }
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    std::string_view rest(line.data(), line.size());
+    // A pipe with room for PIPE_BUF octets is ready for writing, and takes as many without
+    // blocking.
+    while (!rest.empty() && is_ready()) {
+      const ssize_t written =
+          ::write(STDERR_FILENO, rest.data(), std::min<std::size_t>(rest.size(), PIPE_BUF));
+      if (written < 0 && errno != EINTR && errno != EAGAIN) {
+        return;  // nobody will read it
+      }
+      rest.remove_prefix(written > 0 ? static_cast<std::size_t>(written) : 0);
+    }
+  }
+  void flush_() override {}
+
+ private:
+  [[nodiscard]] bool is_ready() const {
+    for (;;) {
+      pollfd entry{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+      const int ready = ::poll(&entry, 1, closing_ ? 0 : kStuckCheckMilliseconds);
+      if (ready > 0) {
+        return true;
+      }
+      if (closing_ || (ready < 0 && errno != EINTR)) {
+        return false;
+      }
+    }
+  }
+
+  std::atomic<bool> closing_{false};
+};
+
 // Every octet below `lowest` or beyond ASCII, and what could end a quoted string, as \DDD.
 std::string escape(std::string_view text, char lowest) {
   std::string escaped;
@@ -89,7 +138,7 @@ std::string escape(std::string_view text, char lowest) {
 }  // namespace
 
 struct Logs::Impl {
-  std::shared_ptr<spdlog::sinks::sink> sink;
+  std::shared_ptr<StandardErrorSink> sink;
   std::shared_ptr<spdlog::details::thread_pool> thread;
   std::mutex mutex;  // guards loggers and level
   std::map<std::string, std::shared_ptr<spdlog::logger>> loggers;
@@ -98,7 +147,7 @@ struct Logs::Impl {
 
 Logs::Logs(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Logs::~Logs() = default;
+Logs::~Logs() { impl_->sink->close(); }
 
 Result<std::unique_ptr<Logs>> Logs::create(const LogOptions& options) {
   const auto level = parse_level(options.level);
@@ -107,7 +156,7 @@ Result<std::unique_ptr<Logs>> Logs::create(const LogOptions& options) {
   }
   auto impl = std::make_unique<Impl>();
   impl->level = *level;
-  impl->sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  impl->sink = std::make_shared<StandardErrorSink>();
   if (options.format == LogFormat::kJson) {
     impl->sink->set_formatter(std::make_unique<JsonFormatter>());
   } else {

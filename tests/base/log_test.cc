@@ -1,9 +1,15 @@
 #include "base/log.h"
 
 #include <algorithm>
+#include <array>
+#include <fcntl.h>
 #include <string>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace meshdns {
 namespace {
@@ -47,6 +53,26 @@ TEST(Logs, ChangesTheLevelOfExistingLoggers) {
 }
 
 TEST(Logs, RefusesAnUnknownLevel) { EXPECT_FALSE(Logs::create({"loud", LogFormat::kText})); }
+
+TEST(Logs, EndWhileNobodyReadsWhatTheyWrite) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const UniqueFd reader(ends[0]);
+  UniqueFd writer(ends[1]);
+  const UniqueFd before(::dup(STDERR_FILENO));
+  ::dup2(writer.get(), STDERR_FILENO);
+  {
+    const auto logs = Logs::create({"info", LogFormat::kText}).value();
+    for (int i = 0; i < 10'000; ++i) {  // more than the pipe and the queue hold
+      logs->logger("dns").info("{}", std::string(200, 'x'));
+    }
+  }
+  ::dup2(before.get(), STDERR_FILENO);
+  writer.reset();
+  std::string read(100, '\0');
+  ASSERT_EQ(::read(reader.get(), read.data(), read.size()), 100);
+  EXPECT_NE(read.find("info dns: xxx"), std::string::npos);
+}
 
 TEST(EscapeName, LeavesNothingThatCouldForgeALine) {
   EXPECT_EQ(escape_name("web.mesh"), "web.mesh");
