@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -41,17 +42,29 @@ struct AdminHttp::Impl : std::enable_shared_from_this<AdminHttp::Impl> {
     Session(std::shared_ptr<Impl> owner, tcp::socket socket)
         : impl(std::move(owner)), stream(std::move(socket)) {
       ++impl->connections;
+      place = impl->reading.insert(impl->reading.end(), this);
       parser.header_limit(kMaxHeaderBytes);
       parser.body_limit(0);
     }
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
-    ~Session() { --impl->connections; }
+    ~Session() {
+      stop_reading();
+      --impl->connections;
+    }
+
+    void stop_reading() {
+      if (reads) {
+        impl->reading.erase(place);
+        reads = false;
+      }
+    }
 
     void run() {
       stream.expires_after(kRequestTimeout);
       http::async_read(stream, buffer, parser,
                        [self = shared_from_this()](beast::error_code error, std::size_t) {
+                         self->stop_reading();
                          if (!error) {
                            self->reply();
                          }
@@ -78,6 +91,8 @@ struct AdminHttp::Impl : std::enable_shared_from_this<AdminHttp::Impl> {
     }
 
     std::shared_ptr<Impl> impl;
+    std::list<Session*>::iterator place;  // in impl->reading, while `reads`
+    bool reads = true;
     beast::tcp_stream stream;
     beast::flat_buffer buffer{kMaxHeaderBytes};
     http::request_parser<http::empty_body> parser;
@@ -98,11 +113,22 @@ struct AdminHttp::Impl : std::enable_shared_from_this<AdminHttp::Impl> {
         });
         return;
       }
-      if (self->connections < kMaxConnections) {
+      if (self->connections < kMaxConnections || self->evict_oldest_reader()) {
         std::make_shared<Session>(self, std::move(socket))->run();
       }
       self->accept();
     });
+  }
+
+  // Closes the connection that has waited longest for its request; false if none waits.
+  bool evict_oldest_reader() {
+    if (reading.empty()) {
+      return false;
+    }
+    Session& oldest = *reading.front();
+    oldest.stop_reading();
+    oldest.stream.close();
+    return true;
   }
 
   asio::io_context& io;
@@ -110,6 +136,7 @@ struct AdminHttp::Impl : std::enable_shared_from_this<AdminHttp::Impl> {
   asio::steady_timer pause;
   Handler handler;
   std::size_t connections = 0;
+  std::list<Session*> reading;  // the oldest first
 };
 
 AdminHttp::AdminHttp(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -1,7 +1,8 @@
 // A small HTTP server for GET requests of operators: health, readiness, metrics.
 //
 // Runs on the control thread's io_context. Bounded: 32 connections, 8 KiB of header, 10 s a
-// request.
+// request. When all connections are taken, the one that has waited longest for its request makes
+// way, so that idle clients keep no probe out.
 #pragma once
 
 #include <cstdint>
