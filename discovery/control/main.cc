@@ -10,6 +10,7 @@
 
 #include "base/build_info.h"
 #include "base/clock.h"
+#include "base/descriptor_limit.h"
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
@@ -59,6 +60,9 @@ ExitCode run(const ControlPlane::Options& options, const LogOptions& log) {
   const auto logs = Logs::create(log);
   if (!logs) {
     return report(logs.error());
+  }
+  if (const auto descriptors = raise_descriptor_limit(); !descriptors) {
+    return report(descriptors.error());
   }
   const auto control_plane = ControlPlane::start(options, **logs);
   if (!control_plane) {

@@ -10,6 +10,7 @@
 
 #include "base/build_info.h"
 #include "base/clock.h"
+#include "base/descriptor_limit.h"
 #include "base/file_system.h"
 #include "base/result.h"
 #include "base/socket_layer.h"
@@ -45,6 +46,9 @@ ExitCode print(const Result<std::string>& text) {
 }
 
 ExitCode run(Command command, LoadedConfig loaded, FileSystem& files) {
+  if (const auto descriptors = raise_descriptor_limit(); !descriptors) {
+    return report(descriptors.error());
+  }
   PosixSocketLayer sockets;
   SystemClock clock;
   App app({.loaded = std::move(loaded),

@@ -21,10 +21,14 @@
 namespace meshdns::dns {
 namespace {
 
+// One part of the descriptors in so many is for clients' connections. The rest is for us: questions
+// to upstream servers each may take one, and a library that gets none may end the process.
+constexpr rlim_t kClientShare = 4;
+
 ConnectionLimits::Options within_descriptors(ConnectionLimits::Options options) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-    options.total = std::min<std::size_t>(options.total, limit.rlim_cur / 2);
+    options.total = std::min<std::size_t>(options.total, limit.rlim_cur / kClientShare);
   }
   return options;
 }

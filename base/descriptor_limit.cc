@@ -1,0 +1,34 @@
+#include "base/descriptor_limit.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include "base/result.h"
+
+namespace meshdns {
+
+Result<std::uint64_t> raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return kLeastDescriptors;  // nothing known, nothing to refuse
+  }
+  const rlim_t wanted = std::min<rlim_t>(limit.rlim_max, kMostDescriptors);
+  if (limit.rlim_cur < wanted) {
+    rlimit raised = limit;
+    raised.rlim_cur = wanted;
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+      limit = raised;
+    }
+  }
+  if (limit.rlim_cur < kLeastDescriptors) {
+    return fail(ErrorCode::kExhausted,
+                fmt::format("only {} files may be open (RLIMIT_NOFILE): at least {} are needed",
+                            limit.rlim_cur, kLeastDescriptors));
+  }
+  return limit.rlim_cur;
+}
+
+}  // namespace meshdns
