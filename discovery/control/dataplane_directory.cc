@@ -52,6 +52,13 @@ bool exists(const std::string& path) {
   return ::lstat(path.c_str(), &status) == 0 || errno != ENOENT;
 }
 
+// A line that names a file, whose name may hold anything, as one line. What a document says is
+// escaped already.
+std::string one_line(std::string text) {
+  std::ranges::replace_if(text, [](char c) { return (c >= '\0' && c < ' ') || c == '\x7f'; }, '?');
+  return text;
+}
+
 std::int64_t nanoseconds(const timespec& time) {
   return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
 }
@@ -349,13 +356,13 @@ void DataplaneDirectory::read(const std::string& name, File& file, Written how) 
       settling_.erase(name);
     }
   } else {
-    problems.push_back(text.error().message);
+    problems.push_back(one_line(text.error().message));
     if (may_pass(text.error().code)) {
       file.read = {};  // so that the next scan tries again
     }
   }
   for (const YamlProblem& problem : file.content.problems()) {
-    problems.push_back(fmt::format("{}:{}: {}", path, problem.line, problem.reason));
+    problems.push_back(one_line(fmt::format("{}:{}: {}", path, problem.line, problem.reason)));
   }
   report(path, file, std::move(problems));
 }
@@ -370,7 +377,7 @@ void DataplaneDirectory::report(const std::string& path, File& file,
     logger_.error("{}", news[i]);
   }
   if (news.size() > kMaxLoggedProblems) {
-    logger_.error("{}: {} problems more; `meshdns-cp check` lists them", path,
+    logger_.error("{}: {} problems more; `meshdns-cp check` lists them", one_line(path),
                   news.size() - kMaxLoggedProblems);
   }
   file_problems_ += problems.size();
@@ -386,7 +393,7 @@ void DataplaneDirectory::commit() {
   }
   std::set<std::string> duplicates;
   for (const auto& [file, problem] : store_.duplicates()) {
-    std::string line = fmt::format("{}:{}: {}", file, problem.line, problem.reason);
+    std::string line = one_line(fmt::format("{}:{}: {}", file, problem.line, problem.reason));
     if (!duplicates_.contains(line)) {
       logger_.error("{}", line);
     }

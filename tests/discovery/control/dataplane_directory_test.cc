@@ -265,6 +265,16 @@ TEST_F(DataplaneDirectoryTest, ReportsADuplicateAndServesItWhenTheFirstGoes) {
   EXPECT_TRUE(directory_.problems().empty());
 }
 
+TEST_F(DataplaneDirectoryTest, AFilesNameForgesNoLine) {
+  write("a\nb\x1b[31m.yaml", "type: Mesh\n" + entity("web") + "---\n");
+  write("z.yaml", entity("web"));
+  write("z\n.yaml", entity("web"));
+  start();
+  EXPECT_THAT(directory_.problems(),
+              ElementsAre(StartsWith(path_ + "/a?b?[31m.yaml:"),
+                          HasSubstr("is already at " + path_ + "/z?.yaml:1")));
+}
+
 TEST_F(DataplaneDirectoryTest, PublishesOnlyWhatAChangeTouches) {
   for (int i = 0; i < 100; ++i) {
     write(std::to_string(i) + ".yaml", entity("s" + std::to_string(i)));
