@@ -1,0 +1,96 @@
+// What happens to the folder of Dataplanes while the control plane watches it.
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/dns_client.h"
+#include "tests/support/programs.h"
+#include "tests/support/wait_until.h"
+
+namespace meshdns::support {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+// A control plane and a resolver that follows it.
+class DataplaneFolder : public testing::Test {
+ protected:
+  void start() {
+    control_plane_.start();
+    resolver_.start_ready(control_plane_);
+  }
+  [[nodiscard]] std::string rcode_of(const std::string& name) const {
+    const auto reply = ask(resolver_.dns(), {.name = name});
+    return reply.has_value() ? reply->rcode() : "nothing";
+  }
+  [[nodiscard]] bool becomes(const std::string& name, const std::string& rcode) const {
+    return wait_until([&] { return rcode_of(name) == rcode; });
+  }
+  [[nodiscard]] const TemporaryDirectory& folder() const { return control_plane_.dataplanes(); }
+  void write_service(const std::string& file, const std::string& service) const {
+    folder().write(file, to_yaml({.name = service + "-1", .service = service}));
+  }
+
+  ControlPlaneProgram control_plane_;
+  ResolverProgram resolver_;
+};
+
+TEST_F(DataplaneFolder, AFileAppendedToOctetByOctetNeverLosesAService) {
+  const std::string whole = to_yaml({.name = "web-1", .service = "web"}) + "---\n" +
+                            to_yaml({.name = "cache-1", .service = "cache"});
+  folder().write("all.yaml", whole);
+  start();
+  folder().write("all.yaml", "");
+  for (const char octet : whole) {
+    std::ofstream(folder().file("all.yaml"), std::ios::app) << octet;
+    EXPECT_EQ(rcode_of("web.mesh"), "NOERROR");
+    EXPECT_EQ(rcode_of("cache.mesh"), "NOERROR");
+  }
+  // Another change is a sign that all of it has been read.
+  control_plane_.put({.name = "later-1", .service = "later"});
+  ASSERT_TRUE(becomes("later.mesh", "NOERROR"));
+  EXPECT_EQ(rcode_of("web.mesh"), "NOERROR");
+  EXPECT_EQ(rcode_of("cache.mesh"), "NOERROR");
+  EXPECT_THAT(control_plane_.log(), Not(HasSubstr("removed=1")));
+}
+
+TEST_F(DataplaneFolder, AMountedConfigMapIsFollowedWhenItsLinkIsSwapped) {
+  for (const std::string version : {"..one", "..two"}) {
+    std::filesystem::create_directory(folder().file(version));
+  }
+  write_service("..one/web.yaml", "web");
+  write_service("..two/web.yaml", "shop");
+  std::filesystem::create_symlink("..one", folder().file("..data"));
+  std::filesystem::create_symlink("..data/web.yaml", folder().file("web.yaml"));
+  start();
+  ASSERT_EQ(rcode_of("web.mesh"), "NOERROR");
+  std::filesystem::create_symlink("..two", folder().file("..data_tmp"));
+  std::filesystem::rename(folder().file("..data_tmp"), folder().file("..data"));
+  EXPECT_TRUE(becomes("shop.mesh", "NOERROR"));
+  EXPECT_TRUE(becomes("web.mesh", "NXDOMAIN"));
+}
+
+TEST_F(DataplaneFolder, AFolderThatIsRemovedKeepsItsServicesAndOneThatComesIsFollowed) {
+  write_service("web.yaml", "web");
+  start();
+  const std::string away = folder().path() + ".away";
+  std::filesystem::rename(folder().path(), away);
+  ASSERT_TRUE(wait_until(
+      [&] { return control_plane_.log().find("what it held stays") != std::string::npos; }));
+  EXPECT_EQ(rcode_of("web.mesh"), "NOERROR");
+  std::filesystem::create_directory(folder().path());
+  write_service("shop.yaml", "shop");
+  EXPECT_TRUE(becomes("shop.mesh", "NOERROR"));
+  EXPECT_TRUE(becomes("web.mesh", "NXDOMAIN"));
+  // Its events are those of the new folder from then on.
+  write_service("cache.yaml", "cache");
+  EXPECT_TRUE(becomes("cache.mesh", "NOERROR"));
+  std::filesystem::remove_all(away);
+}
+
+}  // namespace
+}  // namespace meshdns::support
