@@ -261,7 +261,8 @@ void DataplaneDirectory::restart_grace() {
 }
 
 void DataplaneDirectory::expire() {
-  if (renew_watch() || !names()) {
+  follow_folder();
+  if (!names()) {
     restart_grace();
     return;
   }

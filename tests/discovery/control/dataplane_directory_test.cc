@@ -364,6 +364,21 @@ TEST_F(DataplaneDirectoryTest, FindsEverythingWhenEventsAreLost) {
   EXPECT_EQ(directory_.next_expiry(), std::nullopt);
 }
 
+TEST_F(DataplaneDirectoryTest, ReadsAFolderThatCameWhileAFileWasMissing) {
+  write("a.yaml", entity("web"));
+  write("b.yaml", entity("redis"));
+  start();
+  remove("b.yaml");
+  take_events();
+  std::filesystem::rename(path_, path_ + ".away");
+  std::filesystem::create_directory(path_);
+  write("a.yaml", entity("web") + "---\n" + entity("shop"));
+  pass_grace();
+  EXPECT_EQ(store_.services(), 3U);
+  pass_grace();
+  EXPECT_EQ(store_.services(), 2U);
+}
+
 TEST_F(DataplaneDirectoryTest, KeepsEverythingWhenTheFolderVanishes) {
   write("a.yaml", entity("web"));
   start();
