@@ -1,6 +1,5 @@
 #include "resolver/app/control_loop.h"
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>

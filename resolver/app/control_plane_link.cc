@@ -1,12 +1,13 @@
 #include "resolver/app/control_plane_link.h"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -49,6 +50,7 @@ ControlPlaneAddress parse_control_plane_address(const std::string& text) {
 
 std::vector<std::string> targets_of(const std::vector<IpAddress>& addresses, std::uint16_t port) {
   std::vector<std::string> targets;
+  targets.reserve(addresses.size());
   for (const IpAddress& address : addresses) {
     targets.push_back(fmt::format("{}:{}", address.is_v4() ? "ipv4" : "ipv6",
                                   SocketAddress{address, port, 0}.to_string()));

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <sched.h>
 #include <span>
@@ -31,6 +33,7 @@ constexpr std::size_t kCpuMaxBytes = 128;
 
 std::vector<ListenAddress> wanted_addresses(const Config& config) {
   std::vector<ListenAddress> wanted;
+  wanted.reserve(config.listen.size());
   for (const SocketAddress& address : config.listen) {
     wanted.push_back({.address = address, .optional = config.listen_is_default});
   }
@@ -90,9 +93,9 @@ std::vector<IpPrefix> vip_pools(const Config& config) {
   return pools;
 }
 
-DnsFront::DnsFront(const Config& config, const Environment& environment,
+DnsFront::DnsFront(Config config, const Environment& environment,
                    std::unique_ptr<SnapshotBuilder> builder)
-    : config_(config),
+    : config_(std::move(config)),
       environment_(environment),
       server_metrics_(environment.registry),
       forward_metrics_(environment.registry),

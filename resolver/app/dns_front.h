@@ -66,8 +66,7 @@ class DnsFront {
   void stop() { server_->stop(); }
 
  private:
-  DnsFront(const Config& config, const Environment& environment,
-           std::unique_ptr<SnapshotBuilder> builder);
+  DnsFront(Config config, const Environment& environment, std::unique_ptr<SnapshotBuilder> builder);
   void serve(BoundListeners listeners);
   void use(UpstreamSelection selection);
   void use_access();

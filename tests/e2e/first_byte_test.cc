@@ -1,8 +1,5 @@
 // The way the whole project is for: a byte reaches a service that was named, not addressed.
-#include <array>
-#include <cstddef>
 #include <cstdint>
-#include <sstream>
 #include <string>
 #include <thread>
 
@@ -17,7 +14,6 @@
 #include "tests/e2e/vip_table.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/network_namespace.h"
-#include "tests/support/process.h"
 #include "tests/support/programs.h"
 
 namespace meshdns::support {

@@ -2,13 +2,14 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/ip_address.h"
+#include "base/unique_fd.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/peers.h"
 #include "tests/support/process.h"

@@ -1,16 +1,14 @@
 // From start to end of the resolver: before its first table, over reloads, restarts and full disks.
 #include <csignal>
-#include <cstdint>
-#include <filesystem>
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/e2e/network.h"
+#include "base/unique_fd.h"
 #include "tests/support/dns_client.h"
-#include "tests/support/network_namespace.h"
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
 #include "tests/support/scripted_upstream.h"

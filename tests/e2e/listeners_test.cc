@@ -1,6 +1,8 @@
 // Where questions come from: addresses, transports, and who may ask.
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 

@@ -1,6 +1,5 @@
 // What the mesh changes, the answers follow; what it loses, they outlive.
-#include <filesystem>
-#include <fstream>
+#include <cstddef>
 #include <set>
 #include <sstream>
 #include <string>
@@ -147,11 +146,11 @@ TEST_F(MeshChanges, APartlyBadResponseIsAppliedAndItsBadResourcesAreNamed) {
   EXPECT_EQ(rcode_of("bad-address.mesh"), "NXDOMAIN");
 
   ASSERT_TRUE(wait_until(
-      [&] { return server.standard_output().find("\"nonce\": \"first\"") != std::string::npos; }));
+      [&] { return server.standard_output().find(R"("nonce": "first")") != std::string::npos; }));
   std::istringstream lines(server.standard_output());
   std::string nack;
   for (std::string line; std::getline(lines, line);) {
-    nack = line.find("\"nonce\": \"first\"") != std::string::npos ? line : nack;
+    nack = line.find(R"("nonce": "first")") != std::string::npos ? line : nack;
   }
   EXPECT_THAT(nack, HasSubstr("default/bad-address"));
   EXPECT_THAT(nack, HasSubstr("default/bad-bytes"));

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/ip_address.h"
 #include "tests/e2e/network.h"
 #include "tests/e2e/python_tools.h"
 #include "tests/support/dns_client.h"

@@ -1,5 +1,6 @@
 #include "tests/e2e/vip_table.h"
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 

@@ -1,6 +1,8 @@
 #include "resolver/app/admin_server.h"
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +25,7 @@
 
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "base/result.h"
 
 namespace meshdns::dns {
 namespace {
@@ -235,7 +238,7 @@ TEST(AdminServer, TakesATargetInAbsoluteForm) {
 TEST(AdminServer, NamesTheAddressItCannotHave) {
   asio::io_context io;
   const auto logs = Logs::create({.level = "off"}).value();
-  tcp::acceptor taken(io, {asio::ip::make_address("127.0.0.1"), 0});
+  const tcp::acceptor taken(io, {asio::ip::make_address("127.0.0.1"), 0});
   AdminServer::Options options;
   options.listen = SocketAddress::parse("127.0.0.1:0").value();
   options.listen.port = taken.local_endpoint().port();

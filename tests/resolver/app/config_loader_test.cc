@@ -1,6 +1,6 @@
 #include "resolver/app/config_loader.h"
 
-#include <algorithm>
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -100,8 +100,8 @@ TEST(ParseConfig, ReportsEveryErrorWithItsLineAndWhatToWrite) {
       "x.yaml:8: workers: has the wrong shape (write NUMBER|auto)",
       "x.yaml:9: log: is a section (write keys below it: level, format)",
       "x.yaml:11: state.mode: has no value (write required|best-effort, or remove the key)",
-      "x.yaml:15: listen: 'nowhere' is not an IP address with an optional port (write "
-      "ADDRESS:PORT, such as 127.0.0.1:53 or [::1]:53)",
+      std::string("x.yaml:15: listen: 'nowhere' is not an IP address with an optional port ") +
+          "(write ADDRESS:PORT, such as 127.0.0.1:53 or [::1]:53)",
       "x.yaml:16: whatever: is no known key (remove it)",
   };
   ASSERT_EQ(loaded.errors.size(), want.size()) << testing::PrintToString(loaded.errors);
