@@ -55,6 +55,12 @@ bool is_link_local(const IpAddress& address) {
   return !address.is_v4() && octets[0] == 0xfe && (octets[1] & 0xc0U) == 0x80;
 }
 
+// The number of an interface, given by name or number; 0 when this host does not have it.
+std::uint32_t scope_of(const std::string& interface) {
+  const std::uint32_t named = if_nametoindex(interface.c_str());
+  return named != 0 ? named : parse_number(interface, UINT32_MAX).value_or(0);
+}
+
 }  // namespace
 
 IpAddress::IpAddress(std::span<const std::uint8_t> octets)
@@ -179,11 +185,7 @@ Result<SocketAddress> SocketAddress::parse(std::string_view text, std::uint16_t 
   SocketAddress result;
   const auto percent = host.find('%');
   if (percent != std::string_view::npos) {
-    const std::string interface(host.substr(percent + 1));
-    result.scope_id = if_nametoindex(interface.c_str());
-    if (result.scope_id == 0) {
-      result.scope_id = parse_number(interface, UINT32_MAX).value_or(0);
-    }
+    result.scope_id = scope_of(std::string(host.substr(percent + 1)));
     if (result.scope_id == 0) {
       return bad("names an interface that this host does not have");
     }
