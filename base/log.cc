@@ -24,6 +24,7 @@
 #include <spdlog/formatter.h>
 #include <spdlog/sinks/base_sink.h>
 
+#include "base/json_text.h"
 #include "base/result.h"
 
 namespace meshdns {
@@ -43,22 +44,6 @@ Result<spdlog::level::level_enum> parse_level(const std::string& name) {
               fmt::format("'{}' is no log level; use debug, info, warn, error or off", name));
 }
 
-std::string json_escape(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    const auto octet = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      escaped += '\\';
-      escaped += c;
-    } else if (octet < 0x20 || octet >= 0x7f) {
-      fmt::format_to(std::back_inserter(escaped), "\\u{:04x}", octet);
-    } else {
-      escaped += c;
-    }
-  }
-  return escaped;
-}
-
 // One JSON object a line: time, level, logger, message.
 class JsonFormatter final : public spdlog::formatter {
  public:
@@ -67,10 +52,10 @@ class JsonFormatter final : public spdlog::formatter {
         std::chrono::duration_cast<std::chrono::microseconds>(message.time.time_since_epoch())
             .count();
     fmt::format_to(std::back_inserter(out),
-                   "{{\"time\":{}.{:06},\"level\":\"{}\",\"logger\":\"{}\",\"message\":\"{}\"}}\n",
+                   "{{\"time\":{}.{:06},\"level\":\"{}\",\"logger\":\"{}\",\"message\":{}}}\n",
                    micros / 1000000, micros % 1000000,
                    to_view(spdlog::level::to_string_view(message.level)),
-                   to_view(message.logger_name), json_escape(to_view(message.payload)));
+                   to_view(message.logger_name), json_string(to_view(message.payload)));
   }
   [[nodiscard]] std::unique_ptr<spdlog::formatter> clone() const override {
     return std::make_unique<JsonFormatter>();
@@ -121,12 +106,12 @@ class StandardErrorSink final : public spdlog::sinks::base_sink<std::mutex> {
   std::atomic<bool> closing_{false};
 };
 
-// Every octet below `lowest` or beyond ASCII, and what could end a quoted string, as \DDD.
-std::string escape(std::string_view text, char lowest) {
+// Every octet below `lowest` or beyond ASCII, and those of `ends`, as \DDD.
+std::string escape(std::string_view text, char lowest, std::string_view ends) {
   std::string escaped;
   for (const char c : text) {
     const auto octet = static_cast<unsigned char>(c);
-    if (c < lowest || octet >= 0x7f || c == '\\' || c == '"' || c == '\'') {
+    if (c < lowest || octet >= 0x7f || ends.find(c) != std::string_view::npos) {
       fmt::format_to(std::back_inserter(escaped), "\\{:03}", octet);
     } else {
       escaped += c;
@@ -193,8 +178,8 @@ Result<void> Logs::set_level(const std::string& level) {
 
 std::size_t Logs::dropped() const { return impl_->thread->overrun_counter(); }
 
-std::string escape_name(std::string_view text) { return escape(text, '!'); }
+std::string escape_name(std::string_view text) { return escape(text, '!', "\\\"'"); }
 
-std::string escape_text(std::string_view text) { return escape(text, ' '); }
+std::string escape_text(std::string_view text) { return escape(text, ' ', "\\\""); }
 
 }  // namespace meshdns

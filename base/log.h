@@ -49,7 +49,7 @@ class Logs {
 // Text from outside made safe for a log line or a terminal: every octet but printable ASCII, and
 // backslash and quote, as \DDD.
 [[nodiscard]] std::string escape_name(std::string_view text);
-// The same for sentences of a peer, inside quotes in the log line: spaces stay.
+// The same for sentences of a peer, inside "" in the log line: spaces and single quotes stay.
 [[nodiscard]] std::string escape_text(std::string_view text);
 
 }  // namespace meshdns

@@ -19,7 +19,7 @@
 
 #include "base/ip_address.h"
 #include "base/log.h"
-#include "discovery/control/utf8.h"
+#include "base/utf8.h"
 #include "discovery/dataplane.h"
 #include "discovery/dns_name.h"
 

@@ -11,8 +11,8 @@
 #include <fmt/format.h>
 
 #include "base/ip_address.h"
+#include "base/json_text.h"
 #include "discovery/service.h"
-#include "resolver/app/json_text.h"
 #include "resolver/app/table_publisher.h"
 
 namespace meshdns::dns {

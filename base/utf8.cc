@@ -1,10 +1,10 @@
-#include "discovery/control/utf8.h"
+#include "base/utf8.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
-namespace meshdns::discovery {
+namespace meshdns {
 namespace {
 
 // The octets of the character that `lead` begins; 0 when it begins none.
@@ -30,23 +30,30 @@ bool may_follow(std::uint8_t lead, std::uint8_t second) {
 
 }  // namespace
 
-bool is_utf8(std::string_view text) {
+std::size_t utf8_character_octets(std::string_view text) {
   const auto octet = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  for (std::size_t i = 0; i < text.size();) {
-    const std::size_t length = length_of(octet(i));
-    if (length == 0 || length > text.size() - i) {
+  const std::size_t length = text.empty() ? 0 : length_of(octet(0));
+  if (length > text.size()) {
+    return 0;
+  }
+  for (std::size_t i = 1; i < length; ++i) {
+    const bool is_good = i == 1 ? may_follow(octet(0), octet(1)) : (octet(i) & 0xc0U) == 0x80U;
+    if (!is_good) {
+      return 0;
+    }
+  }
+  return length;
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_character_octets(text);
+    if (length == 0) {
       return false;
     }
-    for (std::size_t k = 1; k < length; ++k) {
-      const bool is_good =
-          k == 1 ? may_follow(octet(i), octet(i + k)) : (octet(i + k) & 0xc0U) == 0x80U;
-      if (!is_good) {
-        return false;
-      }
-    }
-    i += length;
+    text.remove_prefix(length);
   }
   return true;
 }
 
-}  // namespace meshdns::discovery
+}  // namespace meshdns

@@ -1,10 +1,10 @@
-#include "discovery/control/utf8.h"
+#include "base/utf8.h"
 
 #include <string_view>
 
 #include <gtest/gtest.h>
 
-namespace meshdns::discovery {
+namespace meshdns {
 namespace {
 
 TEST(Utf8, TakesTheWellFormedOctetsOfRfc3629) {
@@ -24,5 +24,15 @@ TEST(Utf8, RefusesOverlongFormsSurrogatesAndCuts) {
   }
 }
 
+TEST(Utf8, CountsTheOctetsOfTheFirstCharacter) {
+  EXPECT_EQ(utf8_character_octets(""), 0U);
+  EXPECT_EQ(utf8_character_octets("ab"), 1U);
+  EXPECT_EQ(utf8_character_octets("\xc3\xbc!"), 2U);
+  EXPECT_EQ(utf8_character_octets("\xe2\x82\xac"), 3U);
+  EXPECT_EQ(utf8_character_octets("\xf0\x9f\x98\x80x"), 4U);
+  EXPECT_EQ(utf8_character_octets("\xbc"), 0U) << "a second octet first";
+  EXPECT_EQ(utf8_character_octets("\xe2\x82"), 0U) << "cut short";
+}
+
 }  // namespace
-}  // namespace meshdns::discovery
+}  // namespace meshdns
