@@ -218,6 +218,10 @@ std::optional<std::string_view> Allocator::holder(const IpAddress& address) cons
   if (place == holders_.end()) {
     return std::nullopt;
   }
+  const Entry& entry = entries_.find(place->second)->second;
+  if (entry.state == LeaseState::kReleased && entry.free_at <= clock_.now()) {
+    return std::nullopt;  // free for any key, though it would get it back today
+  }
   return place->second;
 }
 

@@ -60,6 +60,7 @@ class Allocator {
 
   // Nothing for a key never seen or forgotten.
   [[nodiscard]] const Entry* find(std::string_view key) const;
+  // The key that holds an address or has it in quarantine.
   [[nodiscard]] std::optional<std::string_view> holder(const IpAddress& address) const;
   void for_each(const std::function<void(std::string_view key, const Entry&)>& visit) const;
   [[nodiscard]] std::size_t active() const { return active_; }

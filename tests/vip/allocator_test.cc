@@ -111,6 +111,21 @@ TEST_F(AllocatorTest, GivesAReturningKeyItsOldAddress) {
   EXPECT_EQ(allocator.active(), 1U);
 }
 
+TEST_F(AllocatorTest, NamesTheHolderOfAnAddressUntilItsQuarantineIsOver) {
+  Allocator allocator(with_pool("192.0.2.0/24"), clock_);
+  ASSERT_EQ(allocator.acquire("a"), Grant::kChanged);
+  const IpAddress address = *allocator.find("a")->ipv4;
+  EXPECT_EQ(allocator.holder(address), "a");
+  ASSERT_TRUE(allocator.release("a"));
+  clock_.advance(minutes(5) - std::chrono::nanoseconds(1));
+  EXPECT_EQ(allocator.holder(address), "a");
+  clock_.advance(std::chrono::nanoseconds(1));
+  EXPECT_EQ(allocator.holder(address), std::nullopt);
+  // It gets the address back, since nobody else needed it.
+  ASSERT_EQ(allocator.acquire("a"), Grant::kChanged);
+  EXPECT_EQ(allocator.holder(address), "a");
+}
+
 TEST_F(AllocatorTest, DoesNotLetAnOldQuarantineFreeALaterRelease) {
   Allocator allocator(with_pool("192.0.2.0/30"), clock_);
   (void)allocator.acquire("a");
