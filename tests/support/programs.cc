@@ -130,6 +130,10 @@ std::string ResolverProgram::log() const {
   return process_->standard_output() + process_->standard_error();
 }
 
+HttpReply ControlPlaneProgram::get(const std::string& path) const {
+  return http_get(loopback(admin_port_), path).value_or(HttpReply{});
+}
+
 HttpReply ResolverProgram::get(const std::string& path) const {
   return http_get(admin(), path).value_or(HttpReply{});
 }

@@ -48,6 +48,8 @@ class ControlPlaneProgram {
   [[nodiscard]] std::string address() const { return loopback(port_).to_string(); }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::string log() const;
+  // What it says under `path` of its admin address.
+  [[nodiscard]] HttpReply get(const std::string& path) const;
 
  private:
   TemporaryDirectory dataplanes_;
