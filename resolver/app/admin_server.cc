@@ -287,8 +287,12 @@ Result<void> AdminServer::Core::listen() {
     acceptor_.listen(asio::socket_base::max_listen_connections, error);
   }
   if (error) {
-    return fail(ErrorCode::kNetwork, fmt::format("cannot serve admin HTTP on {}: {}",
-                                                 options_.listen.to_string(), error.message()));
+    return fail(ErrorCode::kNetwork,
+                fmt::format("cannot serve admin HTTP on {}: {}{}", options_.listen.to_string(),
+                            error.message(),
+                            error == asio::error::address_in_use
+                                ? " (stop the program that does, or choose another address)"
+                                : ""));
   }
   return {};
 }

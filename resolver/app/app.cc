@@ -22,6 +22,7 @@
 #include "resolver/app/admin_server.h"
 #include "resolver/app/config.h"
 #include "resolver/app/config_loader.h"
+#include "resolver/app/config_print.h"
 #include "resolver/app/control_plane_link.h"
 #include "resolver/app/dns_front.h"
 #include "resolver/app/reload_plan.h"
@@ -203,7 +204,7 @@ void App::pump() {
 
 void App::refresh() {
   front_->refresh();
-  publisher_->retry_exhausted();
+  publisher_->retry();
   pump();
   leases_->retry_folder();
   refresh_timer_.set(environment_.clock.now() + kRefresh);
@@ -262,7 +263,7 @@ void App::reload() {
   Logger& log = logs_->logger("config");
   const auto refuse = [&](const std::string& reason) {
     metrics_.failed_reloads.add();
-    log.error("not reloaded, the configuration in use stays: {}", escape_text(reason));
+    log.error("not reloaded, the configuration in use stays: {}", reason);
   };
   LoadedConfig loaded = load_config(sources_, environment_.files);
   for (const std::string& error : loaded.errors) {

@@ -1,5 +1,7 @@
 #include "resolver/app/command_line.h"
 
+#include <algorithm>
+#include <array>
 #include <map>
 #include <string>
 #include <string_view>
@@ -8,107 +10,252 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
+#include "base/build_info.h"
+#include "base/log.h"
 #include "resolver/app/config_loader.h"
 #include "resolver/app/exit_code.h"
 #include "resolver/app/settings.h"
+#include "resolver/app/spelling.h"
 
 namespace meshdns::dns {
 namespace {
 
-constexpr const char* kExamples = R"(examples:
+struct VerbText {
+  Verb verb;
+  std::string_view name;
+  std::string_view description;
+  std::string_view footer;
+};
+
+constexpr std::string_view kFooter = R"(examples:
   meshdns run --control-plane 127.0.0.1:5678 --state-dir /var/lib/meshdns/default
-  meshdns run --config /etc/meshdns/meshdns.yaml --log-level debug
-  meshdns run --listen 127.0.0.1:53 --upstream 192.0.2.53 --upstream 192.0.2.54
   meshdns check --config /etc/meshdns/meshdns.yaml
   meshdns query web.mesh AAAA
   meshdns vip web
 
-Each flag is also a key of the file and an environment variable: --vip-ipv4-pool is vip.ipv4_pool
-and MESHDNS_VIP_IPV4_POOL. `meshdns VERB --help` lists the flags of a verb.)";
+`meshdns VERB --help` lists the flags of a verb. Exit codes: 0 success, 1 configuration, 2 network,
+3 file or permission, 4 memory, 5 other.)";
 
-// The texts that one verb's flags got, by setting key.
+// Each footer ends with what all settings share where the verb has them.
+constexpr std::array<VerbText, 5> kVerbs{{
+    {Verb::kRun, "run", "serve DNS until SIGTERM; SIGHUP reloads the configuration",
+     R"(examples:
+  meshdns run
+  meshdns run --control-plane 127.0.0.1:5678 --state-dir /var/lib/meshdns/default
+  meshdns run --config /etc/meshdns/meshdns.yaml --log-level debug
+  meshdns run --listen 127.0.0.1:53 --upstream 192.0.2.53 --upstream 192.0.2.54
+
+Each setting is also a key of the file and an environment variable: --vip-ipv4-pool is
+vip.ipv4_pool and MESHDNS_VIP_IPV4_POOL. A flag beats the environment, which beats the file.)"},
+    {Verb::kCheck, "check", "read the configuration as run does and print it; exit 1 on errors",
+     R"(examples:
+  meshdns check
+  meshdns check --config /etc/meshdns/meshdns.yaml && systemctl reload meshdns
+  MESHDNS_TTL=10s meshdns check --upstream 192.0.2.53
+
+What it prints is a configuration file, each line with where its value comes from.)"},
+    {Verb::kQuery, "query", "ask a resolver, this one by default",
+     R"(examples:
+  meshdns query web.mesh
+  meshdns query web.mesh AAAA --tcp
+  meshdns query 244.0.0.7
+  meshdns query example.org MX --server 192.0.2.53 --timeout 500ms)"},
+    {Verb::kVip, "vip", "list the virtual IPs of the running resolver",
+     R"(examples:
+  meshdns vip
+  meshdns vip web
+  meshdns vip --admin 127.0.0.1:19153)"},
+    {Verb::kVersion, "version", "print the version and how it was built",
+     R"(example:
+  meshdns version)"},
+}};
+
+// The texts that the flags got, by setting key.
 using Flags = std::map<std::string_view, std::vector<std::string>>;
 
-void add_settings(CLI::App& verb, std::string& config_path, Flags& flags) {
-  verb.add_option("--config", config_path, "the configuration file (MESHDNS_CONFIG)")
+void add_config(CLI::App& verb, std::string& path) {
+  verb.add_option("--config", path, "the configuration file (MESHDNS_CONFIG)")
       ->option_text("FILE [" + std::string(kDefaultConfigPath) + ", if it is there]")
       ->envname("MESHDNS_CONFIG");
-  for (const Setting& setting : settings()) {
-    CLI::Option* const option =
-        verb.add_option(std::string(setting.flag), flags[setting.key], std::string(setting.help));
-    // An empty text is a value too: `--zone ""`.
-    option->option_text(std::string(setting.value) +
-                        (setting.shape == SettingShape::kList ? " ..." : ""));
-    option->allow_extra_args(false);
-    option->multi_option_policy(setting.shape == SettingShape::kList
-                                    ? CLI::MultiOptionPolicy::TakeAll
-                                    : CLI::MultiOptionPolicy::Throw);
-    if (setting.shape == SettingShape::kText) {
-      option->expected(1);
-    }
-    option->group("Settings");
+}
+
+void add_setting(CLI::App& verb, const Setting& setting, Flags& flags) {
+  const bool is_list = setting.shape == SettingShape::kList;
+  CLI::Option* const option =
+      verb.add_option(std::string(setting.flag), flags[setting.key], std::string(setting.help));
+  option->option_text(std::string(setting.value) + (is_list ? " ..." : ""));
+  option->allow_extra_args(false);
+  option->multi_option_policy(is_list ? CLI::MultiOptionPolicy::TakeAll
+                                      : CLI::MultiOptionPolicy::Throw);
+  if (!is_list) {
+    option->expected(1);  // an empty text is a value too: `--zone ""`
   }
+  option->group("Settings");
+}
+
+void add_settings(CLI::App& verb, Flags& flags) {
+  for (const Setting& setting : settings()) {
+    add_setting(verb, setting, flags);
+  }
+}
+
+void add_query(CLI::App& verb, QueryOptions& query) {
+  verb.add_option("name", query.name, "a name, or an address for its PTR")
+      ->required()
+      ->option_text("NAME");
+  verb.add_option("type", query.type, "A, AAAA, PTR, SOA, ...")->option_text("[TYPE]");
+  verb.add_option("--server", query.server, "the first listen address by default")
+      ->option_text("ADDRESS[:PORT]");
+  verb.add_flag("--tcp", query.tcp, "over TCP from the start");
+  verb.add_option("--timeout", query.timeout, "how long to wait for each of two tries")
+      ->option_text("DURATION [2s]");
 }
 
 // Flags in the order of settings(): a list's items stand in the order of the command line.
 void take_flags(const Flags& flags, ConfigSources& sources) {
   for (const Setting& setting : settings()) {
-    const auto& texts = flags.at(setting.key);
-    if (!texts.empty()) {
-      sources.flags.emplace_back(setting.key, texts);
+    const auto texts = flags.find(setting.key);
+    if (texts != flags.end() && !texts->second.empty()) {
+      sources.flags.emplace_back(setting.key, texts->second);
     }
   }
 }
 
+void complain(const std::string& text) { fmt::print(stderr, "meshdns: {}\n", text); }
+
+// A verb, --help and --version are all that may come first. Looked at before the parser, which
+// only says that a verb is missing.
+bool has_good_start(int argc, const char* const* argv) {
+  constexpr std::array<std::string_view, 3> kFlags{"--help", "--version", "-h"};
+  std::vector<std::string_view> names;
+  std::ranges::transform(kVerbs, std::back_inserter(names), &VerbText::name);
+  if (argc < 2) {
+    complain(fmt::format("what is to be done? (write {}; `meshdns --help` explains them)",
+                         fmt::join(names, ", ")));
+    return false;
+  }
+  const std::string_view first(argv[1]);
+  const bool is_flag = first.starts_with('-');
+  if (is_flag ? std::ranges::find(kFlags, first) != kFlags.end()
+              : std::ranges::find(names, first) != names.end()) {
+    return true;
+  }
+  complain(is_flag ? fmt::format("{}: is no known flag{}", escape_name(first),
+                                 suggestion(first, kFlags,
+                                            "flags follow the verb: `meshdns run --config FILE`"))
+                   : fmt::format("'{}' is no verb{}", escape_name(first),
+                                 suggestion(first, names, "`meshdns --help` lists them")));
+  return false;
+}
+
+// The flags of the verb that was parsed, or of the program.
+std::vector<std::string> known_flags(const CLI::App& app) {
+  const auto verbs = app.get_subcommands();
+  std::vector<std::string> names;
+  for (const CLI::Option* const option : (verbs.empty() ? app : *verbs.front()).get_options()) {
+    if (option->nonpositional()) {
+      names.push_back(option->get_name());
+    }
+  }
+  return names;
+}
+
+// Says what is wrong with the words that nobody took.
+void complain_about(const std::vector<std::string>& extras, const CLI::App& app) {
+  const std::vector<std::string> flags = known_flags(app);
+  const std::vector<std::string_view> words(flags.begin(), flags.end());
+  const auto is_flag = [](const std::string& word) { return word.starts_with('-'); };
+  const bool any_flag = std::ranges::any_of(extras, is_flag);
+  for (const std::string& word : extras) {
+    if (is_flag(word)) {
+      const std::string name = word.substr(0, word.find('='));
+      complain(
+          fmt::format("{}: is no known flag{}", escape_name(name),
+                      suggestion(name, words, "`meshdns VERB --help` lists the flags of a verb")));
+    } else if (!any_flag) {  // else it is probably the value of the unknown flag
+      complain(
+          fmt::format("'{}' is one word too many (`meshdns VERB --help` says what a verb takes)",
+                      escape_name(word)));
+    }
+  }
+}
+
+// The parser's own words, with what the flag takes where they are about a flag of ours.
+void complain_about(const CLI::ParseError& error) {
+  const std::string_view text(error.what());
+  const std::string_view flag = text.substr(0, text.find(':'));
+  const auto setting = std::ranges::find(settings(), flag, &Setting::flag);
+  if (setting != settings().end() &&
+      dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    complain(fmt::format("{}: takes one value (write {} {})", flag, flag, setting->value));
+  } else {
+    complain(fmt::format("{} (`meshdns VERB --help` says what a verb takes)", text));
+  }
+}
+
+ExitCode report(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) {  // --help, --version
+    app.exit(error);
+    return ExitCode::kSuccess;
+  }
+  const auto extras = app.remaining(true);
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !extras.empty()) {
+    complain_about(extras, app);
+  } else {
+    complain_about(error);
+  }
+  return ExitCode::kConfiguration;
+}
+
 }  // namespace
 
+std::string version_text() {
+  return fmt::format("meshdns {} ({}, {})", kVersion, kBuildType, kCompiler);
+}
+
 std::variant<Command, ExitCode> parse_command_line(int argc, const char* const* argv) {
+  if (!has_good_start(argc, argv)) {
+    return ExitCode::kConfiguration;
+  }
   Command command;
   command.sources = process_sources();
   Flags flags;
 
   CLI::App app("meshdns: answers the names of a service mesh, and forwards all others.", "meshdns");
   app.require_subcommand(1);
-  app.footer(kExamples);
-
-  CLI::App* const run = app.add_subcommand("run", "serve DNS until SIGTERM; SIGHUP reloads");
-  add_settings(*run, command.sources.path, flags);
-  run->add_option("--port-file", command.port_file,
-                  R"(write the ports taken to this file, as {"dns":N,"admin":N})")
+  app.footer(std::string(kFooter));
+  app.set_version_flag("--version", version_text(), "print the version and how it was built");
+  std::map<Verb, CLI::App*> verbs;
+  for (const VerbText& text : kVerbs) {
+    CLI::App* const verb =
+        app.add_subcommand(std::string(text.name), std::string(text.description));
+    verb->footer(std::string(text.footer));
+    verbs[text.verb] = verb;
+  }
+  for (const Verb verb : {Verb::kRun, Verb::kCheck, Verb::kQuery, Verb::kVip}) {
+    add_config(*verbs[verb], command.sources.path);
+  }
+  add_settings(*verbs[Verb::kRun], flags);
+  add_settings(*verbs[Verb::kCheck], flags);
+  verbs[Verb::kRun]
+      ->add_option("--port-file", command.port_file,
+                   R"(write the ports taken to this file, as {"dns":N,"admin":N})")
       ->option_text("FILE");
-
-  CLI::App* const check =
-      app.add_subcommand("check", "read the configuration as run does, print it, exit 1 on errors");
-  add_settings(*check, command.sources.path, flags);
-
-  CLI::App* const query = app.add_subcommand("query", "ask a resolver, this one by default");
-  query->add_option("name", command.query.name, "a name, or an address for its PTR")
-      ->required()
-      ->option_text("NAME");
-  query->add_option("type", command.query.type, "A, AAAA, PTR, SOA, ...")->option_text("[TYPE]");
-  query->add_option("--server", command.query.server, "the first listen address by default")
-      ->option_text("ADDRESS:PORT");
-  query->add_flag("--tcp", command.query.tcp, "over TCP from the start");
-  query->add_option("--timeout", command.query.timeout, "how long to wait for each of two tries")
-      ->option_text("DURATION [2s]");
-  add_settings(*query, command.sources.path, flags);
-
-  CLI::App* const vip = app.add_subcommand("vip", "list the virtual IPs of the running resolver");
-  vip->add_option("service", command.service, "this one alone")->option_text("[SERVICE]");
-  add_settings(*vip, command.sources.path, flags);
-
-  CLI::App* const version = app.add_subcommand("version", "print the version and how it was built");
+  add_query(*verbs[Verb::kQuery], command.query);
+  verbs[Verb::kVip]
+      ->add_option("service", command.service, "this one alone")
+      ->option_text("[SERVICE]");
+  add_setting(*verbs[Verb::kVip], *find_setting("admin.listen"), flags);
 
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? ExitCode::kSuccess : ExitCode::kConfiguration;
+    return report(app, error);
   }
   take_flags(flags, command.sources);
-  for (const auto& [parsed, verb] :
-       {std::pair{run, Verb::kRun}, std::pair{check, Verb::kCheck}, std::pair{query, Verb::kQuery},
-        std::pair{vip, Verb::kVip}, std::pair{version, Verb::kVersion}}) {
+  for (const auto& [verb, parsed] : verbs) {
     if (*parsed) {
       command.verb = verb;
     }

@@ -15,15 +15,18 @@ enum class Verb : std::uint8_t { kRun, kCheck, kQuery, kVip, kVersion };
 
 struct Command {
   Verb verb = Verb::kRun;
-  ConfigSources sources;
+  ConfigSources sources;  // of this process, with the path and the flags that were given
   std::string port_file;  // run
   QueryOptions query;     // query; an empty server: the first listen address of the configuration
   std::string service;    // vip; empty: every service
 };
 
-// What is to be done, or the exit code after --help or an error has been printed. Each setting of
-// settings() is a flag of every verb that reads the configuration, so that what a flag means for
-// `run` can be tried with `check`.
+// What is to be done, or the exit code after --help, --version or an error has been printed; an
+// error goes to standard error and says what to write instead. Every setting of settings() is a
+// flag of `run` and of `check`, so that what a flag means for one can be tried with the other.
 [[nodiscard]] std::variant<Command, ExitCode> parse_command_line(int argc, const char* const* argv);
+
+// "meshdns VERSION (BUILD, COMPILER)".
+[[nodiscard]] std::string version_text();
 
 }  // namespace meshdns::dns

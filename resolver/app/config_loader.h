@@ -43,8 +43,9 @@ struct LoadedConfig {
   std::map<std::string, std::string, std::less<>> origins;
   // Empty: the configuration may be used.
   // "path:line: key.path: reason (what to write instead)", or "MESHDNS_TTL: ..." or "--ttl: ...".
+  // Each is one line that may be logged or shown as it is.
   std::vector<std::string> errors;
-  // kInvalidArgument, unless the file itself could not be read.
+  // kInvalidArgument, unless the file itself could not be read (missing, forbidden, a folder).
   ErrorCode error_code = ErrorCode::kInvalidArgument;
 };
 
@@ -52,9 +53,5 @@ struct LoadedConfig {
 
 // The file alone: what its text says on top of the defaults. `path` is only for messages.
 [[nodiscard]] LoadedConfig parse_config(std::string_view text, std::string_view path);
-
-// The whole configuration as YAML that parse_config() reads back to the same, each key with a
-// comment that says where it comes from.
-[[nodiscard]] std::string print_config(const LoadedConfig& loaded);
 
 }  // namespace meshdns::dns

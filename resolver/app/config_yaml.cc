@@ -187,6 +187,23 @@ class Flattener final : public YAML::EventHandler {
   std::vector<Frame> frames_;
 };
 
+// `line` counts from 1.
+bool is_indented_with_tab(std::string_view text, int line) {
+  for (int i = 1; i < line; ++i) {
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    if (text.empty()) {
+      return false;
+    }
+  }
+  return text.substr(0, text.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
+}
+
+// What was read before the place where the syntax breaks may be half of something: it would only
+// give further problems that are none.
+YamlSettings no_yaml(int line, std::string reason) {
+  return {.entries = {}, .problems = {{line, "", std::move(reason)}}};
+}
+
 }  // namespace
 
 YamlSettings parse_config_yaml(std::string_view text) {
@@ -215,9 +232,12 @@ YamlSettings parse_config_yaml(std::string_view text) {
       }
     }
   } catch (const YAML::Exception& error) {
-    settings.problems.push_back({error.mark.line + 1, "", "is no YAML: " + error.msg});
+    const int line = error.mark.is_null() ? 1 : error.mark.line + 1;
+    return no_yaml(line, is_indented_with_tab(text, line)
+                             ? "is indented with a tab (write spaces)"
+                             : "is no YAML: " + escape_text(error.msg));
   } catch (const std::exception& error) {
-    settings.problems.push_back({1, "", std::string("is no YAML: ") + error.what()});
+    return no_yaml(1, "is no YAML: " + escape_text(error.what()));
   }
   return settings;
 }

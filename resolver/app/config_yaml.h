@@ -43,8 +43,9 @@ struct YamlSettings {
   std::vector<YamlProblem> problems;
 };
 
-// Never fails as a whole: what could be read is in `entries`, the rest in `problems`. Time and
-// memory grow with the length of `text`. An empty document has no settings and no problem.
+// What could be read is in `entries`, the rest in `problems`; a text that is no YAML at all has one
+// problem and no entries. Time and memory grow with the length of `text`. An empty document has no
+// settings and no problem, and a byte order mark is no part of the first key.
 [[nodiscard]] YamlSettings parse_config_yaml(std::string_view text);
 
 }  // namespace meshdns::dns

@@ -174,6 +174,7 @@ void DnsFront::use(UpstreamSelection selection) {
 void DnsFront::use_access() { server_->set_access(AccessList(host_, config_.allow)); }
 
 Result<void> DnsFront::reload(const Config& config) {
+  host_ = host_addresses(environment_.log);
   // An upstream that is a new listen address shows before anything is bound.
   if (auto early = select_upstreams(config, environment_.files, config.listen, host_); !early) {
     return tl::unexpected(std::move(early.error()));
@@ -187,12 +188,7 @@ Result<void> DnsFront::reload(const Config& config) {
   }
   config_ = config;
   use_access();
-  auto selection = select_upstreams(config_, environment_.files, addresses(), host_);
-  if (!selection) {  // only with port 0, where the kernel chose an upstream's port
-    environment_.log.error("{}", escape_text(selection.error().message));
-  } else if (*selection != upstreams_) {
-    use(*std::move(selection));
-  }
+  use_if_new(select());
   return {};
 }
 
@@ -202,19 +198,29 @@ void DnsFront::refresh() {
     host_ = std::move(host);
     use_access();
   }
-  auto selection = select_upstreams(config_, environment_.files, addresses(), host_);
-  if (!selection) {
-    // A host address that has come now makes a configured server ourselves: it must not be asked.
-    selection =
-        UpstreamSelection{.servers = {}, .refused = 1, .warnings = {selection.error().message}};
+  UpstreamSelection selection = select();
+  if (config_.upstreams.servers.empty()) {
+    selection = keep_servers(std::move(selection), upstreams_, addresses(), host_);
   }
-  // A resolv.conf that is being rewritten may be empty for a moment; what it said still holds.
-  const bool says_nothing = selection->servers.empty() && selection->refused == 0;
-  if (*selection != upstreams_ && !(says_nothing && !upstreams_.servers.empty())) {
-    use(*std::move(selection));
-  }
+  use_if_new(std::move(selection));
   snapshots_.collect();
   environment_.metrics.snapshot_generations.set(static_cast<double>(snapshots_.live_generations()));
+}
+
+UpstreamSelection DnsFront::select() const {
+  auto selection = select_upstreams(config_, environment_.files, addresses(), host_);
+  if (!selection) {
+    // The host has got an address, or the kernel gave us a port, that makes a configured server
+    // ourselves: it must not be asked.
+    return {.servers = {}, .refused = 1, .warnings = {selection.error().message}};
+  }
+  return *std::move(selection);
+}
+
+void DnsFront::use_if_new(UpstreamSelection selection) {
+  if (selection != upstreams_) {
+    use(std::move(selection));
+  }
 }
 
 void DnsFront::publish(std::unique_ptr<const Snapshot> next) { server_->publish(std::move(next)); }

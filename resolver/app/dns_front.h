@@ -68,7 +68,10 @@ class DnsFront {
  private:
   DnsFront(Config config, const Environment& environment, std::unique_ptr<SnapshotBuilder> builder);
   void serve(BoundListeners listeners);
+  // By the configuration in use; a configured server that has become ourselves is left out.
+  [[nodiscard]] UpstreamSelection select() const;
   void use(UpstreamSelection selection);
+  void use_if_new(UpstreamSelection selection);
   void use_access();
 
   Config config_;

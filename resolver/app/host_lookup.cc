@@ -103,9 +103,11 @@ Result<std::vector<IpAddress>> look_up(const std::string& host,
   ares_options options{};
   options.timeout = kTimeoutMilliseconds;
   options.tries = kTries;
+  // Given rather than read from resolv.conf and nsswitch.conf: no search list, /etc/hosts first.
   options.ndomains = 0;
-  // Given rather than read from resolv.conf: the search list is empty.
-  const int flags = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS;
+  std::string lookups = "fb";
+  options.lookups = lookups.data();
+  const int flags = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS;
   int status = ares_init_options(&channel.ares, &options, flags);
   if (status == ARES_SUCCESS) {
     status = ares_set_servers_ports_csv(channel.ares, csv_of(servers).c_str());
@@ -119,6 +121,9 @@ Result<std::vector<IpAddress>> look_up(const std::string& host,
   ares_getaddrinfo(channel.ares, host.c_str(), nullptr, &hints, on_answer, &answer);
   while (!answer.done && !ending) {
     process(channel.ares);
+  }
+  if (answer.addresses.empty() && servers.empty()) {
+    return failed("it is not in /etc/hosts, and there is no upstream server to ask");
   }
   if (answer.addresses.empty()) {
     return failed(answer.status == ARES_SUCCESS ? "it has no addresses"

@@ -1,23 +1,27 @@
 // meshdns: the resolver as a program. Verbs: run, check, query, vip, version.
+#include <cerrno>
 #include <cstdio>
 #include <exception>
+#include <fcntl.h>
 #include <new>
 #include <string>
+#include <unistd.h>
 #include <utility>
 #include <variant>
 
 #include <fmt/format.h>
 
-#include "base/build_info.h"
 #include "base/clock.h"
 #include "base/descriptor_limit.h"
 #include "base/file_system.h"
+#include "base/ip_address.h"
 #include "base/result.h"
 #include "base/socket_layer.h"
 #include "resolver/app/app.h"
 #include "resolver/app/command_line.h"
 #include "resolver/app/config.h"
 #include "resolver/app/config_loader.h"
+#include "resolver/app/config_print.h"
 #include "resolver/app/exit_code.h"
 #include "resolver/app/query.h"
 #include "resolver/app/vip_listing.h"
@@ -37,13 +41,33 @@ ExitCode report(const LoadedConfig& loaded) {
   return exit_code_of(loaded.error_code);
 }
 
+// To standard output, where a full disk is no success.
 ExitCode print(const Result<std::string>& text) {
   if (!text) {
     return report(text.error());
   }
-  fmt::print("{}", *text);
+  const bool written = std::fwrite(text->data(), 1, text->size(), stdout) == text->size();
+  if (std::fflush(stdout) != 0 || !written) {
+    return report(errno_error(errno, "cannot write to standard output"));
+  }
   return ExitCode::kSuccess;
 }
+
+// A descriptor that the caller closed would be taken by the first socket, and log lines would be
+// sent to whoever is at its other end.
+void open_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-vararg): fcntl(2) and open(2) are declared so.
+    if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+      // The lowest free descriptor, which is this one.
+      // NOLINTNEXTLINE(cppcoreguidelines-pro-type-vararg)
+      static_cast<void>(::open("/dev/null", O_RDWR));
+    }
+  }
+}
+
+// Runs before the constructors of the libraries, one of which takes a descriptor.
+[[gnu::section(".preinit_array"), gnu::used]] void (*const kBeforeAll)() = open_standard_streams;
 
 ExitCode run(Command command, LoadedConfig loaded, FileSystem& files) {
   if (const auto descriptors = raise_descriptor_limit(); !descriptors) {
@@ -62,26 +86,49 @@ ExitCode run(Command command, LoadedConfig loaded, FileSystem& files) {
   return ExitCode::kSuccess;
 }
 
+// The address at which `meshdns query` finds the configured resolver.
+Result<std::string> configured_server(const Config& config) {
+  const SocketAddress& first = config.listen.front();
+  if (first.port == 0) {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("listen: {} has no port of its own; say where with --server "
+                            "ADDRESS:PORT",
+                            first.to_string()));
+  }
+  return first.to_string();
+}
+
 ExitCode query(QueryOptions options, const Config& config) {
   if (options.server.empty()) {
-    options.server = config.listen.front().to_string();
+    auto server = configured_server(config);
+    if (!server) {
+      return report(server.error());
+    }
+    options.server = *std::move(server);
   }
   return print(run_query(options));
 }
 
 ExitCode vip(const std::string& service, const Config& config) {
-  if (!config.admin_listen) {
+  if (!config.admin_listen || config.admin_listen->port == 0) {
     return report(Error{ErrorCode::kInvalidArgument,
-                        "admin.listen is off: `meshdns vip` reads the running resolver's admin "
-                        "HTTP (set --admin to its address)"});
+                        "admin.listen names no address: `meshdns vip` reads the running "
+                        "resolver's admin HTTP (set --admin to where it is)"});
   }
-  return print(list_vips(*config.admin_listen, service));
+  const auto listed = list_vips(*config.admin_listen, service);
+  if (!listed && listed.error().code == ErrorCode::kNotFound) {
+    report(listed.error());
+    return ExitCode::kOther;  // no file is missing
+  }
+  return print(listed);
 }
 
 ExitCode execute(Command command) {
   if (command.verb == Verb::kVersion) {
-    fmt::print("meshdns {} ({}, {})\n", kVersion, kBuildType, kCompiler);
-    return ExitCode::kSuccess;
+    return print(version_text() + "\n");
+  }
+  if (command.verb == Verb::kQuery && !command.query.server.empty()) {
+    return query(std::move(command.query), {});  // whatever the configuration may be
   }
   PosixFileSystem files;
   LoadedConfig loaded = load_config(command.sources, files);

@@ -1,10 +1,12 @@
 #include "resolver/app/query.h"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <strings.h>
 
 #include <fmt/format.h>
 #include <sys/time.h>
@@ -48,6 +50,21 @@ Name to_rdf(const IpAddress& address) {
                                    address.to_string().c_str()));
 }
 
+// A mnemonic, or TYPE and a number (RFC 3597 section 5).
+Result<ldns_rr_type> parse_type(const std::string& text) {
+  constexpr std::size_t kPrefixOctets = 4;
+  const bool is_numbered = ::strncasecmp(text.c_str(), "TYPE", kPrefixOctets) == 0;
+  // ldns takes any number and cuts it to 16 bits; 0 is what it does not know.
+  const bool fits = !is_numbered || parse_number(text.substr(kPrefixOctets), 1, UINT16_MAX);
+  const ldns_rr_type type = ldns_get_rr_type_by_name(text.c_str());
+  if (!fits || static_cast<int>(type) == 0) {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("'{}' is no record type (write one such as AAAA or TYPE65)",
+                            escape_name(text)));
+  }
+  return type;
+}
+
 Result<Question> parse_question(const QueryOptions& options) {
   Question question;
   const auto address = IpAddress::parse(options.name);
@@ -62,16 +79,30 @@ Result<Question> parse_question(const QueryOptions& options) {
                 fmt::format("'{}' is no domain name (write one such as web.mesh)",
                             escape_name(options.name)));
   }
-  if (!options.type.empty()) {
-    // ldns answers 0 for what it does not know.
-    question.type = ldns_get_rr_type_by_name(options.type.c_str());
-    if (static_cast<int>(question.type) == 0) {
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("'{}' is no record type (write one such as AAAA or TYPE65)",
-                              escape_name(options.type)));
-    }
+  if (options.type.empty()) {
+    return question;
   }
+  const auto type = parse_type(options.type);
+  if (!type) {
+    return tl::unexpected(type.error());
+  }
+  question.type = *type;
   return question;
+}
+
+Result<SocketAddress> parse_server(const std::string& text) {
+  auto server = SocketAddress::parse(text, kDnsPort);
+  if (!server) {
+    return fail(ErrorCode::kInvalidArgument,
+                server.error().message + " (write ADDRESS[:PORT], such as 127.0.0.1:15053)");
+  }
+  if (server->port == 0 || server->scope_id != 0) {  // ldns knows no scope
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("'{}' is no place to send to (write an address without a scope, and a "
+                            "port other than 0)",
+                            escape_name(text)));
+  }
+  return server;
 }
 
 timeval to_timeval(milliseconds timeout) {
@@ -101,7 +132,7 @@ Result<std::string> run_query(const QueryOptions& options) {
   if (!question) {
     return tl::unexpected(question.error());
   }
-  const auto server = SocketAddress::parse(options.server, kDnsPort);
+  const auto server = parse_server(options.server);
   if (!server) {
     return fail("--server", server.error());
   }

@@ -24,16 +24,24 @@ void carry_over(const Setting& setting, const LoadedConfig& from, LoadedConfig& 
   }
 }
 
+bool is_set(const Setting& setting, const LoadedConfig& in) {
+  return in.origins.contains(setting.key);
+}
+
 }  // namespace
 
 ReloadPlan plan_reload(const LoadedConfig& running, LoadedConfig loaded) {
   ReloadPlan plan{.next = std::move(loaded), .needs_restart = {}};
   for (const Setting& setting : settings()) {
-    if (setting.scope == SettingScope::kRestart &&
-        setting.print(running.config) != setting.print(plan.next.config)) {
-      plan.needs_restart.emplace_back(setting.key);
-      carry_over(setting, running, plan.next);
+    if (setting.scope != SettingScope::kRestart ||
+        setting.print(running.config) == setting.print(plan.next.config)) {
+      continue;
     }
+    // A default that follows from another key, or from the host, is nobody's change.
+    if (is_set(setting, running) || is_set(setting, plan.next)) {
+      plan.needs_restart.emplace_back(setting.key);
+    }
+    carry_over(setting, running, plan.next);
   }
   return plan;
 }

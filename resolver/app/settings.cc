@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "resolver/app/config.h"
 #include "resolver/app/setting_text.h"
+#include "resolver/app/setting_values.h"
 
 namespace meshdns::dns {
 namespace {
@@ -31,11 +32,11 @@ using Texts = std::vector<std::string>;
 constexpr std::uint16_t kDnsPort = 53;
 constexpr unsigned kMaxWorkers = 256;
 constexpr std::size_t kMaxWord = 63;
+constexpr std::size_t kMaxNode = 253;
 constexpr std::size_t kMaxListItems = 1000;
-constexpr unsigned kMinIpv4PoolLength = 4;
-constexpr unsigned kMaxIpv4PoolLength = 29;
-constexpr unsigned kMinIpv6PoolLength = 32;
-constexpr unsigned kMaxIpv6PoolLength = 120;
+
+constexpr auto kReload = SettingScope::kReload;
+constexpr auto kRestart = SettingScope::kRestart;
 
 tl::unexpected<Error> refuse(std::string reason) {
   return fail(ErrorCode::kInvalidArgument, std::move(reason));
@@ -67,64 +68,7 @@ Result<void> append(Parsed&& parsed, std::vector<Item>& list) {
   return {};
 }
 
-Result<SocketAddress> parse_socket_address(const std::string& text, std::uint16_t default_port) {
-  auto address = SocketAddress::parse(text, default_port);
-  if (!address) {
-    return refuse(fmt::format("{} (write ADDRESS:PORT, such as 127.0.0.1:{} or [::1]:{})",
-                              address.error().message, default_port == 0 ? 15053 : default_port,
-                              default_port == 0 ? 15053 : default_port));
-  }
-  return address;
-}
-
-Result<IpPrefix> parse_prefix(const std::string& text) {
-  auto prefix = IpPrefix::parse(text);
-  if (!prefix) {
-    return refuse(prefix.error().message + " (write ADDRESS/LENGTH, such as 192.0.2.0/24)");
-  }
-  return prefix;
-}
-
-Result<IpPrefix> parse_pool(const std::string& text, IpFamily family, unsigned shortest,
-                            unsigned longest) {
-  auto pool = IpPrefix::parse(text);
-  const bool good = pool && pool->base().family() == family && pool->length() >= shortest &&
-                    pool->length() <= longest;
-  if (!good) {
-    return refuse(fmt::format(
-        "{} (write an {} block of /{} to /{})",
-        pool ? fmt::format("'{}' does not fit", escape_name(text)) : pool.error().message,
-        family == IpFamily::kV4 ? "IPv4" : "IPv6", shortest, longest));
-  }
-  return pool;
-}
-
-Result<std::string> parse_path(const std::string& text) {
-  if (!text.starts_with('/') || text.find('\0') != std::string::npos) {
-    return refuse(
-        fmt::format("'{}' is no absolute path (write one that starts with /)", escape_name(text)));
-  }
-  return text;
-}
-
-Result<std::string> parse_control_plane(const std::string& text) {
-  constexpr std::string_view kUnix = "unix:";
-  if (text.starts_with(kUnix) && text.size() > kUnix.size() && text[kUnix.size()] == '/') {
-    return text;
-  }
-  if (SocketAddress::parse(text)) {
-    return text;
-  }
-  const std::size_t colon = text.rfind(':');
-  const bool named = colon != std::string::npos && parse_zone(text.substr(0, colon)) &&
-                     parse_number(text.substr(colon + 1), 1, UINT16_MAX);
-  if (!named) {
-    return refuse(
-        fmt::format("'{}' is no control plane (write HOST:PORT or unix:/PATH)", escape_name(text)));
-  }
-  return text;
-}
-
+// The words of a setting that is one of a few, and their values.
 template <typename Value, std::size_t kCount>
 using Words = std::array<std::pair<std::string_view, Value>, kCount>;
 
@@ -148,21 +92,106 @@ Result<Value> choose(const Words<Value, kCount>& words, const std::string& text)
 
 template <typename Value, std::size_t kCount>
 Texts word_of(const Words<Value, kCount>& words, Value value) {
-  for (const auto& [word, candidate] : words) {
-    if (candidate == value) {
-      return {std::string(word)};
-    }
-  }
-  return {""};
+  const auto* const found =
+      std::ranges::find(words, value, &std::pair<std::string_view, Value>::second);
+  return {found == words.end() ? "" : std::string(found->first)};
 }
 
-Result<void> set_level(Config& config, const std::string& text) {
+std::string printed(const std::string& item) { return item; }
+std::string printed(const SocketAddress& item) { return item.to_string(); }
+std::string printed(const IpPrefix& item) { return item.to_string(); }
+std::string printed(bool item) { return item ? "true" : "false"; }
+std::string printed(milliseconds item) { return print_duration(item); }
+
+template <typename Item>
+Texts print_all(const std::vector<Item>& items) {
+  Texts texts;
+  std::ranges::transform(items, std::back_inserter(texts),
+                         [](const Item& item) { return printed(item); });
+  return texts;
+}
+
+// What a setting is called and how it is explained.
+struct Label {
+  std::string_view key;
+  std::string_view flag;
+  std::string_view value;
+  std::string_view help;
+};
+
+// A value at kPlace(config) that kParse makes of one text.
+template <auto kPlace, auto kParse>
+constexpr Setting value_of(const Label& label, SettingScope scope = kRestart) {
+  return {.key = label.key,
+          .flag = label.flag,
+          .value = label.value,
+          .help = label.help,
+          .shape = SettingShape::kText,
+          .scope = scope,
+          .clear = nullptr,
+          .add = [](Config& c, const std::string& t) { return store(kParse(t), kPlace(c)); },
+          .print = [](const Config& c) { return Texts{printed(kPlace(c))}; }};
+}
+
+template <auto kPlace>
+constexpr Setting boolean(std::string_view key, std::string_view flag, std::string_view help) {
+  return value_of<kPlace, parse_boolean>({key, flag, "true|false", help});
+}
+
+// A list at kPlace(config), each item of which kParse makes.
+template <auto kPlace, auto kParse>
+constexpr Setting list_of(const Label& label, SettingScope scope) {
+  return {.key = label.key,
+          .flag = label.flag,
+          .value = label.value,
+          .help = label.help,
+          .shape = SettingShape::kList,
+          .scope = scope,
+          .clear = [](Config& c) { kPlace(c).clear(); },
+          .add = [](Config& c, const std::string& t) { return append(kParse(t), kPlace(c)); },
+          .print = [](const Config& c) { return print_all(kPlace(c)); }};
+}
+
+// A value that is stored and printed in a way of its own.
+constexpr Setting special(const Label& label, decltype(Setting::add) add,
+                          decltype(Setting::print) print, SettingScope scope = kRestart) {
+  return {.key = label.key,
+          .flag = label.flag,
+          .value = label.value,
+          .help = label.help,
+          .shape = SettingShape::kText,
+          .scope = scope,
+          .clear = nullptr,
+          .add = add,
+          .print = print};
+}
+
+Result<std::string> parse_name(const std::string& text) { return parse_word(text, kMaxWord); }
+Result<std::string> parse_node(const std::string& text) { return parse_word(text, kMaxNode); }
+Result<std::string> parse_optional_name(const std::string& text) {
+  return text.empty() ? Result<std::string>(text) : parse_name(text);
+}
+Result<SocketAddress> parse_dns_address(const std::string& text) {
+  return parse_socket_address(text, kDnsPort);
+}
+Result<milliseconds> parse_attempt_timeout(const std::string& text) {
+  return parse_duration(text, milliseconds(50), milliseconds(4500));
+}
+Result<milliseconds> parse_quarantine(const std::string& text) {
+  return parse_duration(text, seconds(1), hours(24 * 7));
+}
+Result<IpPrefix> parse_ipv4_pool(const std::string& text) {
+  return parse_pool(text, IpFamily::kV4);
+}
+Result<IpPrefix> parse_ipv6_pool(const std::string& text) {
+  return parse_pool(text, IpFamily::kV6);
+}
+Result<std::string> parse_level(const std::string& text) {
   if (std::ranges::find(kLevels, text) == kLevels.end()) {
     return refuse(fmt::format("'{}' is no log level (write {})", escape_name(text),
                               fmt::join(kLevels, ", ")));
   }
-  config.log.level = text;
-  return {};
+  return text;
 }
 
 Result<void> set_workers(Config& config, const std::string& text) {
@@ -198,347 +227,116 @@ Result<void> set_admin_listen(Config& config, const std::string& text) {
   return store(parse_socket_address(text, 0), config.admin_listen);
 }
 
-Texts print_boolean(bool value) { return {value ? "true" : "false"}; }
-
-template <typename Item>
-Texts print_all(const std::vector<Item>& items) {
-  Texts texts;
-  std::ranges::transform(items, std::back_inserter(texts),
-                         [](const Item& item) { return item.to_string(); });
-  return texts;
+constexpr Setting listen_setting() {
+  Setting setting = list_of<[](auto& c) -> auto& { return c.listen; }, parse_dns_address>(
+      {"listen", "--listen", "ADDRESS:PORT", "where DNS is served, over UDP and TCP"}, kReload);
+  setting.clear = [](Config& c) {
+    c.listen.clear();
+    c.listen_is_default = false;
+  };
+  return setting;
 }
 
 // The rows. `value` and `help` are what --help and docs/CONFIGURATION.md say.
 const std::array kSettings = {
-    Setting{.key = "mode",
-            .flag = "--mode",
-            .value = "sidecar|vm",
-            .help = "beside one workload, or the resolver of a machine",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add = [](Config& c, const std::string& t) { return store(choose(kModes, t), c.mode); },
-            .print = [](const Config& c) { return word_of(kModes, c.mode); }},
-    Setting{.key = "instance",
-            .flag = "--instance",
-            .value = "NAME",
-            .help = "names the state folder; one per resolver on a machine",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add = [](Config& c,
-                      const std::string& t) { return store(parse_word(t, kMaxWord), c.instance); },
-            .print = [](const Config& c) { return Texts{c.instance}; }},
-    Setting{.key = "listen",
-            .flag = "--listen",
-            .value = "ADDRESS:PORT",
-            .help = "where DNS is served, over UDP and TCP",
-            .shape = SettingShape::kList,
-            .scope = SettingScope::kReload,
-            .clear =
-                [](Config& c) {
-                  c.listen.clear();
-                  c.listen_is_default = false;
-                },
-            .add =
-                [](Config& c, const std::string& t) {
-                  return append(parse_socket_address(t, kDnsPort), c.listen);
-                },
-            .print = [](const Config& c) { return print_all(c.listen); }},
-    Setting{.key = "allow",
-            .flag = "--allow",
-            .value = "ADDRESS/LENGTH",
-            .help = "clients that are answered beside loopback and this host; others get REFUSED",
-            .shape = SettingShape::kList,
-            .scope = SettingScope::kReload,
-            .clear = [](Config& c) { c.allow.clear(); },
-            .add = [](Config& c, const std::string& t) { return append(parse_prefix(t), c.allow); },
-            .print = [](const Config& c) { return print_all(c.allow); }},
-    Setting{.key = "workers",
-            .flag = "--workers",
-            .value = "NUMBER|auto",
-            .help = "threads that answer; auto: the CPUs this process may use",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add = set_workers,
-            .print =
-                [](const Config& c) {
-                  return Texts{c.workers == 0 ? "auto" : std::to_string(c.workers)};
-                }},
-    Setting{.key = "mesh",
-            .flag = "--mesh",
-            .value = "NAME",
-            .help = "the mesh whose services are answered",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add = [](Config& c,
-                      const std::string& t) { return store(parse_word(t, kMaxWord), c.mesh); },
-            .print = [](const Config& c) { return Texts{c.mesh}; }},
-    Setting{.key = "zone",
-            .flag = "--zone",
-            .value = "NAME",
-            .help = "where this resolver runs, told to the control plane",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add =
-                [](Config& c, const std::string& t) {
-                  return t.empty() ? store(Result<std::string>(t), c.zone)
-                                   : store(parse_word(t, kMaxWord), c.zone);
-                },
-            .print = [](const Config& c) { return Texts{c.zone}; }},
-    Setting{.key = "zones",
-            .flag = "--zones",
-            .value = "DOMAIN",
-            .help = "DNS zones that are answered here and never forwarded",
-            .shape = SettingShape::kList,
-            .scope = SettingScope::kRestart,
-            .clear = [](Config& c) { c.zones.clear(); },
-            .add = [](Config& c, const std::string& t) { return append(parse_zone(t), c.zones); },
-            .print = [](const Config& c) { return c.zones; }},
-    Setting{.key = "ttl",
-            .flag = "--ttl",
-            .value = "DURATION",
-            .help = "how long clients may keep the address of a service",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add = set_ttl,
-            .print = [](const Config& c) { return Texts{print_duration(c.ttl)}; }},
-    Setting{
-        .key = "upstreams.resolv_conf",
-        .flag = "--resolv-conf",
-        .value = "PATH",
-        .help = "file with the servers that other names are forwarded to",
-        .shape = SettingShape::kText,
-        .scope = SettingScope::kReload,
-        .clear = nullptr,
-        .add = [](Config& c,
-                  const std::string& t) { return store(parse_path(t), c.upstreams.resolv_conf); },
-        .print = [](const Config& c) { return Texts{c.upstreams.resolv_conf}; }},
-    Setting{.key = "upstreams.servers",
-            .flag = "--upstream",
-            .value = "ADDRESS[:PORT]",
-            .help = "servers to forward to instead, asked in order; port 53 unless given",
-            .shape = SettingShape::kList,
-            .scope = SettingScope::kReload,
-            .clear = [](Config& c) { c.upstreams.servers.clear(); },
-            .add =
-                [](Config& c, const std::string& t) {
-                  return append(parse_socket_address(t, kDnsPort), c.upstreams.servers);
-                },
-            .print = [](const Config& c) { return print_all(c.upstreams.servers); }},
-    Setting{.key = "upstreams.timeout",
-            .flag = "--upstream-timeout",
-            .value = "DURATION",
-            .help = "how long one server may take before the next is asked",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add =
-                [](Config& c, const std::string& t) {
-                  return store(parse_duration(t, milliseconds(50), milliseconds(4500)),
-                               c.upstreams.timeout);
-                },
-            .print = [](const Config& c) { return Texts{print_duration(c.upstreams.timeout)}; }},
-    Setting{.key = "special_names.localhost",
-            .flag = "--special-localhost",
-            .value = "true|false",
-            .help = "answer localhost and names below it with loopback (RFC 6761)",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add =
-                [](Config& c, const std::string& t) {
-                  return store(parse_boolean(t), c.special_names.localhost);
-                },
-            .print = [](const Config& c) { return print_boolean(c.special_names.localhost); }},
-    Setting{.key = "special_names.invalid",
-            .flag = "--special-invalid",
-            .value = "true|false",
-            .help = "deny names below invalid (RFC 6761)",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add =
-                [](Config& c, const std::string& t) {
-                  return store(parse_boolean(t), c.special_names.invalid);
-                },
-            .print = [](const Config& c) { return print_boolean(c.special_names.invalid); }},
-    Setting{
-        .key = "special_names.test",
-        .flag = "--special-test",
-        .value = "true|false",
-        .help = "deny names below test (RFC 6761)",
-        .shape = SettingShape::kText,
-        .scope = SettingScope::kRestart,
-        .clear = nullptr,
-        .add = [](Config& c,
-                  const std::string& t) { return store(parse_boolean(t), c.special_names.test); },
-        .print = [](const Config& c) { return print_boolean(c.special_names.test); }},
-    Setting{
-        .key = "special_names.onion",
-        .flag = "--special-onion",
-        .value = "true|false",
-        .help = "deny names below onion (RFC 7686)",
-        .shape = SettingShape::kText,
-        .scope = SettingScope::kRestart,
-        .clear = nullptr,
-        .add = [](Config& c,
-                  const std::string& t) { return store(parse_boolean(t), c.special_names.onion); },
-        .print = [](const Config& c) { return print_boolean(c.special_names.onion); }},
-    Setting{.key = "special_names.resolver_arpa",
-            .flag = "--special-resolver-arpa",
-            .value = "true|false",
-            .help = "answer resolver.arpa with nothing (RFC 9462)",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add =
-                [](Config& c, const std::string& t) {
-                  return store(parse_boolean(t), c.special_names.resolver_arpa);
-                },
-            .print = [](const Config& c) { return print_boolean(c.special_names.resolver_arpa); }},
-    Setting{
-        .key = "special_names.reverse_loopback",
-        .flag = "--special-reverse-loopback",
-        .value = "true|false",
-        .help = "answer reverse names of loopback and unspecified addresses (RFC 6303)",
-        .shape = SettingShape::kText,
-        .scope = SettingScope::kRestart,
-        .clear = nullptr,
-        .add =
-            [](Config& c, const std::string& t) {
-              return store(parse_boolean(t), c.special_names.reverse_loopback);
-            },
-        .print = [](const Config& c) { return print_boolean(c.special_names.reverse_loopback); }},
-    Setting{.key = "vip.ipv4_pool",
-            .flag = "--vip-ipv4-pool",
-            .value = "ADDRESS/LENGTH",
-            .help = "where services without an address get their virtual IPv4 address",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add =
-                [](Config& c, const std::string& t) {
-                  return store(parse_pool(t, IpFamily::kV4, kMinIpv4PoolLength, kMaxIpv4PoolLength),
-                               c.vip.ipv4_pool);
-                },
-            .print = [](const Config& c) { return Texts{c.vip.ipv4_pool.to_string()}; }},
-    Setting{
-        .key = "vip.ipv6",
-        .flag = "--vip-ipv6",
-        .value = "true|false",
-        .help = "give virtual IPv6 addresses too: only where a proxy intercepts them",
-        .shape = SettingShape::kText,
-        .scope = SettingScope::kRestart,
-        .clear = nullptr,
-        .add = [](Config& c, const std::string& t) { return store(parse_boolean(t), c.vip.ipv6); },
-        .print = [](const Config& c) { return print_boolean(c.vip.ipv6); }},
-    Setting{.key = "vip.ipv6_pool",
-            .flag = "--vip-ipv6-pool",
-            .value = "ADDRESS/LENGTH",
-            .help = "where they get it from",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add =
-                [](Config& c, const std::string& t) {
-                  return store(parse_pool(t, IpFamily::kV6, kMinIpv6PoolLength, kMaxIpv6PoolLength),
-                               c.vip.ipv6_pool);
-                },
-            .print = [](const Config& c) { return Texts{c.vip.ipv6_pool.to_string()}; }},
-    Setting{.key = "vip.quarantine",
-            .flag = "--vip-quarantine",
-            .value = "DURATION",
-            .help = "how long the address of a removed service is given to no other",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add =
-                [](Config& c, const std::string& t) {
-                  return store(parse_duration(t, seconds(1), hours(24 * 7)), c.vip.quarantine);
-                },
-            .print = [](const Config& c) { return Texts{print_duration(c.vip.quarantine)}; }},
-    Setting{.key = "state.directory",
-            .flag = "--state-dir",
-            .value = "PATH",
-            .help = "folder that keeps virtual IP addresses over restarts",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add = [](Config& c,
-                      const std::string& t) { return store(parse_path(t), c.state.directory); },
-            .print = [](const Config& c) { return Texts{c.state.directory}; }},
-    Setting{.key = "state.mode",
-            .flag = "--state-mode",
-            .value = "required|best-effort",
-            .help = "when that folder is unusable: do not start, or keep addresses in memory",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add = [](Config& c,
-                      const std::string& t) { return store(choose(kPolicies, t), c.state.policy); },
-            .print =
-                [](const Config& c) {
-                  return word_of(kPolicies, c.state.policy.value_or(StatePolicy::kBestEffort));
-                }},
-    Setting{.key = "control_plane.address",
-            .flag = "--control-plane",
-            .value = "HOST:PORT|unix:/PATH",
-            .help = "the xDS control plane",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add =
-                [](Config& c, const std::string& t) {
-                  return store(parse_control_plane(t), c.control_plane.address);
-                },
-            .print = [](const Config& c) { return Texts{c.control_plane.address}; }},
-    Setting{
-        .key = "control_plane.node",
-        .flag = "--node",
-        .value = "NAME",
-        .help = "this resolver's name towards the control plane",
-        .shape = SettingShape::kText,
-        .scope = SettingScope::kRestart,
-        .clear = nullptr,
-        .add = [](Config& c,
-                  const std::string& t) { return store(parse_word(t, 253), c.control_plane.node); },
-        .print = [](const Config& c) { return Texts{c.control_plane.node}; }},
-    Setting{.key = "admin.listen",
-            .flag = "--admin",
-            .value = "ADDRESS:PORT|none",
-            .help = "where /metrics, /healthz, /readyz, /config, /table and /vips are served",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add = set_admin_listen,
-            .print =
-                [](const Config& c) {
-                  return Texts{c.admin_listen ? c.admin_listen->to_string() : "none"};
-                }},
-    Setting{.key = "log.level",
-            .flag = "--log-level",
-            .value = "debug|info|warn|error|off",
-            .help = "the least grave lines that are written",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kReload,
-            .clear = nullptr,
-            .add = set_level,
-            .print = [](const Config& c) { return Texts{c.log.level}; }},
-    Setting{.key = "log.format",
-            .flag = "--log-format",
-            .value = "text|json",
-            .help = "how they are written",
-            .shape = SettingShape::kText,
-            .scope = SettingScope::kRestart,
-            .clear = nullptr,
-            .add = [](Config& c,
-                      const std::string& t) { return store(choose(kFormats, t), c.log.format); },
-            .print = [](const Config& c) { return word_of(kFormats, c.log.format); }},
+    special(
+        {"mode", "--mode", "sidecar|vm", "beside one workload, or the resolver of a machine"},
+        [](Config& c, const std::string& t) { return store(choose(kModes, t), c.mode); },
+        [](const Config& c) { return word_of(kModes, c.mode); }),
+    value_of<[](auto& c) -> auto& { return c.instance; }, parse_name>(
+        {"instance", "--instance", "NAME",
+         "names the state folder; one per resolver on a machine"}),
+    listen_setting(),
+    list_of<[](auto& c) -> auto& { return c.allow; }, parse_prefix>(
+        {"allow", "--allow", "ADDRESS/LENGTH",
+         "clients that are answered beside loopback and this host; others get REFUSED"},
+        kReload),
+    special(
+        {"workers", "--workers", "NUMBER|auto",
+         "threads that answer; auto: the CPUs this process may use"},
+        set_workers,
+        [](const Config& c) { return Texts{c.workers == 0 ? "auto" : std::to_string(c.workers)}; }),
+    value_of<[](auto& c) -> auto& { return c.mesh; }, parse_name>(
+        {"mesh", "--mesh", "NAME", "the mesh whose services are answered"}),
+    value_of<[](auto& c) -> auto& { return c.zone; }, parse_optional_name>(
+        {"zone", "--zone", "NAME", "where this resolver runs, told to the control plane"}),
+    list_of<[](auto& c) -> auto& { return c.zones; }, parse_zone>(
+        {"zones", "--zones", "DOMAIN", "DNS zones that are answered here and never forwarded"},
+        kRestart),
+    special({"ttl", "--ttl", "DURATION", "how long clients may keep the address of a service"},
+            set_ttl, [](const Config& c) { return Texts{print_duration(c.ttl)}; }),
+
+    value_of<[](auto& c) -> auto& { return c.upstreams.resolv_conf; }, parse_path>(
+        {"upstreams.resolv_conf", "--resolv-conf", "PATH",
+         "file with the servers that other names are forwarded to"},
+        kReload),
+    list_of<[](auto& c) -> auto& { return c.upstreams.servers; }, parse_dns_address>(
+        {"upstreams.servers", "--upstream", "ADDRESS[:PORT]",
+         "servers to forward to instead, asked in order; port 53 unless given"},
+        kReload),
+    value_of<[](auto& c) -> auto& { return c.upstreams.timeout; }, parse_attempt_timeout>(
+        {"upstreams.timeout", "--upstream-timeout", "DURATION",
+         "how long one server may take before the next is asked"}),
+
+    boolean<[](auto& c) -> auto& { return c.special_names.localhost; }>(
+        "special_names.localhost", "--special-localhost",
+        "answer localhost and names below it with loopback (RFC 6761)"),
+    boolean<[](auto& c) -> auto& { return c.special_names.invalid; }>(
+        "special_names.invalid", "--special-invalid", "deny names below invalid (RFC 6761)"),
+    boolean<[](auto& c) -> auto& { return c.special_names.test; }>(
+        "special_names.test", "--special-test", "deny names below test (RFC 6761)"),
+    boolean<[](auto& c) -> auto& { return c.special_names.onion; }>(
+        "special_names.onion", "--special-onion", "deny names below onion (RFC 7686)"),
+    boolean<[](auto& c) -> auto& { return c.special_names.resolver_arpa; }>(
+        "special_names.resolver_arpa", "--special-resolver-arpa",
+        "answer resolver.arpa with nothing (RFC 9462)"),
+    boolean<[](auto& c) -> auto& { return c.special_names.reverse_loopback; }>(
+        "special_names.reverse_loopback", "--special-reverse-loopback",
+        "answer reverse names of loopback and unspecified addresses (RFC 6303)"),
+
+    value_of<[](auto& c) -> auto& { return c.vip.ipv4_pool; }, parse_ipv4_pool>(
+        {"vip.ipv4_pool", "--vip-ipv4-pool", "ADDRESS/LENGTH",
+         "where services without an address get their virtual IPv4 address"}),
+    boolean<[](auto& c) -> auto& { return c.vip.ipv6; }>(
+        "vip.ipv6", "--vip-ipv6",
+        "give virtual IPv6 addresses too: only where a proxy intercepts them"),
+    value_of<[](auto& c) -> auto& { return c.vip.ipv6_pool; }, parse_ipv6_pool>(
+        {"vip.ipv6_pool", "--vip-ipv6-pool", "ADDRESS/LENGTH", "where they get it from"}),
+    value_of<[](auto& c) -> auto& { return c.vip.quarantine; }, parse_quarantine>(
+        {"vip.quarantine", "--vip-quarantine", "DURATION",
+         "how long the address of a removed service is given to no other"}),
+
+    value_of<[](auto& c) -> auto& { return c.state.directory; }, parse_path>(
+        {"state.directory", "--state-dir", "PATH",
+         "folder that keeps virtual IP addresses over restarts"}),
+    special(
+        {"state.mode", "--state-mode", "required|best-effort",
+         "when that folder is unusable: do not start, or keep addresses in memory"},
+        [](Config& c, const std::string& t) { return store(choose(kPolicies, t), c.state.policy); },
+        [](const Config& c) {
+          return word_of(kPolicies, c.state.policy.value_or(StatePolicy::kBestEffort));
+        }),
+
+    value_of<[](auto& c) -> auto& { return c.control_plane.address; }, parse_control_plane>(
+        {"control_plane.address", "--control-plane", "HOST:PORT|unix:/PATH",
+         "the xDS control plane"}),
+    value_of<[](auto& c) -> auto& { return c.control_plane.node; }, parse_node>(
+        {"control_plane.node", "--node", "NAME", "this resolver's name towards the control plane"}),
+
+    special({"admin.listen", "--admin", "ADDRESS:PORT|none",
+             "where /metrics, /healthz, /readyz, /config, /table and /vips are served"},
+            set_admin_listen,
+            [](const Config& c) {
+              return Texts{c.admin_listen ? c.admin_listen->to_string() : "none"};
+            }),
+    value_of<[](auto& c) -> auto& { return c.log.level; }, parse_level>(
+        {"log.level", "--log-level", "debug|info|warn|error|off",
+         "the least grave lines that are written"},
+        kReload),
+    special(
+        {"log.format", "--log-format", "text|json", "how they are written"},
+        [](Config& c, const std::string& t) { return store(choose(kFormats, t), c.log.format); },
+        [](const Config& c) { return word_of(kFormats, c.log.format); }),
 };
 
 }  // namespace

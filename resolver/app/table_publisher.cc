@@ -78,8 +78,9 @@ TablePublisher::TablePublisher(SnapshotBuilder& builder, vip::LeaseStore& leases
 
 void TablePublisher::apply(const discovery::TableChange& change) {
   // Removals first: a new service may take what an old one lets go.
+  bool any_removed = false;
   for (const discovery::ServiceId& id : change.removed_services) {
-    remove(id);
+    any_removed = remove(id) || any_removed;
   }
   for (const std::string& name : change.removed_records) {
     builder_.remove_record(name);
@@ -89,10 +90,10 @@ void TablePublisher::apply(const discovery::TableChange& change) {
     upsert(service);
   }
   for (const discovery::NameRecord& record : change.records) {
-    report({"", record.name}, builder_.upsert_record(record));
+    report("record " + escape_name(record.name), builder_.upsert_record(record));
     schedule_.note_change(clock_.now(), Urgency::kNow);
   }
-  if (!change.removed_services.empty()) {
+  if (any_removed) {
     // Published with the services that take their place, which else would wait for another turn.
     schedule_.note_change(clock_.now(), pending_ > 0 ? Urgency::kSoon : Urgency::kNow);
   }
@@ -113,18 +114,20 @@ void TablePublisher::upsert(const discovery::Service& service) {
   refresh(entry);
 }
 
-void TablePublisher::remove(const discovery::ServiceId& id) {
+bool TablePublisher::remove(const discovery::ServiceId& id) {
   const auto place = entries_.find(id);
   if (place == entries_.end()) {
-    return;
+    return false;
   }
   set_status(place->second, AddressStatus::kGiven);  // neither withheld nor pending any more
   forget_given(place->second.service);
   const std::string key = service_lease_key(id);
   leases_.release(key);
+  refused_.erase(id);
   by_key_.erase(key);
   entries_.erase(place);
   builder_.remove_service(id);
+  return true;
 }
 
 void TablePublisher::refresh(ServiceEntry& entry) {
@@ -134,7 +137,7 @@ void TablePublisher::refresh(ServiceEntry& entry) {
     take_given_addresses(entry);
   }
   const bool withheld = is_withheld(entry.status);
-  report(entry.service.id,
+  report(escape_name(entry.service.id.to_string()),
          builder_.upsert_service(
              entry.service, {.addresses = withheld ? std::vector<IpAddress>() : entry.addresses,
                              .withheld = withheld}));
@@ -144,6 +147,7 @@ void TablePublisher::refresh(ServiceEntry& entry) {
 }
 
 void TablePublisher::take_lease(ServiceEntry& entry) {
+  refused_.erase(entry.service.id);
   const auto lease = leases_.acquire(service_lease_key(entry.service.id));
   entry.addresses.clear();
   for (const auto& address : {lease.ipv4, lease.ipv6}) {
@@ -160,6 +164,7 @@ void TablePublisher::take_lease(ServiceEntry& entry) {
 void TablePublisher::take_given_addresses(ServiceEntry& entry) {
   const std::string key = service_lease_key(entry.service.id);
   entry.addresses.clear();
+  refused_.erase(entry.service.id);
   for (const IpAddress& address : entry.service.addresses) {
     if (!is_pooled(address)) {
       entry.addresses.push_back(address);
@@ -171,6 +176,7 @@ void TablePublisher::take_given_addresses(ServiceEntry& entry) {
       given_.insert_or_assign(address, entry.service.id);
       continue;
     }
+    refused_.insert(entry.service.id);
     metrics_.rejected_addresses.add();
     logger_.warn("address refused: leased to another service address={} service={} holder={}",
                  address.to_string(), escape_name(entry.service.id.to_string()),
@@ -231,6 +237,12 @@ void TablePublisher::on_lease_change(const std::vector<std::string>& keys) {
   leases_.flush();
 }
 
+void TablePublisher::retry() {
+  retry_exhausted();
+  retry_refused();
+  leases_.flush();
+}
+
 void TablePublisher::retry_exhausted() {
   while (!exhausted_.empty()) {
     ServiceEntry& entry = entries_.at(*exhausted_.begin());
@@ -240,7 +252,23 @@ void TablePublisher::retry_exhausted() {
     }
     refresh(entry);
   }
-  leases_.flush();
+}
+
+void TablePublisher::retry_refused() {
+  std::vector<discovery::ServiceId> freed;
+  for (const discovery::ServiceId& id : refused_) {
+    const ServiceEntry& entry = entries_.at(id);
+    const auto is_free = [&](const IpAddress& address) {
+      const bool is_lacking = std::ranges::find(entry.addresses, address) == entry.addresses.end();
+      return is_lacking && !leases_.holder(address);
+    };
+    if (std::ranges::any_of(entry.service.addresses, is_free)) {
+      freed.push_back(id);
+    }
+  }
+  for (const discovery::ServiceId& id : freed) {
+    refresh(entries_.at(id));
+  }
 }
 
 void TablePublisher::set_feeds_ready() {
@@ -280,15 +308,14 @@ void TablePublisher::run() {
   update_metrics();
 }
 
-void TablePublisher::report(const discovery::ServiceId& id, const UpsertReport& report) {
+void TablePublisher::report(const std::string& owner, const UpsertReport& report) {
   for (const NameClash& clash : report.clashes) {
     metrics_.clashes.add();
-    logger_.warn("hostname taken name={} service={} holder={}", escape_name(clash.name),
-                 escape_name(id.to_string()), escape_name(clash.holder));
+    logger_.warn("hostname taken name={} owner=\"{}\" holder=\"{}\"", escape_name(clash.name),
+                 owner, escape_text(clash.holder));
   }
   for (const std::string& name : report.rejected) {
-    logger_.warn("hostname is no DNS name name={} service={}", escape_name(name),
-                 escape_name(id.to_string()));
+    logger_.warn("hostname is no DNS name name={} owner=\"{}\"", escape_name(name), owner);
   }
 }
 

@@ -67,8 +67,9 @@ class TablePublisher {
   void apply(const discovery::TableChange& change);
   // The status of these leases changed.
   void on_lease_change(const std::vector<std::string>& keys);
-  // Asks again for the services that got no address; call it now and then.
-  void retry_exhausted();
+  // Tries again for services without an address of the pool, and for addresses of a feed that
+  // were leased to others: a quarantine may be over. Call it now and then.
+  void retry();
   // Every feed has delivered: from now on a name that is not there does not exist, and a lease
   // without a service is released.
   void set_feeds_ready();
@@ -84,7 +85,8 @@ class TablePublisher {
 
  private:
   void upsert(const discovery::Service& service);
-  void remove(const discovery::ServiceId& id);
+  // False when it was not there.
+  bool remove(const discovery::ServiceId& id);
   // Finds the entry's addresses anew and tells the builder.
   void refresh(ServiceEntry& entry);
   void take_given_addresses(ServiceEntry& entry);
@@ -93,10 +95,13 @@ class TablePublisher {
   // A service that went while this program did not run still holds its lease. Its quarantine begins
   // now, so that one that is only late gets its address back.
   void release_leases_of_nobody();
+  void retry_exhausted();
+  void retry_refused();
   void forget_given(const discovery::Service& service);
   // Another service leases `address`, which the feed gave to this one before.
   void settle_conflict(const IpAddress& address, const discovery::ServiceId& winner);
-  void report(const discovery::ServiceId& id, const UpsertReport& report);
+  // `owner` is escaped: "MESH/NAME" or "record NAME".
+  void report(const std::string& owner, const UpsertReport& report);
   [[nodiscard]] bool is_pooled(const IpAddress& address) const;
   void update_metrics();
 
@@ -113,6 +118,7 @@ class TablePublisher {
   // Addresses inside our pools that a feed gave, and to whom.
   std::map<IpAddress, discovery::ServiceId> given_;
   std::set<discovery::ServiceId> exhausted_;
+  std::set<discovery::ServiceId> refused_;  // lack an address of theirs: leased to another
   PublishSchedule schedule_;
   std::size_t withheld_ = 0;
   std::size_t pending_ = 0;

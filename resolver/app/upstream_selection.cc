@@ -61,4 +61,18 @@ Result<UpstreamSelection> select_upstreams(const Config& config, FileSystem& fil
   return selection;
 }
 
+UpstreamSelection keep_servers(UpstreamSelection now, const UpstreamSelection& before,
+                               std::span<const SocketAddress> listening,
+                               std::span<const IpAddress> host) {
+  if (!now.servers.empty()) {
+    return now;
+  }
+  now.servers = part_own_addresses(before.servers, listening, host).usable;
+  if (!now.servers.empty()) {
+    now.warnings.push_back(
+        fmt::format("until the next start {} is asked, as before", join(now.servers)));
+  }
+  return now;
+}
+
 }  // namespace meshdns::dns

@@ -29,4 +29,12 @@ struct UpstreamSelection {
                                                          std::span<const SocketAddress> listening,
                                                          std::span<const IpAddress> host);
 
+// What to use while the program runs, when a new look at resolv.conf gave `now` and `before` is in
+// use: a file that is being rewritten may be empty for a moment, and one that names this resolver
+// alone, since clients should ask it, has nobody to forward to. The servers it named before are
+// then asked on, with a warning, save those that are ourselves by now.
+[[nodiscard]] UpstreamSelection keep_servers(UpstreamSelection now, const UpstreamSelection& before,
+                                             std::span<const SocketAddress> listening,
+                                             std::span<const IpAddress> host);
+
 }  // namespace meshdns::dns

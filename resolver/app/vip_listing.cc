@@ -85,14 +85,14 @@ class Download {
   Failure failure_;
 };
 
-using Row = std::array<std::string, 4>;
+using Row = std::array<std::string, 5>;
 
 std::string joined(const YAML::Node& items, std::string (*print)(const YAML::Node&)) {
   std::vector<std::string> texts;
   for (const YAML::Node& item : items) {
     texts.push_back(print(item));
   }
-  return fmt::format("{}", fmt::join(texts, ","));
+  return texts.empty() ? "-" : fmt::format("{}", fmt::join(texts, ","));
 }
 
 std::string text_of(const YAML::Node& item) { return escape_text(item.as<std::string>()); }
@@ -104,17 +104,22 @@ std::string port_of(const YAML::Node& port) {
 std::vector<Row> rows_of(const std::string& json, const std::string& service) {
   std::vector<Row> rows;
   const YAML::Node document = YAML::Load(json);  // YAML contains JSON
-  for (const YAML::Node& vip : document["vips"]) {
+  const YAML::Node vips = document.IsMap() ? document["vips"] : YAML::Node();
+  if (!vips.IsSequence()) {
+    throw YAML::RepresentationException(document.Mark(), "no list of VIPs");
+  }
+  for (const YAML::Node& vip : vips) {
     if (service.empty() || vip["service"].as<std::string>() == service) {
       rows.push_back({text_of(vip["service"]), joined(vip["hostnames"], text_of),
-                      joined(vip["addresses"], text_of), joined(vip["ports"], port_of)});
+                      joined(vip["addresses"], text_of), text_of(vip["status"]),
+                      joined(vip["ports"], port_of)});
     }
   }
   return rows;
 }
 
 std::string print_rows(std::vector<Row> rows) {
-  rows.insert(rows.begin(), Row{"SERVICE", "HOSTNAMES", "ADDRESSES", "PORTS"});
+  rows.insert(rows.begin(), Row{"SERVICE", "HOSTNAMES", "ADDRESSES", "STATUS", "PORTS"});
   std::array<std::size_t, std::tuple_size_v<Row>> widths{};
   for (const Row& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) {
@@ -123,8 +128,10 @@ std::string print_rows(std::vector<Row> rows) {
   }
   std::string out;
   for (const Row& row : rows) {
-    out += fmt::format("{:<{}}  {:<{}}  {:<{}}  {}\n", row[0], widths[0], row[1], widths[1], row[2],
-                       widths[2], row[3]);
+    for (std::size_t i = 0; i + 1 < row.size(); ++i) {
+      out += fmt::format("{:<{}}  ", row.at(i), widths.at(i));
+    }
+    out += row.back() + "\n";
   }
   return out;
 }
@@ -136,20 +143,28 @@ Result<std::string> print_vips(const std::string& json, const std::string& servi
   try {
     rows = rows_of(json, service);
   } catch (const YAML::Exception& error) {
-    return fail(ErrorCode::kCorrupt, fmt::format("/vips does not decode: {}", error.what()));
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("/vips does not decode: {}", escape_text(error.what())));
   }
   if (rows.empty() && !service.empty()) {
-    return fail(ErrorCode::kNotFound,
-                fmt::format("service '{}' has no virtual IP there (`meshdns vip` lists all)",
-                            escape_name(service)));
+    return fail(
+        ErrorCode::kNotFound,
+        fmt::format("there is no service '{}' (`meshdns vip` lists all)", escape_name(service)));
   }
   return print_rows(std::move(rows));
 }
 
 Result<std::string> list_vips(const SocketAddress& admin, const std::string& service) {
-  return Download(admin, "/vips").run().and_then([&](const std::string& json) {
-    return print_vips(json, service);
-  });
+  const auto json = Download(admin, "/vips").run();
+  if (!json) {
+    return tl::unexpected(json.error());
+  }
+  auto text = print_vips(*json, service);
+  if (!text && text.error().code == ErrorCode::kCorrupt) {
+    return fail(ErrorCode::kNetwork, fmt::format("http://{} is no meshdns: {}", admin.to_string(),
+                                                 text.error().message));
+  }
+  return text;
 }
 
 }  // namespace meshdns::dns

@@ -8,9 +8,10 @@
 
 namespace meshdns::dns {
 
-// One line per service, under a heading: service, hostnames, addresses, ports. `service`: only this
-// one; empty: all. kNetwork when nobody answers at `admin`, kNotFound when `service` has no virtual
-// IP there. Blocks for at most 10 seconds.
+// One line per service, under a heading: service, hostnames, addresses, status, ports. `service`:
+// only this one; empty: all. A service without an address has a status that says why. kNetwork when
+// nobody answers at `admin`, or somebody else than meshdns does; kNotFound when `service` is not
+// there. Blocks for at most 10 seconds.
 [[nodiscard]] Result<std::string> list_vips(const SocketAddress& admin, const std::string& service);
 
 // The same of the text of /vips. kCorrupt when it is no such text.

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "resolver/app/config_loader.h"
+#include "resolver/app/config_print.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(data, data + size);

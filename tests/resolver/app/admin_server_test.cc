@@ -8,17 +8,13 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/connect.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,6 +22,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "tests/resolver/app/running_admin.h"
 
 namespace meshdns::dns {
 namespace {
@@ -34,50 +31,6 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-// A server on a free port with a thread that runs it.
-class RunningAdmin {
- public:
-  explicit RunningAdmin(AdminServer::Routes routes, AdminServer::Options options = {}) {
-    options.listen = SocketAddress::parse("127.0.0.1:0").value();
-    server_ = AdminServer::start(io_, options, std::move(routes), logs_->logger("dns")).value();
-    port_ = server_->port();
-    thread_ = std::thread([this] { io_.run(); });
-  }
-  RunningAdmin(const RunningAdmin&) = delete;
-  RunningAdmin& operator=(const RunningAdmin&) = delete;
-  ~RunningAdmin() {
-    io_.stop();
-    thread_.join();
-    server_.reset();
-  }
-
-  [[nodiscard]] tcp::socket connect() {
-    tcp::socket socket(client_io_);
-    socket.connect({asio::ip::make_address("127.0.0.1"), port_});
-    return socket;
-  }
-  // Sends `request` and returns everything until the server closes.
-  std::string exchange(const std::string& request) {
-    tcp::socket socket = connect();
-    asio::write(socket, asio::buffer(request));
-    return read_all(socket);
-  }
-  static std::string read_all(tcp::socket& socket) {
-    std::string reply;
-    boost::system::error_code end;
-    asio::read(socket, asio::dynamic_buffer(reply), end);
-    return reply;
-  }
-
- private:
-  std::unique_ptr<Logs> logs_ = Logs::create({.level = "off"}).value();
-  asio::io_context io_;
-  asio::io_context client_io_;
-  std::unique_ptr<AdminServer> server_;
-  std::uint16_t port_ = 0;
-  std::thread thread_;
-};
 
 AdminReply text(const std::string& body) {
   AdminReply reply;
@@ -246,6 +199,7 @@ TEST(AdminServer, NamesTheAddressItCannotHave) {
   ASSERT_FALSE(server);
   EXPECT_EQ(server.error().code, ErrorCode::kNetwork);
   EXPECT_THAT(server.error().message, HasSubstr(options.listen.to_string()));
+  EXPECT_THAT(server.error().message, HasSubstr("choose another address"));
 }
 
 }  // namespace

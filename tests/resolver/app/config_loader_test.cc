@@ -1,6 +1,8 @@
 #include "resolver/app/config_loader.h"
 
+#include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -13,6 +15,9 @@
 #include "base/file_system.h"
 #include "base/result.h"
 #include "resolver/app/config.h"
+#include "resolver/app/config_print.h"
+#include "resolver/app/config_yaml.h"
+#include "tests/support/faulty_file_system.h"
 #include "tests/support/temporary_directory.h"
 
 namespace meshdns::dns {
@@ -110,6 +115,30 @@ TEST(ParseConfig, ReportsEveryErrorWithItsLineAndWhatToWrite) {
   }
 }
 
+TEST(ParseConfig, SuggestsTheKeyThatWasMeant) {
+  struct Case {
+    std::string text;
+    std::string want;
+  };
+  const std::vector<Case> cases{
+      {"tll: 1s", "tll: is no known key (did you mean ttl?)"},
+      {"ipv4_pool: x", "ipv4_pool: is no known key (did you mean vip.ipv4_pool?)"},
+      {"upstream: [x]", "upstream: is no known key (did you mean upstreams?)"},
+      {"vips: {ipv6: true}", "vips: is no known key (did you mean vip?)"},
+      {"log-level: info", "log-level: is no known key (did you mean log.level?)"},
+      {"vip: {quarantene: 1h}", "vip.quarantene: is no known key (did you mean vip.quarantine?)"},
+      {"whatever: 1", "whatever: is no known key (remove it)"},
+  };
+  for (const Case& row : cases) {
+    EXPECT_THAT(parse_config(row.text, "x").errors, ElementsAre("x:1: " + row.want));
+  }
+}
+
+TEST(ParseConfig, ReportsASyntaxErrorAlone) {
+  EXPECT_THAT(parse_config("vip:\n\tipv6: true\n", "x").errors,
+              ElementsAre("x:2: is indented with a tab (write spaces)"));
+}
+
 TEST(ParseConfig, ChecksWhatConcernsMoreThanOneKey) {
   EXPECT_THAT(parse_config("ttl: 1h\nvip: {quarantine: 30m}\n", "x").errors,
               ElementsAre("x:2: vip.quarantine: is shorter than ttl (write at least 1h: clients "
@@ -155,6 +184,38 @@ TEST(LoadConfig, SplitsListsOfTheEnvironmentAtCommas) {
   EXPECT_THAT(loaded.config.zones, ElementsAre("mesh", "mesh.local"));
 }
 
+TEST(LoadConfig, IgnoresBlanksAroundTheItemsOfAListInTheEnvironment) {
+  PosixFileSystem files;
+  const auto zones = [&files](const std::string& text) {
+    return load_config(sources_with({{"MESHDNS_ZONES", text}}), files);
+  };
+  EXPECT_THAT(zones(" mesh , mesh.local\t").config.zones, ElementsAre("mesh", "mesh.local"));
+  EXPECT_THAT(zones("mesh,").config.zones, ElementsAre("mesh")) << "a comma at the end";
+  EXPECT_THAT(zones("mesh,,mesh.local").errors, ElementsAre(HasSubstr("MESHDNS_ZONES: ''")));
+  EXPECT_THAT(zones(" ").errors, ElementsAre(HasSubstr("MESHDNS_ZONES: ''")));
+}
+
+TEST(LoadConfig, SuggestsTheVariableThatIsNear) {
+  PosixFileSystem files;
+  EXPECT_THAT(load_config(sources_with({{"MESHDNS_LISTNE", "x"}}), files).errors,
+              ElementsAre("MESHDNS_LISTNE: is no known variable (did you mean MESHDNS_LISTEN?)"));
+  EXPECT_THAT(
+      load_config(sources_with({{"MESHDNS_\nWHATEVER", "x"}}), files).errors,
+      ElementsAre("MESHDNS_\\010WHATEVER: is no known variable (see the settings, or unset it)"));
+}
+
+// Kubernetes sets these in each container where there is a Service called "meshdns", and the
+// environment of meshdns-cp may be shared.
+TEST(LoadConfig, PassesOverVariablesOfOthers) {
+  PosixFileSystem files;
+  for (const auto* name :
+       {"MESHDNS_SERVICE_HOST", "MESHDNS_SERVICE_PORT", "MESHDNS_SERVICE_PORT_DNS", "MESHDNS_PORT",
+        "MESHDNS_PORT_53_UDP", "MESHDNS_PORT_53_UDP_ADDR", "MESHDNS_CP_LISTEN"}) {
+    EXPECT_THAT(load_config(sources_with({{name, "x"}}), files).errors, IsEmpty()) << name;
+  }
+  EXPECT_EQ(load_config(sources_with({{"MESHDNS_PORTS", "x"}}), files).errors.size(), 1U);
+}
+
 TEST(LoadConfig, ReportsBadAndUnknownVariablesAndFlags) {
   PosixFileSystem files;
   ConfigSources sources = sources_with(
@@ -174,6 +235,31 @@ TEST(LoadConfig, FailsWhenTheFileThatWasAskedForIsMissing) {
   const LoadedConfig loaded = load_config(sources, files);
   EXPECT_THAT(loaded.errors, ElementsAre(HasSubstr("none.yaml")));
   EXPECT_EQ(loaded.error_code, ErrorCode::kNotFound);
+}
+
+TEST(LoadConfig, TellsAFileThatCannotBeReadFromOneThatSaysNonsense) {
+  const support::TemporaryDirectory folder;
+  support::FaultyFileSystem files;
+  ConfigSources sources = sources_with({});
+  const auto code_for = [&](const std::string& path) {
+    sources.path = path;
+    const LoadedConfig loaded = load_config(sources, files);
+    EXPECT_EQ(loaded.errors.size(), 1U) << path;
+    EXPECT_THAT(loaded.errors.front(), HasSubstr(path));
+    return loaded.error_code;
+  };
+  EXPECT_EQ(code_for(folder.path()), ErrorCode::kIo) << "a folder";
+  EXPECT_EQ(code_for("/dev/null"), ErrorCode::kIo) << "no regular file";
+  EXPECT_EQ(code_for(folder.write("long.yaml", std::string(kMaxConfigBytes + 1, '#'))),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_for(folder.write("bad.yaml", "ttl: soon\n")), ErrorCode::kInvalidArgument);
+  files.set_fault([](support::FileStep step, std::uint64_t) {
+    return step == support::FileStep::kOpen ? EACCES : 0;
+  });
+  EXPECT_EQ(code_for(folder.file("secret.yaml")), ErrorCode::kPermissionDenied);
+  // The default path counts too when something is there.
+  sources.path.clear();
+  EXPECT_EQ(load_config(sources, files).error_code, ErrorCode::kPermissionDenied);
 }
 
 TEST(LoadConfig, PutsTheStateFolderWhereTheUserMayWrite) {
@@ -205,6 +291,15 @@ TEST(PrintConfig, GivesAFileThatReadsBackToTheSame) {
   LoadedConfig bare = again;
   bare.origins = loaded.origins;
   EXPECT_EQ(print_config(bare), printed);
+}
+
+TEST(PrintConfig, WritesAnyOctetSoThatItReadsBack) {
+  LoadedConfig loaded = parse_config("", "x");
+  loaded.config.state.directory = "/a\n\"b\\\x7f\tc\xc3\xbc";
+  const LoadedConfig again = parse_config(print_config(loaded), "printed");
+  // What no setting accepts is at least the same text.
+  EXPECT_EQ(again.errors.size(), 1U);
+  EXPECT_THAT(again.errors.front(), HasSubstr("'/a\\010\\034b\\092\\127\\009c\\195\\188'"));
 }
 
 }  // namespace

@@ -37,6 +37,9 @@ TEST(ConfigYaml, FlattensSectionsValuesAndLists) {
       {"", {}},
       {"# only a comment\n", {}},
       {"---\n", {}},
+      {"\xef\xbb\xbf", {}},
+      {"\xef\xbb\xbfttl: 30s", {"1 ttl T 30s@1"}},
+      {"ttl: 30s\r\nmesh:\tx\r\n", {"1 ttl T 30s@1", "2 mesh T x@2"}},
       {"{}", {}},
       {"ttl: 30s", {"1 ttl T 30s@1"}},
       {"\nttl: \"30s\"  # half a minute\n", {"2 ttl T 30s@2"}},
@@ -88,6 +91,15 @@ TEST(ConfigYaml, NamesTheLineWhereTheSyntaxBreaks) {
   ASSERT_EQ(settings.problems.size(), 1U);
   EXPECT_GE(settings.problems[0].line, 2);
   EXPECT_TRUE(settings.problems[0].reason.starts_with("is no YAML: "));
+  EXPECT_TRUE(settings.entries.empty()) << "half of something";
+}
+
+TEST(ConfigYaml, NamesATabInTheIndentation) {
+  for (const auto* text : {"a: 1\nv:\n\tb: 2\n", "a: 1\nv:\n  \tb: 2\n", "a: 1\nv:\n\tb: 2"}) {
+    EXPECT_EQ(describe(parse_config_yaml(text)),
+              std::vector<std::string>{"! 3 : is indented with a tab (write spaces)"})
+        << text;
+  }
 }
 
 TEST(ConfigYaml, RefusesBinaryAndOverlongFiles) {

@@ -1,0 +1,108 @@
+#include "resolver/app/admin_routes.h"
+
+#include <optional>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/ip_address.h"
+#include "base/metrics.h"
+#include "discovery/service.h"
+#include "resolver/app/admin_server.h"
+#include "resolver/app/table_publisher.h"
+
+namespace meshdns::dns {
+namespace {
+
+using testing::HasSubstr;
+
+class AdminRoutesTest : public testing::Test {
+ protected:
+  // The reply to a request for `path`, with the whole of its body.
+  AdminReply get(const std::string& path) {
+    AdminReply reply = routes_.at(path)();
+    while (reply.next_piece) {
+      const auto piece = reply.next_piece();
+      if (!piece) {
+        break;
+      }
+      reply.body += *piece;
+    }
+    return reply;
+  }
+
+  MetricRegistry registry_;
+  Gauge& late_ = registry_.gauge("meshdns_late", "Set before it is read.");
+  Readiness readiness_;
+  const TablePublisher::Entries* entries_ = nullptr;
+  AdminServer::Routes routes_ = make_admin_routes({
+      .readiness = [this] { return readiness_; },
+      .config = [] { return std::string("ttl: 30s\n"); },
+      .entries = [this] { return entries_; },
+      .before_metrics = [this] { late_.set(7); },
+      .registry = &registry_,
+  });
+};
+
+TEST_F(AdminRoutesTest, AreTheSixThatAreDocumented) {
+  std::string paths;
+  for (const auto& [path, handler] : routes_) {
+    paths += path + " ";
+  }
+  EXPECT_EQ(paths, "/config /healthz /metrics /readyz /table /vips ");
+}
+
+TEST_F(AdminRoutesTest, AreHealthyWhateverIsMissing) {
+  readiness_.missing = {"table: none yet"};
+  EXPECT_EQ(get("/healthz").status, 200U);
+  EXPECT_EQ(get("/healthz").body, "ok\n");
+}
+
+TEST_F(AdminRoutesTest, SayWhatIsNotReady) {
+  EXPECT_EQ(get("/readyz").status, 200U);
+  EXPECT_EQ(get("/readyz").body, "ready\n");
+  readiness_.notes = {"state: in memory"};
+  EXPECT_EQ(get("/readyz").status, 200U) << "degraded is not unready";
+  EXPECT_EQ(get("/readyz").body, "ready\nnote: state: in memory\n");
+  readiness_.missing = {"table: none yet", "moon: not full"};
+  EXPECT_EQ(get("/readyz").status, 503U);
+  EXPECT_EQ(
+      get("/readyz").body,
+      "not ready\nmissing: table: none yet\nmissing: moon: not full\nnote: state: in memory\n");
+}
+
+TEST_F(AdminRoutesTest, SetLateGaugesBeforeTheMetricsAreRead) {
+  const AdminReply reply = get("/metrics");
+  EXPECT_EQ(reply.content_type, "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_THAT(reply.body, HasSubstr("\nmeshdns_late 7\n"));
+}
+
+TEST_F(AdminRoutesTest, ShowTheConfigurationInUse) {
+  EXPECT_EQ(get("/config").content_type, "application/yaml");
+  EXPECT_EQ(get("/config").body, "ttl: 30s\n");
+}
+
+TEST_F(AdminRoutesTest, ShowAnEmptyTableBeforeThereIsOne) {
+  EXPECT_EQ(get("/table").content_type, "application/json");
+  EXPECT_EQ(get("/table").body, "{\"services\":[\n]}\n");
+  EXPECT_EQ(get("/vips").body, "{\"vips\":[\n]}\n");
+}
+
+TEST_F(AdminRoutesTest, ShowTheTableAsItIsAtTheRequest) {
+  TablePublisher::Entries entries;
+  ServiceEntry web;
+  web.service.id = {"default", "web"};
+  web.addresses = {*IpAddress::parse("244.0.0.1")};
+  web.status = AddressStatus::kLeased;
+  entries.emplace(web.service.id, web);
+  entries_ = &entries;
+  EXPECT_THAT(get("/table").body, HasSubstr("\"name\":\"web\""));
+  EXPECT_THAT(get("/vips").body, HasSubstr("\"ipv4\":\"244.0.0.1\""));
+  EXPECT_EQ(get("/vips").content_type, "application/json");
+  entries.clear();
+  EXPECT_EQ(get("/table").body, "{\"services\":[\n]}\n");
+}
+
+}  // namespace
+}  // namespace meshdns::dns

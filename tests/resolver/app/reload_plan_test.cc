@@ -1,0 +1,79 @@
+#include "resolver/app/reload_plan.h"
+
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "resolver/app/config_loader.h"
+#include "resolver/app/settings.h"
+
+namespace meshdns::dns {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+LoadedConfig parse(const std::string& text) {
+  LoadedConfig loaded = parse_config(text, "x.yaml");
+  EXPECT_THAT(loaded.errors, IsEmpty()) << text;
+  return loaded;
+}
+
+TEST(ReloadPlan, TakesWhatMayChange) {
+  const ReloadPlan plan =
+      plan_reload(parse("listen: [127.0.0.1:1]\nupstreams: {servers: [192.0.2.1]}\n"),
+                  parse("listen: [127.0.0.1:2]\nallow: [192.0.2.0/24]\nlog: {level: debug}\n"
+                        "upstreams: {servers: [192.0.2.2], resolv_conf: /x}\n"));
+  EXPECT_THAT(plan.needs_restart, IsEmpty());
+  EXPECT_EQ(plan.next.config.listen.front().port, 2);
+  EXPECT_EQ(plan.next.config.allow.size(), 1U);
+  EXPECT_EQ(plan.next.config.log.level, "debug");
+  EXPECT_EQ(plan.next.config.upstreams.servers.front().to_string(), "192.0.2.2:53");
+  EXPECT_EQ(plan.next.config.upstreams.resolv_conf, "/x");
+  EXPECT_EQ(plan.next.origins.at("listen"), "x.yaml:1");
+}
+
+TEST(ReloadPlan, KeepsWhatTakesARestartAndSaysSo) {
+  const LoadedConfig running = parse("mesh: one\nzones: [mesh, mesh.local]\nttl: 10s\n");
+  const ReloadPlan plan = plan_reload(running, parse("\n\nmesh: two\nworkers: 4\nttl: 10s\n"));
+  EXPECT_THAT(plan.needs_restart, ElementsAre("workers", "mesh", "zones"));
+  EXPECT_EQ(plan.next.config.mesh, "one");
+  EXPECT_EQ(plan.next.config.workers, 1U);
+  EXPECT_THAT(plan.next.config.zones, ElementsAre("mesh", "mesh.local"));
+  // /config tells where the value in use comes from, not the one that waits.
+  EXPECT_EQ(plan.next.origins.at("mesh"), "x.yaml:1");
+  EXPECT_EQ(plan.next.origins.at("ttl"), "x.yaml:5");
+  EXPECT_FALSE(plan.next.origins.contains("workers"));
+}
+
+// What follows from another key was not changed by anybody.
+TEST(ReloadPlan, DoesNotReportADefaultThatFollowsAnotherKey) {
+  const ReloadPlan plan = plan_reload(parse("mode: sidecar\n"), parse("mode: vm\ninstance: b\n"));
+  EXPECT_THAT(plan.needs_restart, ElementsAre("mode", "instance"));
+  EXPECT_EQ(plan.next.config.mode, Mode::kSidecar);
+  EXPECT_EQ(plan.next.config.state.policy, StatePolicy::kBestEffort);
+  EXPECT_THAT(plan.next.config.state.directory, testing::EndsWith("/meshdns/default"));
+}
+
+TEST(ReloadPlan, CarriesEverySettingOver) {
+  // Each setting that takes a restart, with another value than its default.
+  const LoadedConfig running = parse(
+      "mode: vm\ninstance: a\nworkers: 2\nmesh: m\nzone: z\nzones: [a.example]\nttl: 1s\n"
+      "upstreams: {timeout: 1s}\n"
+      "special_names: {localhost: false, invalid: false, test: false, onion: false,\n"
+      "                resolver_arpa: false, reverse_loopback: false}\n"
+      "vip: {ipv4_pool: 10.0.0.0/8, ipv6: true, ipv6_pool: 'fd00::/64', quarantine: 1h}\n"
+      "state: {directory: /s, mode: required}\n"
+      "control_plane: {address: 'a:1', node: n}\nadmin: {listen: none}\nlog: {format: json}\n");
+  const ReloadPlan plan = plan_reload(running, parse("control_plane: {node: other}\n"));
+  for (const Setting& setting : settings()) {
+    if (setting.scope == SettingScope::kRestart) {
+      EXPECT_THAT(plan.needs_restart, testing::Contains(setting.key)) << "the same as its default?";
+      EXPECT_EQ(setting.print(plan.next.config), setting.print(running.config)) << setting.key;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace meshdns::dns

@@ -1,0 +1,200 @@
+#include "resolver/app/upstream_selection.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/file_system.h"
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "resolver/app/config.h"
+#include "tests/support/temporary_directory.h"
+
+namespace meshdns::dns {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::vector<SocketAddress> sockets(const std::vector<std::string>& texts) {
+  std::vector<SocketAddress> addresses;
+  std::ranges::transform(texts, std::back_inserter(addresses), [](const std::string& text) {
+    return SocketAddress::parse(text, 53).value();
+  });
+  return addresses;
+}
+
+std::vector<std::string> texts(const std::vector<SocketAddress>& addresses) {
+  std::vector<std::string> result;
+  std::ranges::transform(addresses, std::back_inserter(result),
+                         [](const SocketAddress& address) { return address.to_string(); });
+  return result;
+}
+
+class UpstreamSelectionTest : public testing::Test {
+ protected:
+  UpstreamSelectionTest() { config_.upstreams.resolv_conf = folder_.file("resolv.conf"); }
+
+  [[nodiscard]] Result<UpstreamSelection> select(const std::vector<std::string>& listening) {
+    return select_upstreams(config_, files_, sockets(listening), host_);
+  }
+  void resolv_conf(const std::string& text) const { folder_.write("resolv.conf", text); }
+
+  support::TemporaryDirectory folder_;
+  PosixFileSystem files_;
+  Config config_;
+  // A host with one address of each family beside loopback.
+  std::vector<IpAddress> host_{*IpAddress::parse("127.0.0.1"), *IpAddress::parse("192.0.2.5"),
+                               *IpAddress::parse("2001:db8::5")};
+};
+
+TEST_F(UpstreamSelectionTest, AsksTheConfiguredServersInTheirOrderAndNotResolvConf) {
+  resolv_conf("nameserver 192.0.2.99\n");
+  config_.upstreams.servers = sockets({"192.0.2.2", "192.0.2.1:5353"});
+  const auto selection = select({"127.0.0.1:53"});
+  ASSERT_TRUE(selection);
+  EXPECT_THAT(texts(selection->servers), ElementsAre("192.0.2.2:53", "192.0.2.1:5353"));
+  EXPECT_THAT(selection->warnings, IsEmpty());
+  EXPECT_EQ(selection->refused, 0U);
+}
+
+// Each row: what we listen on, and a server that is ourselves there, or is not.
+TEST_F(UpstreamSelectionTest, KnowsItsOwnAddresses) {
+  struct Case {
+    std::string listen;
+    std::string server;
+    bool own;
+  };
+  const std::vector<Case> cases{
+      {"127.0.0.1:53", "127.0.0.1:53", true},
+      {"127.0.0.1:53", "127.0.0.1:5353", false},
+      {"127.0.0.1:53", "127.0.0.53:53", false},
+      {"127.0.0.1:53", "[::1]:53", false},
+      {"127.0.0.1:53", "[::ffff:127.0.0.1]:53", true},
+      {"192.0.2.5:53", "192.0.2.5:53", true},
+      {"192.0.2.5:53", "127.0.0.1:53", false},
+      {"0.0.0.0:53", "127.0.0.1:53", true},
+      {"0.0.0.0:53", "127.0.0.53:53", true},
+      {"0.0.0.0:53", "192.0.2.5:53", true},
+      {"0.0.0.0:53", "[::ffff:192.0.2.5]:53", true},
+      {"0.0.0.0:53", "192.0.2.6:53", false},
+      {"0.0.0.0:53", "192.0.2.5:54", false},
+      {"0.0.0.0:53", "[::1]:53", false},
+      {"[::]:53", "[::1]:53", true},
+      {"[::]:53", "[2001:db8::5]:53", true},
+      {"[::]:53", "[2001:db8::6]:53", false},
+      {"[::]:53", "192.0.2.5:53", false},
+  };
+  for (const Case& row : cases) {
+    config_.upstreams.servers = sockets({row.server});
+    const auto selection = select({"198.51.100.1:1", row.listen});
+    EXPECT_EQ(selection.has_value(), !row.own) << row.server << " behind " << row.listen;
+    if (!selection) {
+      EXPECT_EQ(selection.error().code, ErrorCode::kInvalidArgument);
+      EXPECT_THAT(selection.error().message,
+                  testing::AllOf(testing::StartsWith("upstreams.servers: "),
+                                 HasSubstr("is this resolver itself"), HasSubstr(row.listen)));
+    }
+  }
+}
+
+TEST_F(UpstreamSelectionTest, NamesEachConfiguredServerThatIsOurs) {
+  config_.upstreams.servers = sockets({"127.0.0.1", "192.0.2.1", "192.0.2.5"});
+  const auto selection = select({"0.0.0.0:53"});
+  ASSERT_FALSE(selection);
+  EXPECT_THAT(selection.error().message, HasSubstr("127.0.0.1:53, 192.0.2.5:53 is this resolver"));
+}
+
+TEST_F(UpstreamSelectionTest, LeavesOurselvesOutOfResolvConf) {
+  resolv_conf("nameserver 127.0.0.1\nnameserver 192.0.2.1\n");
+  const auto selection = select({"127.0.0.1:53"});
+  ASSERT_TRUE(selection);
+  EXPECT_THAT(texts(selection->servers), ElementsAre("192.0.2.1:53"));
+  EXPECT_EQ(selection->refused, 1U);
+  EXPECT_THAT(
+      selection->warnings,
+      ElementsAre(testing::EndsWith("127.0.0.1:53 is this resolver itself and is not asked")));
+}
+
+TEST_F(UpstreamSelectionTest, SaysWhatToDoWhenResolvConfNamesUsAlone) {
+  resolv_conf("nameserver 127.0.0.1\n");
+  const auto selection = select({"127.0.0.1:53"});
+  ASSERT_TRUE(selection) << "the mesh's names are answered";
+  EXPECT_THAT(selection->servers, IsEmpty());
+  EXPECT_EQ(selection->refused, 1U);
+  EXPECT_THAT(selection->warnings, ElementsAre(HasSubstr("; set upstreams.servers")));
+}
+
+TEST_F(UpstreamSelectionTest, WarnsOfAResolvConfThatNamesNobody) {
+  struct Case {
+    std::string text;
+    std::string want;
+  };
+  const std::vector<Case> cases{
+      {"", "names no server"},
+      {"# nothing\nsearch example.org\n", "names no server"},
+      {"nameserver\nnameserver 1.2.3\n", "names no usable server: line 1: "},
+  };
+  for (const Case& row : cases) {
+    resolv_conf(row.text);
+    const auto selection = select({"127.0.0.1:53"});
+    ASSERT_TRUE(selection) << row.text;
+    EXPECT_THAT(selection->servers, IsEmpty()) << "never 127.0.0.1";
+    EXPECT_THAT(selection->warnings, ElementsAre(HasSubstr(row.want)));
+  }
+}
+
+TEST_F(UpstreamSelectionTest, WarnsOfAResolvConfThatIsMissing) {
+  const auto selection = select({"127.0.0.1:53"});
+  ASSERT_TRUE(selection);
+  EXPECT_THAT(selection->servers, IsEmpty());
+  EXPECT_EQ(selection->refused, 0U);
+  EXPECT_THAT(selection->warnings, ElementsAre(HasSubstr("resolv.conf: No such file")));
+}
+
+TEST_F(UpstreamSelectionTest, PassesOnWhatResolvConfHasWrongBesides) {
+  resolv_conf("nameserver 192.0.2.1\nnameservre 192.0.2.2\n");
+  const auto selection = select({"127.0.0.1:53"});
+  ASSERT_TRUE(selection);
+  EXPECT_THAT(texts(selection->servers), ElementsAre("192.0.2.1:53"));
+  EXPECT_THAT(selection->warnings,
+              ElementsAre(HasSubstr("resolv.conf: line 2: unknown keyword 'nameservre'")));
+}
+
+TEST_F(UpstreamSelectionTest, KeepsTheServersThatResolvConfNamedBefore) {
+  UpstreamSelection before;
+  before.servers = sockets({"192.0.2.1", "192.0.2.2"});
+  UpstreamSelection empty;
+  empty.warnings = {"resolv.conf names no server"};
+  const UpstreamSelection kept = keep_servers(empty, before, sockets({"127.0.0.1"}), host_);
+  EXPECT_EQ(kept.servers, before.servers);
+  EXPECT_THAT(kept.warnings, ElementsAre("resolv.conf names no server",
+                                         "until the next start 192.0.2.1:53, 192.0.2.2:53 is "
+                                         "asked, as before"));
+  // Seen again it is the same, and so no news.
+  EXPECT_EQ(keep_servers(empty, kept, sockets({"127.0.0.1"}), host_), kept);
+}
+
+TEST_F(UpstreamSelectionTest, BelievesAResolvConfThatNamesServers) {
+  UpstreamSelection before;
+  before.servers = sockets({"192.0.2.1"});
+  UpstreamSelection now;
+  now.servers = sockets({"192.0.2.9"});
+  EXPECT_EQ(keep_servers(now, before, sockets({"127.0.0.1"}), host_), now);
+}
+
+TEST_F(UpstreamSelectionTest, DoesNotKeepAServerThatIsOurselvesByNow) {
+  UpstreamSelection before;
+  before.servers = sockets({"192.0.2.5", "192.0.2.1"});
+  const auto listening = sockets({"0.0.0.0"});
+  EXPECT_EQ(keep_servers({}, before, listening, host_).servers, sockets({"192.0.2.1"}));
+  before.servers = sockets({"192.0.2.5"});
+  EXPECT_EQ(keep_servers({}, before, listening, host_), UpstreamSelection());
+}
+
+}  // namespace
+}  // namespace meshdns::dns
