@@ -12,7 +12,6 @@
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
 #include "tests/support/dns_client.h"
-#include "tests/support/dns_message.h"
 #include "tests/support/scripted_upstream.h"
 
 namespace meshdns::conformance {

@@ -3,7 +3,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,6 +16,7 @@
 #include "tests/conformance/rule.h"
 #include "tests/conformance/visit.h"
 #include "tests/support/dns_message.h"
+#include "tests/support/scripted_upstream.h"
 
 namespace meshdns::conformance {
 namespace {

@@ -1,6 +1,8 @@
 // What is forwarded: what is kept as it is, what is not, and which replies are believed.
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 

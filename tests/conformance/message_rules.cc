@@ -1,7 +1,7 @@
 // The header, the question, opcodes and classes.
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include <fmt/format.h>

@@ -10,6 +10,7 @@
 #include "tests/conformance/rule.h"
 #include "tests/conformance/visit.h"
 #include "tests/support/dns_message.h"
+#include "tests/support/scripted_upstream.h"
 
 namespace meshdns::conformance {
 namespace {

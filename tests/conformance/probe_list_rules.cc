@@ -1,9 +1,9 @@
 // The probes of RFC 8906: each of them gets a reply, over UDP and TCP, for names that are held here
 // and for others.
-#include <array>
 #include <cstdint>
-#include <string>
+#include <functional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>

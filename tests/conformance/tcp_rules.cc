@@ -1,9 +1,12 @@
 // DNS over TCP.
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <set>
-#include <string>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -13,7 +16,9 @@
 #include "tests/conformance/broken_server.h"
 #include "tests/conformance/rule.h"
 #include "tests/conformance/visit.h"
+#include "tests/support/dns_client.h"
 #include "tests/support/dns_message.h"
+#include "tests/support/scripted_upstream.h"
 
 namespace meshdns::conformance {
 namespace {

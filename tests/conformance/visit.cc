@@ -1,11 +1,11 @@
 #include "tests/conformance/visit.h"
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <optional>
-#include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>

@@ -1,5 +1,7 @@
 // Zones that are held here: what exists, what does not, and what says so.
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
