@@ -25,15 +25,15 @@
 namespace meshdns::conformance {
 
 const std::vector<Theme>& themes() {
-  static const std::vector<Theme> all{{"Message", message_rules()},
-                                      {"Malformed", malformed_rules()},
-                                      {"Edns", edns_rules()},
-                                      {"Names", name_rules()},
-                                      {"Zones", zone_rules()},
-                                      {"Tcp", tcp_rules()},
-                                      {"Forwarding", forwarding_rules()},
-                                      {"Rfc8906", probe_list_rules()}};
-  return all;
+  static const std::vector<Theme> kAll{{"Message", message_rules()},
+                                       {"Malformed", malformed_rules()},
+                                       {"Edns", edns_rules()},
+                                       {"Names", name_rules()},
+                                       {"Zones", zone_rules()},
+                                       {"Tcp", tcp_rules()},
+                                       {"Forwarding", forwarding_rules()},
+                                       {"Rfc8906", probe_list_rules()}};
+  return kAll;
 }
 
 namespace {

@@ -114,7 +114,7 @@ Replies with_options(const UpstreamQuery& query) {
 using Scene = Replies (*)(const UpstreamQuery&);
 
 const std::map<std::string, Scene>& scenes() {
-  static const std::map<std::string, Scene> all{
+  static const std::map<std::string, Scene> kAll{
       {"nx.example.",
        [](const UpstreamQuery& q) { return Replies{empty_reply(q, {.flags = 0x8183})}; }},
       {"refused.example.",
@@ -146,7 +146,7 @@ const std::map<std::string, Scene>& scenes() {
          return Replies{reply_with(q, kA, 60, kAddress, {.flags = kRepliesAndRecurses | 0x20U})};
        }},
   };
-  return all;
+  return kAll;
 }
 
 Replies play(const UpstreamQuery& query) {
