@@ -1,5 +1,6 @@
 #include "resolver/answer/local_answer.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +9,7 @@
 
 #include "resolver/answer/outcome.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/static_records.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
@@ -27,6 +29,7 @@ constexpr std::uint32_t kSoaExpireSeconds = 604800;
 // RFC 8482 section 4.2: what stands for everything that ANY could have meant.
 constexpr std::array<std::uint8_t, 9> kHinfoOfAny{7, 'R', 'F', 'C', '8', '4', '8', '2', 0};
 constexpr std::size_t kMaxAddressesForAny = 8;
+constexpr std::size_t kMaxPointerOffset = 0x3fff;  // RFC 1035 section 4.1.4
 
 }  // namespace
 
@@ -39,6 +42,37 @@ LocalAnswer::LocalAnswer(const Snapshot& snapshot, const Query& query, Transport
   writer_.set_flags(flag::kAuthoritative);
 }
 
+std::optional<std::uint16_t> LocalAnswer::alias(std::uint32_t ttl,
+                                                std::span<const std::uint8_t> rdata) {
+  writer_.begin_record(Section::kAnswer, owner_at_,
+                       {.type = rrtype::kCname, .rrclass = rrclass::kIn, .ttl = ttl});
+  const std::size_t target_at = writer_.mark().size;
+  writer_.put_plain_name(NameView(rdata));
+  if (!writer_.end_record() || target_at + rdata.size() > kMaxPointerOffset) {
+    return std::nullopt;
+  }
+  owner_at_ = static_cast<std::uint16_t>(target_at);
+  return owner_at_;
+}
+
+void LocalAnswer::set_zone(std::optional<std::uint16_t> zone_at, const StaticRrset* soa) {
+  zone_at_ = zone_at;
+  soa_ = soa;
+}
+
+Outcome LocalAnswer::rrset(const StaticRrset& rrset) {
+  const ResponseWriter::Mark start = writer_.mark();
+  for (const auto& rdata : rrset.rdata) {
+    if (!writer_.add_record(Section::kAnswer, owner_at_,
+                            {.type = rrset.type, .rrclass = rrclass::kIn, .ttl = rrset.ttl},
+                            rdata)) {
+      writer_.rewind(start);
+      return truncated();
+    }
+  }
+  return finish();
+}
+
 bool LocalAnswer::asks_for_addresses() const {
   return query_.qtype == rrtype::kA || query_.qtype == rrtype::kAaaa ||
          query_.qtype == rrtype::kAny;
@@ -48,7 +82,7 @@ Outcome LocalAnswer::addresses(const Snapshot::Host& host) {
   const std::size_t total = host.ipv4.size() / 4 + host.ipv6.size() / 16;
   if (query_.qtype == rrtype::kAny && total > kMaxAddressesForAny) {
     return finish_or_truncate(writer_.add_record(
-        Section::kAnswer, kQuestionNameOffset,
+        Section::kAnswer, owner_at_,
         {.type = rrtype::kHinfo, .rrclass = rrclass::kIn, .ttl = host.ttl}, kHinfoOfAny));
   }
   const bool any = query_.qtype == rrtype::kAny;
@@ -66,8 +100,8 @@ Outcome LocalAnswer::pointer(NameView target, std::uint32_t ttl) {
     return no_data();
   }
   return finish_or_truncate(writer_.add_record(
-      Section::kAnswer, kQuestionNameOffset,
-      {.type = rrtype::kPtr, .rrclass = rrclass::kIn, .ttl = ttl}, target.octets()));
+      Section::kAnswer, owner_at_, {.type = rrtype::kPtr, .rrclass = rrclass::kIn, .ttl = ttl},
+      target.octets()));
 }
 
 Outcome LocalAnswer::apex() {
@@ -76,15 +110,18 @@ Outcome LocalAnswer::apex() {
     return finish_or_truncate(add_soa(Section::kAnswer, ttl));
   }
   if (query_.qtype == rrtype::kNs) {
-    writer_.begin_record(Section::kAnswer, kQuestionNameOffset,
+    writer_.begin_record(Section::kAnswer, owner_at_,
                          {.type = rrtype::kNs, .rrclass = rrclass::kIn, .ttl = ttl});
-    writer_.put_pointer(kQuestionNameOffset);
+    writer_.put_pointer(owner_at_);
     return finish_or_truncate(writer_.end_record());
   }
   return no_data();
 }
 
 Outcome LocalAnswer::no_data() {
+  if (soa_ != nullptr) {
+    return finish_or_truncate(add_static_soa());
+  }
   return finish_or_truncate(add_soa(Section::kAuthority, snapshot_.times().soa_minimum));
 }
 
@@ -119,7 +156,7 @@ bool LocalAnswer::add_addresses(std::uint16_t type, std::uint32_t ttl, std::size
                                 std::span<const std::uint8_t> octets) {
   const ResponseWriter::Mark start = writer_.mark();
   for (std::size_t at = 0; at < octets.size(); at += octets_each) {
-    if (!writer_.add_record(Section::kAnswer, kQuestionNameOffset,
+    if (!writer_.add_record(Section::kAnswer, owner_at_,
                             {.type = type, .rrclass = rrclass::kIn, .ttl = ttl},
                             octets.subspan(at, octets_each))) {
       writer_.rewind(start);
@@ -144,6 +181,18 @@ bool LocalAnswer::add_soa(Section section, std::uint32_t ttl) {
   writer_.put_u32(kSoaExpireSeconds);
   writer_.put_u32(snapshot_.times().soa_minimum);
   return writer_.end_record();
+}
+
+// RFC 2308 section 3: the TTL of a negative answer is the lesser of the SOA's own and its MINIMUM.
+bool LocalAnswer::add_static_soa() {
+  const auto& rdata = soa_->rdata.front();
+  std::uint32_t minimum = 0;
+  for (const std::uint8_t octet : std::span(rdata).last(sizeof minimum)) {
+    minimum = minimum << 8U | octet;
+  }
+  return writer_.add_record(
+      Section::kAuthority, *zone_at_,
+      {.type = rrtype::kSoa, .rrclass = rrclass::kIn, .ttl = std::min(soa_->ttl, minimum)}, rdata);
 }
 
 }  // namespace meshdns::dns

@@ -12,6 +12,7 @@
 
 #include "resolver/answer/outcome.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/static_records.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
@@ -20,13 +21,28 @@
 
 namespace meshdns::dns {
 
-// One per query; one of its functions is called once. What it refers to must outlive it.
+// One per query. Aliases first, then one of the functions that return an Outcome, once. What it
+// refers to must outlive it.
 class LocalAnswer {
  public:
   // `zone_offset`: where the zone's name begins within the question's name; none for a name outside
   // all zones.
   LocalAnswer(const Snapshot& snapshot, const Query& query, Transport transport,
               std::optional<std::size_t> zone_offset, std::span<std::uint8_t> buffer);
+
+  // Writes the alias `rdata` (a name) as the CNAME of the name that was asked for, or of the alias
+  // before. What follows is about the name in `rdata`: the returned offset is where it stands in
+  // the message. Nothing when it does not fit; truncated() is the answer then.
+  [[nodiscard]] std::optional<std::uint16_t> alias(std::uint32_t ttl,
+                                                   std::span<const std::uint8_t> rdata);
+  // The zone that the current name is in: where its name begins in the message, and its SOA where
+  // that is not ours to make.
+  void set_zone(std::optional<std::uint16_t> zone_at, const StaticRrset* soa);
+  [[nodiscard]] std::uint16_t owner_at() const { return owner_at_; }
+
+  // All records of the set, with the current name as their owner.
+  [[nodiscard]] Outcome rrset(const StaticRrset& rrset);
+  [[nodiscard]] Outcome truncated() { return finish_or_truncate(false); }
 
   // Whether the question's type has to do with addresses: A, AAAA or ANY.
   [[nodiscard]] bool asks_for_addresses() const;
@@ -48,11 +64,14 @@ class LocalAnswer {
   [[nodiscard]] bool add_addresses(std::uint16_t type, std::uint32_t ttl, std::size_t octets_each,
                                    std::span<const std::uint8_t> octets);
   [[nodiscard]] bool add_soa(Section section, std::uint32_t ttl);
+  [[nodiscard]] bool add_static_soa();
 
   const Snapshot& snapshot_;
   const Query& query_;
   Transport transport_;
-  std::optional<std::uint16_t> zone_at_;  // offset of the zone's name in the message
+  std::uint16_t owner_at_ = kQuestionNameOffset;  // of the current name in the message
+  std::optional<std::uint16_t> zone_at_;          // of its zone's name
+  const StaticRrset* soa_ = nullptr;              // null: ours to make
   ResponseWriter writer_;
 };
 

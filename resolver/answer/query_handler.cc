@@ -9,11 +9,15 @@
 #include <span>
 
 #include "base/ip_address.h"
+#include "resolver/answer/answer_errors.h"
 #include "resolver/answer/local_answer.h"
 #include "resolver/answer/outcome.h"
 #include "resolver/answer/special_names.h"
+#include "resolver/answer/static_answer.h"
 #include "resolver/snapshot/reverse_name.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/static_records.h"
+#include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
@@ -23,10 +27,6 @@
 namespace meshdns::dns {
 namespace {
 
-constexpr ExtendedError kNotReadyError{.code = extended_error::kNotReady,
-                                       .text = "no service table yet"};
-constexpr ExtendedError kWithheldError{.code = extended_error::kOther,
-                                       .text = "service has no address yet"};
 constexpr ExtendedError kNotSupportedError{.code = extended_error::kNotSupported, .text = ""};
 
 constexpr std::array<std::uint8_t, 4> kLoopback4{127, 0, 0, 1};
@@ -196,6 +196,15 @@ Outcome QueryHandler::respond(const Snapshot& snapshot, const Query& query, Tran
       std::min(response.size(), response_limit(query, transport, options_.max_udp_payload)));
   if (const auto denial = early_denial(query, transport, access)) {
     return error_outcome(query, denial->rcode, denial->error, buffer);
+  }
+  if (!snapshot.static_records().empty()) {
+    if (query.qclass == rrclass::kIn) {
+      if (const auto answer = answer_from_static(snapshot, query, transport, buffer)) {
+        return *answer;
+      }
+    } else if (is_in_static_zone(snapshot, query)) {
+      return error_outcome(query, rcode::kRefused, &kNotSupportedError, buffer);
+    }
   }
   const ZoneMatch owned = snapshot.zones().find(query.name);
   if (owned.zone != nullptr) {

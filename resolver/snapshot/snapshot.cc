@@ -5,41 +5,26 @@
 #include <memory>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "base/ip_address.h"
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/sip_hash.h"
+#include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
+#include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
-ZoneSet::ZoneSet(std::vector<OwnedZone> zones) : zones_(std::move(zones)) {
-  for (const OwnedZone& zone : zones_) {
-    has_size_.at(zone.name.size()) = true;
-  }
-}
-
-ZoneMatch ZoneSet::find(NameView folded) const {
-  const auto octets = folded.octets();
-  // From the whole name to shorter suffixes: the first zone met is the innermost.
-  for (std::size_t at = 0; at < octets.size(); at += octets[at] + 1U) {
-    if (!has_size_.at(octets.size() - at)) {
-      continue;
-    }
-    const NameView suffix(octets.subspan(at));
-    for (const OwnedZone& zone : zones_) {
-      if (zone.name.view() == suffix) {
-        return {.zone = &zone, .offset = at};
-      }
-    }
-  }
-  return {};
-}
 
 Snapshot::Snapshot(const SnapshotTables& tables, std::shared_ptr<const ZoneSet> zones,
-                   const HashKey& key, ZoneTimes times, std::uint64_t number)
-    : tables_(tables), zones_(std::move(zones)), key_(key), times_(times), number_(number) {}
+                   std::shared_ptr<const StaticRecords> static_records, const HashKey& key,
+                   ZoneTimes times, std::uint64_t number)
+    : tables_(tables),
+      zones_(std::move(zones)),
+      static_records_(std::move(static_records)),
+      key_(key),
+      times_(times),
+      number_(number) {}
 
 Snapshot::Host Snapshot::find(NameView folded, std::uint64_t hash) const {
   const NameEntry* const entry = tables_.names.find(

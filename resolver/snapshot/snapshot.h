@@ -16,40 +16,12 @@
 #include "base/ip_address.h"
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/sip_hash.h"
+#include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
+#include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
-
-// A zone whose names never go upstream.
-struct OwnedZone {
-  Name name;  // folded
-  // Whether every feed that fills it has delivered. Until then its names are SERVFAIL with EDE 14.
-  bool ready = false;
-  // The pool whose addresses' reverse names this zone holds; none for a zone of names.
-  std::optional<IpPrefix> pool;
-};
-
-// Where a name stands among zones: the innermost zone that holds it.
-struct ZoneMatch {
-  const OwnedZone* zone = nullptr;  // null: none of ours
-  std::size_t offset = 0;           // of the zone's name within the name's octets
-};
-
-// The zones in a form that finds the innermost one of a name in one pass over its labels.
-class ZoneSet {
- public:
-  ZoneSet() = default;
-  explicit ZoneSet(std::vector<OwnedZone> zones);
-
-  // `folded` is any folded name.
-  [[nodiscard]] ZoneMatch find(NameView folded) const;
-  [[nodiscard]] std::span<const OwnedZone> zones() const { return zones_; }
-
- private:
-  std::vector<OwnedZone> zones_;
-  std::array<bool, kMaxNameOctets + 1> has_size_{};  // whether any zone's name has so many octets
-};
 
 struct ZoneTimes {
   std::uint32_t ttl = 30;         // of addresses, pointers, SOA and NS, in seconds
@@ -81,8 +53,9 @@ class Snapshot {
     std::uint32_t ttl = 0;
   };
 
-  Snapshot(const SnapshotTables& tables, std::shared_ptr<const ZoneSet> zones, const HashKey& key,
-           ZoneTimes times, std::uint64_t number);
+  Snapshot(const SnapshotTables& tables, std::shared_ptr<const ZoneSet> zones,
+           std::shared_ptr<const StaticRecords> static_records, const HashKey& key, ZoneTimes times,
+           std::uint64_t number);
 
   [[nodiscard]] std::uint64_t hash(NameView folded) const {
     return sip_hash<1, 3>(key_, folded.octets());
@@ -93,7 +66,10 @@ class Snapshot {
   // The name that `address` leads back to, if that name still has the address.
   [[nodiscard]] std::optional<Pointer> find_pointer(const IpAddress& address) const;
 
+  // The zones that feeds fill, and the reverse ones.
   [[nodiscard]] const ZoneSet& zones() const { return *zones_; }
+  // What comes before all feeds. Its names are not in tables().
+  [[nodiscard]] const StaticRecords& static_records() const { return *static_records_; }
   [[nodiscard]] const ZoneTimes& times() const { return times_; }
   // 1, 2, 3, ... by build; also the SOA serial.
   [[nodiscard]] std::uint64_t number() const { return number_; }
@@ -103,8 +79,9 @@ class Snapshot {
 
  private:
   SnapshotTables tables_;
-  std::shared_ptr<const ZoneSet>
-      zones_;  // shared between snapshots; readers do not touch the count
+  // Shared between snapshots; readers do not touch the counts.
+  std::shared_ptr<const ZoneSet> zones_;
+  std::shared_ptr<const StaticRecords> static_records_;
   HashKey key_;
   ZoneTimes times_;
   std::uint64_t number_;

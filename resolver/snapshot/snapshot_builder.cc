@@ -19,7 +19,9 @@
 #include "resolver/snapshot/reverse_name.h"
 #include "resolver/snapshot/sip_hash.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
+#include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
@@ -226,6 +228,10 @@ void SnapshotBuilder::set_ready(NameView zone_name, bool ready) {
   zones_ = std::make_shared<const ZoneSet>(std::move(zones));
 }
 
+void SnapshotBuilder::set_static_records(std::shared_ptr<const StaticRecords> records) {
+  static_records_ = std::move(records);
+}
+
 std::unique_ptr<const Snapshot> SnapshotBuilder::build() {
   purge_stale_pointers();
   stats_ = {.number = ++number_,
@@ -233,7 +239,7 @@ std::unique_ptr<const Snapshot> SnapshotBuilder::build() {
             .entries = tables_.names.size() + tables_.pointers.size(),
             .owners = owner_index_.size(),
             .contested_names = contested_names_};
-  return std::make_unique<const Snapshot>(tables_, zones_, key_, times_, number_);
+  return std::make_unique<const Snapshot>(tables_, zones_, static_records_, key_, times_, number_);
 }
 
 // Gives the owner an index and its new names and addresses. What it keeps is not let go in between,
@@ -270,7 +276,10 @@ UpsertReport SnapshotBuilder::upsert_owner(const std::string& key, Owner next,
   replace_owner(found->second, std::move(next));
   for (const std::string& name : owners_[found->second].names) {
     const OwnerIndex holder = names_.at(name).claims.holder;
-    if (holder != found->second) {
+    const StaticNode* const fixed = static_records_->find(to_view(name));
+    if (fixed != nullptr && fixed->decides_addresses()) {
+      report.clashes.push_back({to_view(name).to_text(), "static records"});
+    } else if (holder != found->second) {
       report.clashes.push_back({to_view(name).to_text(), owners_[holder].label});
     }
   }

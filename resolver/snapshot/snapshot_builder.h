@@ -25,7 +25,9 @@
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/sip_hash.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
+#include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
@@ -40,7 +42,7 @@ struct NameAddresses {
 // A hostname of the upserted owner that somebody else holds.
 struct NameClash {
   std::string name;    // presentation form
-  std::string holder;  // "MESH/NAME" of a service, or "record NAME"
+  std::string holder;  // "MESH/NAME" of a service, "record NAME", or "static records"
 };
 
 struct UpsertReport {
@@ -77,6 +79,13 @@ class SnapshotBuilder {
   // one.
   void set_ready(bool ready);
   void set_ready(NameView zone, bool ready);
+
+  // The zones that services and records fill, and the reverse ones.
+  [[nodiscard]] const ZoneSet& zones() const { return *zones_; }
+
+  // What comes before all services and records, from the next snapshot on.
+  void set_static_records(std::shared_ptr<const StaticRecords> records);
+  [[nodiscard]] const StaticRecords& static_records() const { return *static_records_; }
 
   // The names as they are now, as the next snapshot.
   [[nodiscard]] std::unique_ptr<const Snapshot> build();
@@ -143,6 +152,7 @@ class SnapshotBuilder {
   ZoneTimes times_;
   std::vector<IpPrefix> pools_;
   std::shared_ptr<const ZoneSet> zones_;
+  std::shared_ptr<const StaticRecords> static_records_ = std::make_shared<const StaticRecords>();
   SnapshotTables tables_;
   std::uint64_t number_ = 0;
 

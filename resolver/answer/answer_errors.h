@@ -1,0 +1,14 @@
+// Why a name of ours has no answer, for clients that understand extended errors (RFC 8914).
+#pragma once
+
+#include "resolver/wire/protocol.h"
+#include "resolver/wire/response_writer.h"
+
+namespace meshdns::dns {
+
+inline constexpr ExtendedError kNotReadyError{.code = extended_error::kNotReady,
+                                              .text = "no service table yet"};
+inline constexpr ExtendedError kWithheldError{.code = extended_error::kOther,
+                                              .text = "service has no address yet"};
+
+}  // namespace meshdns::dns
