@@ -46,6 +46,7 @@ constexpr std::array<VerbText, 5> kVerbs{{
   meshdns run --control-plane 127.0.0.1:5678 --state-dir /var/lib/meshdns/default
   meshdns run --config /etc/meshdns/meshdns.yaml --log-level debug
   meshdns run --listen 127.0.0.1:53 --upstream 192.0.2.53 --upstream 192.0.2.54
+  meshdns run --zone-file /etc/meshdns/corp.zone --hosts-file /etc/hosts
 
 Each setting is also a key of the file and an environment variable: --vip-ipv4-pool is
 vip.ipv4_pool and MESHDNS_VIP_IPV4_POOL. A flag beats the environment, which beats the file.)"},

@@ -41,6 +41,12 @@ struct Config {
   std::vector<std::string> zones{"mesh"};  // DNS zones answered here and nowhere else
   std::chrono::seconds ttl{30};
 
+  // What comes before every feed; see StaticRecords.
+  struct Records {
+    std::vector<std::string> zone_files;
+    std::vector<std::string> hosts_files;
+  } records;
+
   struct Upstreams {
     std::string resolv_conf = "/etc/resolv.conf";
     std::vector<SocketAddress> servers;       // when there are any, resolv_conf is not read

@@ -18,12 +18,15 @@
 #include "base/result.h"
 #include "resolver/app/config.h"
 #include "resolver/app/setting_text.h"
+#include "resolver/app/static_files.h"
 #include "resolver/app/upstream_selection.h"
 #include "resolver/server/access_list.h"
 #include "resolver/server/dns_server.h"
 #include "resolver/server/listener.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
+#include "resolver/snapshot/static_records.h"
+#include "resolver/snapshot/zone_set.h"
 
 namespace meshdns::dns {
 namespace {
@@ -49,6 +52,12 @@ std::vector<IpAddress> host_addresses(Logger& log) {
   }
   std::ranges::sort(*addresses);
   return *std::move(addresses);
+}
+
+Result<std::shared_ptr<const StaticRecords>> read_records(const Config& config, FileSystem& files,
+                                                          const ZoneSet& zones) {
+  return load_static_files(files, config.records.zone_files, config.records.hosts_files, zones,
+                           static_cast<std::uint32_t>(config.ttl.count()));
 }
 
 Error bind_error(Error error) {
@@ -93,6 +102,23 @@ std::vector<IpPrefix> vip_pools(const Config& config) {
   return pools;
 }
 
+Result<std::unique_ptr<SnapshotBuilder>> make_builder(const Config& config, FileSystem& files) {
+  SnapshotBuilder::Options options;
+  options.owned_zones = config.zones;
+  options.vip_pools = vip_pools(config);
+  options.times.ttl = static_cast<std::uint32_t>(config.ttl.count());
+  auto builder = SnapshotBuilder::create(options);
+  if (!builder) {
+    return builder;
+  }
+  auto records = read_records(config, files, (*builder)->zones());
+  if (!records) {
+    return tl::unexpected(std::move(records.error()));
+  }
+  (*builder)->set_static_records(*std::move(records));
+  return builder;
+}
+
 DnsFront::DnsFront(Config config, const Environment& environment,
                    std::unique_ptr<SnapshotBuilder> builder)
     : config_(std::move(config)),
@@ -104,15 +130,12 @@ DnsFront::DnsFront(Config config, const Environment& environment,
 
 Result<std::unique_ptr<DnsFront>> DnsFront::open(const Config& config,
                                                  const Environment& environment) {
-  SnapshotBuilder::Options options;
-  options.owned_zones = config.zones;
-  options.vip_pools = vip_pools(config);
-  options.times.ttl = static_cast<std::uint32_t>(config.ttl.count());
-  auto builder = SnapshotBuilder::create(options);
+  auto builder = make_builder(config, environment.files);
   if (!builder) {
     return tl::unexpected(std::move(builder.error()));
   }
   std::unique_ptr<DnsFront> front(new DnsFront(config, environment, std::move(*builder)));
+  front->tell_records();
   const unsigned workers = worker_count(config.workers, environment.files);
   auto listeners = bind_listeners(environment.sockets, wanted_addresses(config), workers);
   if (!listeners) {
@@ -171,6 +194,15 @@ void DnsFront::use(UpstreamSelection selection) {
   upstreams_ = std::move(selection);
 }
 
+void DnsFront::tell_records() {
+  const StaticRecords& records = builder_->static_records();
+  if (!records.empty()) {
+    environment_.log.info("static records in use records={} zones={}", records.record_count(),
+                          records.zones().zones().size());
+  }
+  environment_.metrics.static_records.set(static_cast<double>(records.record_count()));
+}
+
 void DnsFront::use_access() { server_->set_access(AccessList(host_, config_.allow)); }
 
 Result<void> DnsFront::reload(const Config& config) {
@@ -178,6 +210,10 @@ Result<void> DnsFront::reload(const Config& config) {
   // An upstream that is a new listen address shows before anything is bound.
   if (auto early = select_upstreams(config, environment_.files, config.listen, host_); !early) {
     return tl::unexpected(std::move(early.error()));
+  }
+  auto records = read_records(config, environment_.files, builder_->zones());
+  if (!records) {
+    return tl::unexpected(std::move(records.error()));
   }
   auto notes = server_->set_listeners(wanted_addresses(config));
   if (!notes) {
@@ -189,6 +225,9 @@ Result<void> DnsFront::reload(const Config& config) {
   config_ = config;
   use_access();
   use_if_new(select());
+  builder_->set_static_records(*std::move(records));
+  tell_records();
+  publish(builder_->build());
   return {};
 }
 

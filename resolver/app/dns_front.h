@@ -42,15 +42,16 @@ class DnsFront {
   };
 
   // Binds, then serves. kNetwork when an address cannot be had, kInvalidArgument when an upstream
-  // server is this resolver itself. References outlive the front.
+  // server is this resolver itself or a file of static records is wrong. References outlive the
+  // front.
   [[nodiscard]] static Result<std::unique_ptr<DnsFront>> open(const Config& config,
                                                               const Environment& environment);
   DnsFront(const DnsFront&) = delete;
   DnsFront& operator=(const DnsFront&) = delete;
   ~DnsFront() = default;
 
-  // Takes over the listen addresses, allow and the upstreams of `config`. On failure nothing has
-  // changed.
+  // Takes over the listen addresses, allow, the upstreams and the static records of `config`. On
+  // failure nothing has changed.
   [[nodiscard]] Result<void> reload(const Config& config);
   // Looks again at what changes by itself: the host's addresses and resolv.conf. Every few seconds.
   void refresh();
@@ -73,6 +74,7 @@ class DnsFront {
   void use(UpstreamSelection selection);
   void use_if_new(UpstreamSelection selection);
   void use_access();
+  void tell_records();
 
   Config config_;
   Environment environment_;
@@ -84,6 +86,11 @@ class DnsFront {
   std::vector<IpAddress> host_;
   std::unique_ptr<DnsServer> server_;  // last: its workers use all of the above
 };
+
+// An empty table for the zones of `config`, with the static records of its files, which are read
+// now: kInvalidArgument, with file and line, when one is wrong.
+[[nodiscard]] Result<std::unique_ptr<SnapshotBuilder>> make_builder(const Config& config,
+                                                                    FileSystem& files);
 
 // How many workers `workers` of the configuration means: 0 is as many as the CPUs that affinity
 // and the cgroup's cpu.max leave this process.

@@ -22,6 +22,7 @@
 #include "resolver/app/config.h"
 #include "resolver/app/config_loader.h"
 #include "resolver/app/config_print.h"
+#include "resolver/app/dns_front.h"
 #include "resolver/app/exit_code.h"
 #include "resolver/app/query.h"
 #include "resolver/app/vip_listing.h"
@@ -123,6 +124,14 @@ ExitCode vip(const std::string& service, const Config& config) {
   return print(listed);
 }
 
+// Reads what the configuration names, too, as far as that tells right from wrong.
+ExitCode check(const LoadedConfig& loaded, FileSystem& files) {
+  if (const auto builder = make_builder(loaded.config, files); !builder) {
+    return report(builder.error());
+  }
+  return print(print_config(loaded));
+}
+
 ExitCode execute(Command command) {
   if (command.verb == Verb::kVersion) {
     return print(version_text() + "\n");
@@ -137,7 +146,7 @@ ExitCode execute(Command command) {
   }
   switch (command.verb) {
     case Verb::kCheck:
-      return print(print_config(loaded));
+      return check(loaded, files);
     case Verb::kQuery:
       return query(std::move(command.query), loaded.config);
     case Verb::kVip:

@@ -35,6 +35,8 @@ struct AppMetrics {
         rejected_addresses(
             registry.counter("meshdns_table_rejected_addresses_total",
                              "Addresses of services refused because another service leases them.")),
+        static_records(registry.gauge("meshdns_table_static_records",
+                                      "Records of zone files and hosts files.")),
         upstreams(registry.gauge("meshdns_forward_upstreams",
                                  "Servers that other names are forwarded to.")),
         upstreams_refused(registry.gauge(
@@ -63,6 +65,7 @@ struct AppMetrics {
   Gauge& contested_names;
   Counter& clashes;
   Counter& rejected_addresses;
+  Gauge& static_records;
   Gauge& upstreams;
   Gauge& upstreams_refused;
   Counter& reloads;

@@ -266,6 +266,15 @@ const std::array kSettings = {
     special({"ttl", "--ttl", "DURATION", "how long clients may keep the address of a service"},
             set_ttl, [](const Config& c) { return Texts{print_duration(c.ttl)}; }),
 
+    list_of<[](auto& c) -> auto& { return c.records.zone_files; }, parse_path>(
+        {"records.zone_files", "--zone-file", "PATH",
+         "zone files, whose records come before those of the control plane"},
+        kReload),
+    list_of<[](auto& c) -> auto& { return c.records.hosts_files; }, parse_path>(
+        {"records.hosts_files", "--hosts-file", "PATH",
+         "files like /etc/hosts, whose names come before those of the control plane"},
+        kReload),
+
     value_of<[](auto& c) -> auto& { return c.upstreams.resolv_conf; }, parse_path>(
         {"upstreams.resolv_conf", "--resolv-conf", "PATH",
          "file with the servers that other names are forwarded to"},

@@ -147,6 +147,34 @@ TEST_F(LifecycleReload, ABadFileIsReportedWithItsLineAndTheOldOneStays) {
   EXPECT_EQ(forwarded(), "192.0.2.1");
 }
 
+TEST_F(LifecycleReload, ZoneAndHostsFilesAreReadAgainAndABadOneKeepsTheOld) {
+  const auto text_of = [&](const std::string& name) {
+    const auto reply = ask(resolver_.dns(), {.name = name, .type = "TXT"});
+    return reply.has_value() && !reply->answer_data("TXT").empty()
+               ? reply->answer_data("TXT").front()
+               : std::string();
+  };
+  const std::string zone = resolver_.folder().write("z", "note.mesh. TXT \"old\"\n");
+  const std::string hosts = resolver_.folder().write("h", "192.0.2.9 printer.mesh\n");
+  resolver_.start({"--zone-file", zone, "--hosts-file", hosts});
+  // No control plane has spoken: only what is written is known.
+  EXPECT_EQ(text_of("note.mesh"), "\"old\"");
+  EXPECT_EQ(resolver_.address_of("printer.mesh"), "192.0.2.9");
+
+  (void)resolver_.folder().write("z", "note.mesh. TXT \"new\"\n");
+  resolver_.process().signal(SIGHUP);
+  EXPECT_TRUE(wait_until([&] { return text_of("note.mesh") == "\"new\""; })) << resolver_.log();
+
+  (void)resolver_.folder().write("z", "note.mesh. TXT \"third\"\nbad.mesh. A 1.2.3\n");
+  resolver_.process().signal(SIGHUP);
+  EXPECT_TRUE(wait_until([&] { return resolver_.log().find(zone + ":2") != std::string::npos; }))
+      << resolver_.log();
+  EXPECT_EQ(text_of("note.mesh"), "\"new\"");
+  const auto checked = run_command({program_path("meshdns"), "check", "--zone-file", zone});
+  EXPECT_EQ(checked.exit_code, 1);
+  EXPECT_THAT(checked.error, HasSubstr(zone + ":2"));
+}
+
 TEST_F(LifecycleReload, AConnectionThatIsOpenStaysOpen) {
   configure(with_upstream(one_));
   start();

@@ -46,6 +46,8 @@ TEST(Settings, PrintWhatTheyRead) {
       {"zones", "MESH.local.", "mesh.local"},
       {"ttl", "60s", "1m"},
       {"upstreams.resolv_conf", "/run/resolv.conf", "/run/resolv.conf"},
+      {"records.zone_files", "/etc/corp.zone", "/etc/corp.zone"},
+      {"records.hosts_files", "/etc/hosts", "/etc/hosts"},
       {"upstreams.servers", "2001:db8::1", "[2001:db8::1]:53"},
       {"upstreams.timeout", "500ms", "500ms"},
       {"special_names.localhost", "false", "false"},
