@@ -4,6 +4,7 @@
 #include <csignal>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +37,9 @@ namespace {
 // How often the host's addresses and resolv.conf are looked at again.
 constexpr std::chrono::seconds kRefresh{5};
 constexpr mode_t kPortFileMode = 0644;
+// A response with so many services may be a part of the whole; see App::on_delta().
+constexpr std::size_t kPartServices = 256;
+constexpr std::chrono::milliseconds kSettle{250};
 
 discovery::NodeInfo node_of(const Config& config) {
   discovery::NodeInfo node;
@@ -78,7 +82,11 @@ App::App(Options options, const Environment& environment)
                       apply(table_->expire());
                       pump();
                     }),
-      refresh_timer_(loop_, environment.clock, [this] { refresh(); }) {}
+      refresh_timer_(loop_, environment.clock, [this] { refresh(); }),
+      settle_timer_(loop_, environment.clock, [this] {
+        publisher_->set_feeds_ready();
+        pump();
+      }) {}
 
 App::~App() {
   // Callbacks end before what they use.
@@ -180,14 +188,24 @@ void App::connect() {
       ControlPlaneLink::Options{
           .address = config.control_plane.address, .mesh = config.mesh, .node = node_of(config)},
       loop_, environment_.clock, logs_->logger("xds"), xds_metrics_,
-      ControlPlaneLink::Callbacks{.on_delta =
-                                      [this](const discovery::ServiceDelta& delta) {
-                                        apply(table_->apply(delta));
-                                        publisher_->set_feeds_ready();
-                                        pump();
-                                      },
-                                  .name_servers = [this] { return front_->upstreams().servers; }});
+      ControlPlaneLink::Callbacks{
+          .on_delta = [this](const discovery::ServiceDelta& delta) { on_delta(delta); },
+          .name_servers = [this] { return front_->upstreams().servers; }});
   link_->start();
+}
+
+// Delta xDS does not mark the last response of a table that comes in several: one that is large is
+// taken for one of them until a small one comes, or nothing. What a client asks for meanwhile is
+// not denied; it is not known yet.
+void App::on_delta(const discovery::ServiceDelta& delta) {
+  apply(table_->apply(delta));
+  if (delta.full_state || delta.services.size() < kPartServices) {
+    settle_timer_.set(std::nullopt);
+    publisher_->set_feeds_ready();
+  } else {
+    settle_timer_.set(environment_.clock.now() + kSettle);
+  }
+  pump();
 }
 
 void App::apply(const discovery::TableChange& change) {

@@ -64,6 +64,7 @@ class App {
   [[nodiscard]] Result<void> write_port_file();
   [[nodiscard]] Result<void> open_leases();
   void connect();
+  void on_delta(const discovery::ServiceDelta& delta);
   void apply(const discovery::TableChange& change);
   // Publishes what is due and sets the timers to what is due next.
   void pump();
@@ -91,6 +92,7 @@ class App {
   WakeTimer publish_timer_;
   WakeTimer expiry_timer_;
   WakeTimer refresh_timer_;
+  WakeTimer settle_timer_;  // until the first table is taken for whole
 };
 
 }  // namespace meshdns::dns
