@@ -60,8 +60,8 @@ enum class DnsTransport : std::uint8_t { kUdp, kTcp };
 // A listening TCP socket or a bound UDP one; throws std::system_error.
 [[nodiscard]] UniqueFd bind_socket(const SocketAddress& address, DnsTransport transport);
 [[nodiscard]] std::uint16_t port_of(int socket);
-// A port of 127.0.0.1 that is free for UDP and TCP at this moment, below those that the kernel gives
-// to outgoing connections (ip_local_port_range), so that none of them takes it meanwhile.
+// A port of 127.0.0.1 that is free for UDP and TCP at this moment, below those that the kernel
+// gives to outgoing connections (ip_local_port_range), so that none of them takes it meanwhile.
 [[nodiscard]] std::uint16_t free_port();
 
 [[nodiscard]] bool send_message(int socket, DnsTransport transport,
