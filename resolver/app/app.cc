@@ -4,7 +4,6 @@
 #include <csignal>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +25,7 @@
 #include "resolver/app/config_print.h"
 #include "resolver/app/control_plane_link.h"
 #include "resolver/app/dns_front.h"
+#include "resolver/app/first_table.h"
 #include "resolver/app/reload_plan.h"
 #include "resolver/app/table_publisher.h"
 #include "resolver/snapshot/snapshot.h"
@@ -37,9 +37,6 @@ namespace {
 // How often the host's addresses and resolv.conf are looked at again.
 constexpr std::chrono::seconds kRefresh{5};
 constexpr mode_t kPortFileMode = 0644;
-// A response with so many services may be a part of the whole; see App::on_delta().
-constexpr std::size_t kPartServices = 256;
-constexpr std::chrono::milliseconds kSettle{250};
 
 discovery::NodeInfo node_of(const Config& config) {
   discovery::NodeInfo node;
@@ -194,17 +191,12 @@ void App::connect() {
   link_->start();
 }
 
-// Delta xDS does not mark the last response of a table that comes in several: one that is large is
-// taken for one of them until a small one comes, or nothing. What a client asks for meanwhile is
-// not denied; it is not known yet.
 void App::on_delta(const discovery::ServiceDelta& delta) {
   apply(table_->apply(delta));
-  if (delta.full_state || delta.services.size() < kPartServices) {
-    settle_timer_.set(std::nullopt);
+  if (first_table_.ends_with(delta, environment_.clock.now())) {
     publisher_->set_feeds_ready();
-  } else {
-    settle_timer_.set(environment_.clock.now() + kSettle);
   }
+  settle_timer_.set(first_table_.whole_at());
   pump();
 }
 

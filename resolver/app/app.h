@@ -25,6 +25,7 @@
 #include "resolver/app/control_loop.h"
 #include "resolver/app/control_plane_link.h"
 #include "resolver/app/dns_front.h"
+#include "resolver/app/first_table.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/table_publisher.h"
 #include "vip/lease_store.h"
@@ -92,6 +93,7 @@ class App {
   WakeTimer publish_timer_;
   WakeTimer expiry_timer_;
   WakeTimer refresh_timer_;
+  FirstTable first_table_;
   WakeTimer settle_timer_;  // until the first table is taken for whole
 };
 
