@@ -119,8 +119,8 @@ Outcome LocalAnswer::apex() {
 }
 
 Outcome LocalAnswer::no_data() {
-  if (soa_ != nullptr) {
-    return finish_or_truncate(add_static_soa());
+  if (soa_ != nullptr && zone_at_) {
+    return finish_or_truncate(add_static_soa(*zone_at_));
   }
   return finish_or_truncate(add_soa(Section::kAuthority, snapshot_.times().soa_minimum));
 }
@@ -184,14 +184,14 @@ bool LocalAnswer::add_soa(Section section, std::uint32_t ttl) {
 }
 
 // RFC 2308 section 3: the TTL of a negative answer is the lesser of the SOA's own and its MINIMUM.
-bool LocalAnswer::add_static_soa() {
+bool LocalAnswer::add_static_soa(std::uint16_t zone_at) {
   const auto& rdata = soa_->rdata.front();
   std::uint32_t minimum = 0;
   for (const std::uint8_t octet : std::span(rdata).last(sizeof minimum)) {
     minimum = minimum << 8U | octet;
   }
   return writer_.add_record(
-      Section::kAuthority, *zone_at_,
+      Section::kAuthority, zone_at,
       {.type = rrtype::kSoa, .rrclass = rrclass::kIn, .ttl = std::min(soa_->ttl, minimum)}, rdata);
 }
 

@@ -64,7 +64,7 @@ class LocalAnswer {
   [[nodiscard]] bool add_addresses(std::uint16_t type, std::uint32_t ttl, std::size_t octets_each,
                                    std::span<const std::uint8_t> octets);
   [[nodiscard]] bool add_soa(Section section, std::uint32_t ttl);
-  [[nodiscard]] bool add_static_soa();
+  [[nodiscard]] bool add_static_soa(std::uint16_t zone_at);
 
   const Snapshot& snapshot_;
   const Query& query_;

@@ -171,7 +171,7 @@ void AdminServer::Core::Session::on_request(const error_code& error) {
           false, true);
     return;
   }
-  if (error) {
+  if (error || !parser_) {
     return;
   }
   const auto& request = parser_->get();
@@ -321,10 +321,12 @@ void AdminServer::Core::accept() {
 
 bool AdminServer::Core::evict_waiting() {
   Session* longest = nullptr;
+  std::optional<std::chrono::steady_clock::time_point> earliest;
   for (Session* const session : sessions_) {
-    if (session->waits_since() &&
-        (longest == nullptr || *session->waits_since() < *longest->waits_since())) {
+    const auto since = session->waits_since();
+    if (since && (!earliest || *since < *earliest)) {
       longest = session;
+      earliest = since;
     }
   }
   if (longest == nullptr) {

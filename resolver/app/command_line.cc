@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "base/log.h"
 #include "resolver/app/config_loader.h"
 #include "resolver/app/exit_code.h"
+#include "resolver/app/query.h"
 #include "resolver/app/settings.h"
 #include "resolver/app/spelling.h"
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -18,7 +19,7 @@
 #include "base/file_system.h"
 #include "base/ip_address.h"
 #include "base/result.h"
-#include "resolver/app/ldns.h"
+#include "resolver/app/ldns.h"  // IWYU pragma: keep
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"

@@ -311,8 +311,8 @@ void TablePublisher::run() {
 void TablePublisher::report(const std::string& owner, const UpsertReport& report) {
   for (const NameClash& clash : report.clashes) {
     metrics_.clashes.add();
-    logger_.warn("hostname taken name={} owner=\"{}\" holder=\"{}\"", escape_name(clash.name),
-                 owner, escape_text(clash.holder));
+    logger_.warn(R"(hostname taken name={} owner="{}" holder="{}")", escape_name(clash.name), owner,
+                 escape_text(clash.holder));
   }
   for (const std::string& name : report.rejected) {
     logger_.warn("hostname is no DNS name name={} owner=\"{}\"", escape_name(name), owner);

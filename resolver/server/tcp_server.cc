@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -161,6 +162,7 @@ void TcpServer::admit(UniqueFd socket, const IpAddress& client) {
 bool TcpServer::evict(const IpAddress* client) {
   std::shared_ptr<TcpConnection> idle;
   std::shared_ptr<TcpConnection> half;
+  std::optional<TimePoint> half_since;
   for (const auto& [key, connection] : connections_) {
     if (client != nullptr && connection->client() != *client) {
       continue;
@@ -170,8 +172,9 @@ bool TcpServer::evict(const IpAddress* client) {
         idle = connection;
       }
     } else if (const auto since = connection->half_frame_since()) {
-      if (!half || *since < *half->half_frame_since()) {
+      if (!half_since || *since < *half_since) {
         half = connection;
+        half_since = since;
       }
     }
   }

@@ -1,6 +1,5 @@
 #include "resolver/snapshot/snapshot.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>

@@ -14,6 +14,10 @@ namespace {
 
 // The limits of this process are as they were after each test.
 class DescriptorLimit : public ::testing::Test {
+ public:
+  DescriptorLimit(const DescriptorLimit&) = delete;
+  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
+
  protected:
   DescriptorLimit() { getrlimit(RLIMIT_NOFILE, &before_); }
   ~DescriptorLimit() override { setrlimit(RLIMIT_NOFILE, &before_); }

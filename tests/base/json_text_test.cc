@@ -17,7 +17,7 @@ TEST(JsonString, MakesValidJsonOfAnyOctets) {
   const std::vector<Case> cases{
       {"", R"("")"},
       {"web.mesh", R"("web.mesh")"},
-      {"a \"b\" \\c", R"("a \"b\" \\c")"},
+      {R"(a "b" \c)", R"("a \"b\" \\c")"},
       {"/", R"("/")"},
       {std::string_view("a\nb\tc\0d\x1f\x7f", 9), R"("a\u000ab\u0009c\u0000d\u001f\u007f")"},
       // UTF-8 of two, three and four octets.

@@ -1,6 +1,7 @@
 // What happens to the folder of Dataplanes while the control plane watches it.
 #include <filesystem>
 #include <fstream>
+#include <ios>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -8,6 +9,7 @@
 
 #include "tests/support/dns_client.h"
 #include "tests/support/programs.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/support/wait_until.h"
 
 namespace meshdns::support {

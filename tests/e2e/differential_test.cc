@@ -2,6 +2,7 @@
 // apart from what is listed here.
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -142,8 +143,8 @@ class Questions {
     std::string edns = "no EDNS";
     if (opt) {
       const auto size = pick<unsigned>(kSizes);
-      const std::uint32_t ttl = pick<std::uint32_t>(kOptTtls);
-      const Octets& extra = kOptions[random_() % kOptions.size()];
+      const auto ttl = pick<std::uint32_t>(kOptTtls);
+      const Octets& extra = options_[random_() % options_.size()];
       message.opt(size, ttl, extra);
       edns = fmt::format("EDNS size {} ttl {:#x} options {:02x}", size, ttl, fmt::join(extra, ""));
     }
@@ -162,7 +163,7 @@ class Questions {
   static constexpr std::array<std::uint16_t, 3> kClasses{3, 4, 254};
   static constexpr std::array kSizes{0U, 100U, 512U, 1232U, 1400U, 4096U, 65535U};
   static constexpr std::array kOptTtls{0U, 0U, 0U, 0x8000U, 0x4000U, 0x0001U, 0x10000U, 0xff8000U};
-  const std::array<Octets, 4> kOptions{Octets{}, Octets{}, Octets{0xfd, 0xe9, 0, 2, 1, 2},
+  const std::array<Octets, 4> options_{Octets{}, Octets{}, Octets{0xfd, 0xe9, 0, 2, 1, 2},
                                        Octets{0, 8, 0, 8, 0, 1, 32, 0, 192, 0, 2, 1}};
 
   template <typename T, typename List>

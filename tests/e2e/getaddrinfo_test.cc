@@ -1,6 +1,6 @@
 // The resolvers of two C libraries, glibc's and musl's, see our answers as they are meant.
-#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <sstream>
 #include <string>
 #include <thread>

@@ -1,6 +1,7 @@
 // docs/METRICS.md against what the two programs really serve.
 #include <algorithm>
 #include <cstddef>
+#include <istream>
 #include <map>
 #include <set>
 #include <sstream>

@@ -2,7 +2,6 @@
 // that are closed, and what a reload may change.
 #include <algorithm>
 #include <csignal>
-#include <cstdint>
 #include <fcntl.h>
 #include <filesystem>
 #include <sstream>
@@ -126,7 +125,7 @@ TEST(UsageStreams, AReaderThatIsGoneEndsAVerbQuietly) {
 // meshdns with nothing but the flags that a test gives.
 class UsageRun : public testing::Test {
  protected:
-  std::vector<std::string> command(const std::vector<std::string>& flags) const {
+  [[nodiscard]] std::vector<std::string> command(const std::vector<std::string>& flags) const {
     std::vector<std::string> words{program_path("meshdns"),
                                    "run",
                                    "--admin",
@@ -195,7 +194,7 @@ TEST_F(UsageRun, StaysWhenTheReaderOfItsLogIsGone) {
 
 // The descriptors of closed streams must not become sockets that log lines are written to.
 TEST_F(UsageRun, OpensTheStreamsThatWereClosed) {
-  Process process(
+  const Process process(
       {.argv = {"sh", "-c",
                 "exec " + joined(command({"--listen", dns_.to_string()})) + "<&- >&- 2>&-"}});
   ASSERT_TRUE(is_up());
@@ -249,7 +248,7 @@ TEST_F(UsageRun, ServesChangedAddressesAfterAReloadAndLeavesTheOthers) {
                                        second.to_string() + "\"]\nupstreams: {servers: [\"" +
                                        upstream.address().to_string() + "\"]}\n");
   };
-  Process process({.argv = command({"--config", config(old)})});
+  const Process process({.argv = command({"--config", config(old)})});
   ASSERT_TRUE(is_up());
   ASSERT_EQ(forwarded(old), "192.0.2.7");
 
@@ -336,7 +335,7 @@ TEST_F(UsageRun, StartsWhateverResolvConfSays) {
     EXPECT_EQ(process.wait(), 0);
   }
   std::filesystem::remove(folder_.file("resolv.conf"));
-  Process process({.argv = command({"--listen", dns_.to_string()})});
+  const Process process({.argv = command({"--listen", dns_.to_string()})});
   ASSERT_TRUE(is_up()) << process.standard_error();
   EXPECT_THAT(get("/readyz"), HasSubstr("resolv.conf: No such file"));
 }
@@ -347,7 +346,7 @@ TEST_F(UsageRun, AsksTheServersOnThatResolvConfNamedBefore) {
     folder_.write("resolv.conf", "nameserver [127.0.0.1]:" + std::to_string(address.port) + "\n");
   };
   nameserver(upstream.address());
-  Process process({.argv = command({"--listen", dns_.to_string()})});
+  const Process process({.argv = command({"--listen", dns_.to_string()})});
   ASSERT_TRUE(is_up());
   ASSERT_EQ(forwarded(dns_), "192.0.2.7");
   nameserver(dns_);  // what a machine's resolver is put in charge with

@@ -229,8 +229,7 @@ const std::vector<MessageCase>& message_cases() {
        {"codec_type=1 " + kHttp + "HttpConnectionManager.CodecType", "stat_prefix=2 string",
         "rds=3 oneof envoy.extensions.filters.network.http_connection_manager.v3.Rds",
         "route_config=4 oneof envoy.config.route.v3.RouteConfiguration",
-        "http_filters=5 repeated "
-        "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter"}},
+        "http_filters=5 repeated " + kHttp + "HttpFilter"}},
 
       {"meshdns.mesh.v1.Service",
        {"mesh=1 string", "zone=2 string", "name=3 string", "hostnames=4 repeated string",

@@ -27,13 +27,13 @@ struct Row {
 };
 
 const std::vector<Row>& history() {
-  static const std::vector<Row> rows = {
+  static const std::vector<Row> kRows = {
       {LeaseState::kActive, "244.0.0.1", "", "a"},
       {LeaseState::kActive, "", "fd00::7", "longer/key"},
       {LeaseState::kReleased, "244.0.0.1", "", "a"},
       {LeaseState::kActive, "244.0.0.9", "fd00::9", "b"},
   };
-  return rows;
+  return kRows;
 }
 
 std::string encode(const std::vector<Row>& rows) {

@@ -5,16 +5,15 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "resolver/answer/outcome.h"
 #include "resolver/answer/query_handler.h"
 #include "resolver/app/static_files.h"
+#include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/snapshot/static_records.h"
-#include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/query.h"
 #include "resolver/wire/transport.h"

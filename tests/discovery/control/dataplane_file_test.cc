@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "discovery/control/dataplane_yaml.h"
+#include "discovery/dataplane.h"
 
 namespace meshdns::discovery {
 namespace {

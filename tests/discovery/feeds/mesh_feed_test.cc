@@ -39,7 +39,7 @@ using testing::Pair;
 using testing::SizeIs;
 using testing::UnorderedElementsAre;
 
-const std::string type_url{kServiceTypeUrl};
+const std::string kTypeUrl{kServiceTypeUrl};
 
 Service service(const std::string& name, const std::string& address = "192.0.2.1") {
   Service made;
@@ -51,7 +51,7 @@ Service service(const std::string& name, const std::string& address = "192.0.2.1
 
 DecodedResource resource(const std::string& name, const std::string& version,
                          const std::string& value) {
-  return {"default/" + name, version, type_url, value, true};
+  return {"default/" + name, version, kTypeUrl, value, true};
 }
 
 DecodedResource good(const std::string& name, const std::string& version = "1",
@@ -82,7 +82,7 @@ class MeshFeedTest : public testing::Test {
   FakeStream& stream() { return world.streams.back(); }
   void respond(std::vector<DecodedResource> resources, std::vector<std::string> removed = {}) {
     ++responses;
-    const DecodedResponse response{.type_url = type_url,
+    const DecodedResponse response{.type_url = kTypeUrl,
                                    .version = "v" + std::to_string(responses),
                                    .nonce = "n" + std::to_string(responses),
                                    .resources = std::move(resources),
@@ -180,7 +180,7 @@ TEST_F(MeshFeedTest, TakesTheGoodOfAPartlyBadResponseAndNamesEachBadOne) {
            good("web"),
            resource("bytes", "1", "\xff\xff"),
            resource("alias", "1", encode_service(service("real"))),
-           {"other/web", "1", type_url, encode_service(elsewhere), true},
+           {"other/web", "1", kTypeUrl, encode_service(elsewhere), true},
            good("cache")});
   EXPECT_THAT(held(), ElementsAre("cache=192.0.2.1", "web=192.0.2.1"));
   EXPECT_THAT(nack(), HasSubstr("4 of the resources rejected"));
@@ -239,7 +239,7 @@ TEST_F(MeshFeedTest, AFullStateWithABadResourceTakesNothingAway) {
   start(true);
   respond({good("web"), good("cache"), good("shop")});
   // Whose value cannot be read may be any of the others.
-  respond({good("web", "", "192.0.2.2"), {"", "", type_url, "\xff", true}});
+  respond({good("web", "", "192.0.2.2"), {"", "", kTypeUrl, "\xff", true}});
   EXPECT_FALSE(deltas[1].full_state);
   EXPECT_THAT(held(), ElementsAre("cache=192.0.2.1", "shop=192.0.2.1", "web=192.0.2.2"));
   DiscoveryRequest reply;

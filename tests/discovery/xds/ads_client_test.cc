@@ -1,7 +1,6 @@
 // The client's rules, with the test as server and as clock.
 #include "discovery/xds/ads_client.h"
 
-#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <map>

@@ -41,7 +41,7 @@ using testing::SizeIs;
 
 constexpr std::uint16_t kTypeNobodyKnows = 65280;
 
-const std::string soa = "SOA mesh. nobody.invalid. 1 3600 1200 604800 5";
+const std::string kSoa = "SOA mesh. nobody.invalid. 1 3600 1200 604800 5";
 
 NameAddresses at(const std::vector<std::string>& texts) {
   NameAddresses addresses;
@@ -125,43 +125,43 @@ struct LocalCase {
   std::vector<std::string> authority;
 };
 
-const std::string mesh_negative = "mesh. 5 IN " + soa;
+const std::string kMeshNegative = "mesh. 5 IN " + kSoa;
 
 std::string negative(const std::string& zone) {
   return zone + " 5 IN SOA " + zone + " nobody.invalid. 1 3600 1200 604800 5";
 }
 
-const std::string v6_zone = "0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa.";
-const std::string v6_reverse = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0." + v6_zone;
+const std::string kV6Zone = "0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa.";
+const std::string kV6Reverse = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0." + kV6Zone;
 
 std::vector<LocalCase> local_cases() {
   return {
       {"A", "web.mesh", 1, 0, {"web.mesh. 30 IN A 244.0.0.1"}, {}},
       {"AAAA", "web.mesh", 28, 0, {"web.mesh. 30 IN AAAA fd00:1::1"}, {}},
       {"case is kept", "wEb.MeSh", 1, 0, {"wEb.MeSh. 30 IN A 244.0.0.1"}, {}},
-      {"no address of that family", "v4.mesh", 28, 0, {}, {mesh_negative}},
-      {"no address at all", "none.mesh", 1, 0, {}, {mesh_negative}},
-      {"other type", "web.mesh", 16, 0, {}, {mesh_negative}},
-      {"HTTPS", "web.mesh", 65, 0, {}, {mesh_negative}},
-      {"unknown type", "web.mesh", kTypeNobodyKnows, 0, {}, {mesh_negative}},
-      {"no such name", "nope.mesh", 1, 3, {}, {mesh_negative}},
+      {"no address of that family", "v4.mesh", 28, 0, {}, {kMeshNegative}},
+      {"no address at all", "none.mesh", 1, 0, {}, {kMeshNegative}},
+      {"other type", "web.mesh", 16, 0, {}, {kMeshNegative}},
+      {"HTTPS", "web.mesh", 65, 0, {}, {kMeshNegative}},
+      {"unknown type", "web.mesh", kTypeNobodyKnows, 0, {}, {kMeshNegative}},
+      {"no such name", "nope.mesh", 1, 3, {}, {kMeshNegative}},
       {"no such name in another case",
        "NOPE.Mesh",
        1,
        3,
        {},
        {"Mesh. 5 IN SOA Mesh. nobody.invalid. 1 3600 1200 604800 5"}},
-      {"nothing below a name", "x.web.mesh", 1, 3, {}, {mesh_negative}},
-      {"empty non-terminal", "x.y.mesh", 1, 0, {}, {mesh_negative}},
-      {"empty non-terminal above it", "y.mesh", 1, 0, {}, {mesh_negative}},
-      {"beside an empty non-terminal", "z.y.mesh", 1, 3, {}, {mesh_negative}},
-      {"an asterisk is a label", "*.mesh", 1, 3, {}, {mesh_negative}},
-      {"any octets", "a\\000b.mesh", 1, 3, {}, {mesh_negative}},
-      {"SOA", "mesh", 6, 0, {"mesh. 30 IN " + soa}, {}},
+      {"nothing below a name", "x.web.mesh", 1, 3, {}, {kMeshNegative}},
+      {"empty non-terminal", "x.y.mesh", 1, 0, {}, {kMeshNegative}},
+      {"empty non-terminal above it", "y.mesh", 1, 0, {}, {kMeshNegative}},
+      {"beside an empty non-terminal", "z.y.mesh", 1, 3, {}, {kMeshNegative}},
+      {"an asterisk is a label", "*.mesh", 1, 3, {}, {kMeshNegative}},
+      {"any octets", "a\\000b.mesh", 1, 3, {}, {kMeshNegative}},
+      {"SOA", "mesh", 6, 0, {"mesh. 30 IN " + kSoa}, {}},
       {"NS", "mesh", 2, 0, {"mesh. 30 IN NS mesh."}, {}},
-      {"apex has no address", "mesh", 1, 0, {}, {mesh_negative}},
-      {"DS is asked of the zone above, which nobody else has", "mesh", 43, 0, {}, {mesh_negative}},
-      {"SOA below the apex", "web.mesh", 6, 0, {}, {mesh_negative}},
+      {"apex has no address", "mesh", 1, 0, {}, {kMeshNegative}},
+      {"DS is asked of the zone above, which nobody else has", "mesh", 43, 0, {}, {kMeshNegative}},
+      {"SOA below the apex", "web.mesh", 6, 0, {}, {kMeshNegative}},
       {"ANY gives one RRset", "web.mesh", 255, 0, {"web.mesh. 30 IN A 244.0.0.1"}, {}},
       {"ANY of many addresses",
        "many.mesh",
@@ -169,11 +169,11 @@ std::vector<LocalCase> local_cases() {
        0,
        {R"(many.mesh. 30 IN HINFO "RFC8482" "")"},
        {}},
-      {"ANY at the apex", "mesh", 255, 0, {"mesh. 30 IN " + soa}, {}},
-      {"ANY of an empty non-terminal", "y.mesh", 255, 0, {}, {mesh_negative}},
-      {"withheld, but another type", "held.mesh", 16, 0, {}, {mesh_negative}},
+      {"ANY at the apex", "mesh", 255, 0, {"mesh. 30 IN " + kSoa}, {}},
+      {"ANY of an empty non-terminal", "y.mesh", 255, 0, {}, {kMeshNegative}},
+      {"withheld, but another type", "held.mesh", 16, 0, {}, {kMeshNegative}},
       {"PTR", "1.0.0.244.in-addr.arpa", 12, 0, {"1.0.0.244.in-addr.arpa. 30 IN PTR web.mesh."}, {}},
-      {"PTR IPv6", v6_reverse, 12, 0, {v6_reverse + " 30 IN PTR web.mesh."}, {}},
+      {"PTR IPv6", kV6Reverse, 12, 0, {kV6Reverse + " 30 IN PTR web.mesh."}, {}},
       {"PTR ANY",
        "1.0.0.244.in-addr.arpa",
        255,
@@ -207,8 +207,8 @@ std::vector<LocalCase> local_cases() {
        0,
        {"244.in-addr.arpa. 30 IN SOA 244.in-addr.arpa. nobody.invalid. 1 3600 1200 604800 5"},
        {}},
-      {"reverse apex NS", v6_zone, 2, 0, {v6_zone + " 30 IN NS " + v6_zone}, {}},
-      {"reverse apex PTR", v6_zone, 12, 0, {}, {negative(v6_zone)}},
+      {"reverse apex NS", kV6Zone, 2, 0, {kV6Zone + " 30 IN NS " + kV6Zone}, {}},
+      {"reverse apex PTR", kV6Zone, 12, 0, {}, {negative(kV6Zone)}},
       {"localhost", "localhost", 1, 0, {"localhost. 30 IN A 127.0.0.1"}, {}},
       {"below localhost", "x.localhost", 28, 0, {"x.localhost. 30 IN AAAA ::1"}, {}},
       {"localhost, other type", "localhost", 15, 0, {}, {negative("localhost.")}},
@@ -555,7 +555,7 @@ TEST_F(QueryHandlerTest, TakesTheLongestNamesInZonesAndOut) {
       std::string(63, 'a') + "." + std::string(63, 'b') + "." + std::string(63, 'c') + ".";
   const Answer inside = ask(labels + std::string(56, 'd') + ".mesh", 1, {.edns = 512});
   EXPECT_EQ(inside.message.rcode, rcode::kNxDomain);
-  EXPECT_THAT(inside.message.authority, ElementsAre(mesh_negative));
+  EXPECT_THAT(inside.message.authority, ElementsAre(kMeshNegative));
   EXPECT_EQ(ask(labels + std::string(61, 'd'), 1).outcome.verdict, Verdict::kForward);
 }
 

@@ -1,8 +1,7 @@
-#include "resolver/answer/static_answer.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -62,7 +61,7 @@ StaticRecord alias(std::string_view owner, std::string_view target) {
   return record(owner, rrtype::kCname, MessageBytes().name(target));
 }
 
-const std::string mesh_soa = "mesh. 5 IN SOA mesh. nobody.invalid. 1 3600 1200 604800 5";
+const std::string kMeshSoa = "mesh. 5 IN SOA mesh. nobody.invalid. 1 3600 1200 604800 5";
 
 class StaticAnswerTest : public testing::Test {
  protected:
@@ -121,7 +120,7 @@ TEST_F(StaticAnswerTest, GivesRecordsOfAnyTypeBesideWhatAFeedGives) {
   const JudgedMessage none = ask("only.mesh", rrtype::kA);
   EXPECT_EQ(none.rcode, rcode::kNoError);
   EXPECT_THAT(none.answer, IsEmpty());
-  EXPECT_THAT(none.authority, ElementsAre(mesh_soa));
+  EXPECT_THAT(none.authority, ElementsAre(kMeshSoa));
   EXPECT_TRUE(none.aa);
   EXPECT_EQ(ask("nothing.mesh", kTxt).rcode, rcode::kNxDomain);
 }
@@ -148,10 +147,10 @@ TEST_F(StaticAnswerTest, FollowsAliases) {
   const JudgedMessage lost = ask("lost.mesh", rrtype::kA);
   EXPECT_EQ(lost.rcode, rcode::kNxDomain);
   EXPECT_THAT(lost.answer, ElementsAre("lost.mesh. 60 IN CNAME no.where.mesh."));
-  EXPECT_THAT(lost.authority, ElementsAre(mesh_soa));
+  EXPECT_THAT(lost.authority, ElementsAre(kMeshSoa));
   const JudgedMessage empty = ask("empty.mesh", rrtype::kA);
   EXPECT_EQ(empty.rcode, rcode::kNoError);
-  EXPECT_THAT(empty.authority, ElementsAre(mesh_soa));
+  EXPECT_THAT(empty.authority, ElementsAre(kMeshSoa));
   EXPECT_EQ(ask("round.mesh", rrtype::kA).rcode, rcode::kServFail);
 }
 
@@ -165,7 +164,7 @@ TEST_F(StaticAnswerTest, WildcardsStandForNamesBelowTheirClosestEncloserOnly) {
   EXPECT_THAT(ask("*.wild.mesh", kTxt).answer, SizeIs(1));
   const JudgedMessage other_type = ask("x.wild.mesh", kMx);
   EXPECT_EQ(other_type.rcode, rcode::kNoError);
-  EXPECT_THAT(other_type.authority, ElementsAre(mesh_soa));
+  EXPECT_THAT(other_type.authority, ElementsAre(kMeshSoa));
 
   // RFC 4592 section 2.2.1: a name that exists, and what is below it, is no match.
   EXPECT_THAT(ask("known.wild.mesh", kTxt).answer,

@@ -1,6 +1,7 @@
 #include "resolver/app/command_line.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <variant>

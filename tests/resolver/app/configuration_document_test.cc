@@ -1,6 +1,7 @@
 // docs/CONFIGURATION.md against settings(): each setting has its row, and each row its setting.
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>

@@ -1,9 +1,9 @@
 #include "resolver/app/control_plane_link.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <boost/asio/buffer.hpp>
@@ -29,7 +29,6 @@ namespace {
 using Messages = std::vector<std::vector<std::uint8_t>>;
 using boost::asio::ip::tcp;
 using testing::ElementsAre;
-using testing::HasSubstr;
 
 TEST(ControlPlaneAddress, IsTakenApart) {
   struct Case {

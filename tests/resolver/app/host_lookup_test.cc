@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -15,7 +17,6 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "resolver/app/control_loop.h"
-#include "tests/support/dns_client.h"
 #include "tests/support/scripted_upstream.h"
 #include "tests/support/wait_until.h"
 

@@ -1,8 +1,6 @@
 #include "resolver/app/query.h"
 
 #include <cstdint>
-#include <functional>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -115,7 +113,7 @@ TEST(RunQuery, StartsWithTcpWhenTold) {
 TEST(RunQuery, EscapesWhatARecordHolds) {
   const ScriptedUpstream server([](const UpstreamQuery& query) {
     return Messages{
-        make_reply(query, "NOERROR", {query.name + " 1 IN TXT \"\\027[31mred\\255\\010\""})};
+        make_reply(query, "NOERROR", {query.name + R"( 1 IN TXT "\027[31mred\255\010")"})};
   });
   const auto text = run_query(ask(server, "web.mesh", "TXT"));
   ASSERT_TRUE(text) << text.error().message;

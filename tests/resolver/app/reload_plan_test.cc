@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "resolver/app/config.h"
 #include "resolver/app/config_loader.h"
 #include "resolver/app/settings.h"
 

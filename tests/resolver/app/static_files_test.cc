@@ -1,6 +1,7 @@
 #include "resolver/app/static_files.h"
 
-#include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -123,7 +124,6 @@ TEST_F(LoadStaticFiles, JoinsAllFiles) {
 }
 
 TEST_F(LoadStaticFiles, RefusesWhatWouldNotBeServedAsItIsWritten) {
-  const std::string soa = "$ORIGIN z.\n@ SOA ns a 1 2 3 4 5\n@ NS ns\n";
   const std::vector<BadText> rows{
       {"www A 192.0.2.1\n", "in no zone that is held here"},
       {"$ORIGIN z.\n@ SOA ns a 1 2 3 4 5\n", "has SOA but no NS record"},

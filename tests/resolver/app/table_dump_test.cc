@@ -111,7 +111,7 @@ TEST(DumpTable, ComesInPiecesOfWholeServices) {
     services.push_back(entry(fmt::format("s{:04}", i), {"244.0.0.1"}));
   }
   const TablePublisher::Entries entries = table(services);
-  Pieces pieces = dump_table(entries);
+  const Pieces pieces = dump_table(entries);
   std::size_t count = 0;
   std::string text;
   while (const auto piece = pieces()) {
@@ -132,7 +132,7 @@ TEST(DumpTable, GoesOnWhereItWasWhenTheTableChanges) {
     const ServiceEntry made = entry(fmt::format("s{:04}", i), {"244.0.0.1"});
     entries.emplace(made.service.id, made);
   }
-  Pieces pieces = dump_table(entries);
+  const Pieces pieces = dump_table(entries);
   std::string text = pieces().value();
   // The last one shown goes, and all that were not; others come before and after.
   entries.erase(entries.find({"default", "s0100"}), entries.end());
@@ -155,7 +155,7 @@ TEST(DumpTable, EndsWellWhenTheTableIsGoneMeanwhile) {
     const ServiceEntry made = entry(fmt::format("s{:04}", i), {"244.0.0.1"});
     entries.emplace(made.service.id, made);
   }
-  Pieces pieces = dump_table(entries);
+  const Pieces pieces = dump_table(entries);
   ASSERT_TRUE(pieces());
   entries.clear();
   EXPECT_EQ(pieces(), "\n]}\n");

@@ -1,6 +1,7 @@
 #include "resolver/app/upstream_selection.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <vector>
 

@@ -2,7 +2,6 @@
 
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +10,7 @@
 #include "base/result.h"
 #include "resolver/app/admin_server.h"
 #include "tests/resolver/app/running_admin.h"
+#include "tests/support/dns_client.h"
 #include "tests/support/programs.h"
 
 namespace meshdns::dns {
@@ -50,12 +50,11 @@ TEST(PrintVips, FailsWhenTheServiceHasNone) {
 }
 
 TEST(PrintVips, FailsOnWhatIsNoListOfVips) {
-  for (const auto* json :
-       {"", "[]", "{}", "ok\n", "{\"vips\":{}}", "{\"vips\":3}", "{\"vips\":[3]}",
-        "{\"vips\":[{}]}",
-        "{\"vips\":[{\"service\":\"a\",\"hostnames\":[],\"addresses\":[],\"status\":\"leased\","
-        "\"ports\":[{\"number\":-1,\"protocol\":\"tcp\"}]}]}",
-        "{\"vips\":[{\"service\":\"a\"", "{\"vips\":[", "\xff", "[[[[[[[["}) {
+  for (
+      const auto* json :
+      {"", "[]", "{}", "ok\n", "{\"vips\":{}}", "{\"vips\":3}", "{\"vips\":[3]}", "{\"vips\":[{}]}",
+       R"({"vips":[{"service":"a","hostnames":[],"addresses":[],"status":"leased","ports":[{"number":-1}]}]})",
+       R"({"vips":[{"service":"a")", "{\"vips\":[", "\xff", "[[[[[[[["}) {
     const auto text = print_vips(json, "");
     ASSERT_FALSE(text) << json << *text;
     EXPECT_EQ(text.error().code, ErrorCode::kCorrupt) << json;

@@ -422,7 +422,7 @@ TEST_F(TcpTest, SurvivesResetsAtAnyMoment) {
   const Octets local = framed(support::encode({.name = "many.mesh"}));
   const Octets forwarded = framed(support::encode({.name = "www.example.org"}));
   for (std::size_t i = 0; i < 200; ++i) {
-    UniqueFd connection = connect();
+    const UniqueFd connection = connect();
     Octets stream = local;
     stream.insert(stream.end(), forwarded.begin(), forwarded.end());
     stream.resize(i % (stream.size() + 1));

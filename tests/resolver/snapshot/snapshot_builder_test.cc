@@ -16,6 +16,7 @@
 #include "discovery/service.h"
 #include "resolver/snapshot/sip_hash.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
@@ -81,7 +82,7 @@ std::string pointer(const Snapshot& snapshot, std::string_view address) {
   return found ? found->target.to_text() : "none";
 }
 
-const std::string long_name = std::string(40, 'l') + ".mesh.";
+const std::string kLongName = std::string(40, 'l') + ".mesh.";
 
 TEST(SnapshotBuilder, RefusesAZoneThatIsNoName) {
   for (const std::string zone : {"", ".", "a..b"}) {
@@ -113,38 +114,38 @@ TEST(SnapshotBuilder, FindsNamesOfEverySortOfEntry) {
   builder->upsert_service(service("both", {"Both.Mesh"}), at({"244.0.0.2", "fd00:1::2"}));
   builder->upsert_service(service("many", {"many.mesh"}),
                           at({"244.0.0.9", "244.0.0.3", "fd00:1::9", "fd00:1::3"}));
-  builder->upsert_service(service("long", {long_name}), at({"244.0.0.4", "fd00:1::4"}));
+  builder->upsert_service(service("long", {kLongName}), at({"244.0.0.4", "fd00:1::4"}));
   builder->upsert_service(service("none", {"none.mesh"}), at({}));
   builder->upsert_service(service("held", {"held.mesh"}), {.addresses = {}, .withheld = true});
   const auto snapshot = builder->build();
   EXPECT_EQ(seen(*snapshot, "one.mesh"), "host 244.0.0.1");
   EXPECT_EQ(seen(*snapshot, "both.mesh"), "host 244.0.0.2 fd00:1::2");
   EXPECT_EQ(seen(*snapshot, "many.mesh"), "host 244.0.0.9 244.0.0.3 fd00:1::9 fd00:1::3");
-  EXPECT_EQ(seen(*snapshot, long_name), "host 244.0.0.4 fd00:1::4");
+  EXPECT_EQ(seen(*snapshot, kLongName), "host 244.0.0.4 fd00:1::4");
   EXPECT_EQ(seen(*snapshot, "none.mesh"), "host");
   EXPECT_EQ(seen(*snapshot, "held.mesh"), "withheld");
   EXPECT_EQ(seen(*snapshot, "mesh"), "absent");
   EXPECT_EQ(pointer(*snapshot, "244.0.0.1"), "one.mesh.");
   EXPECT_EQ(pointer(*snapshot, "fd00:1::2"), "both.mesh.");
   EXPECT_EQ(pointer(*snapshot, "244.0.0.3"), "many.mesh.");
-  EXPECT_EQ(pointer(*snapshot, "244.0.0.4"), long_name);
-  EXPECT_EQ(pointer(*snapshot, "fd00:1::4"), long_name);
+  EXPECT_EQ(pointer(*snapshot, "244.0.0.4"), kLongName);
+  EXPECT_EQ(pointer(*snapshot, "fd00:1::4"), kLongName);
   EXPECT_EQ(pointer(*snapshot, "244.0.0.5"), "none");
 }
 
 TEST(SnapshotBuilder, LeavesOlderSnapshotsAsTheyWere) {
   const auto builder = make_builder();
-  builder->upsert_service(service("a", {"a.mesh", long_name}), at({"244.0.0.1"}));
+  builder->upsert_service(service("a", {"a.mesh", kLongName}), at({"244.0.0.1"}));
   const auto first = builder->build();
   builder->upsert_service(service("a", {"a.mesh"}), at({"244.0.0.2", "244.0.0.3"}));
   const auto second = builder->build();
   builder->remove_service({"default", "a"});
   const auto third = builder->build();
   EXPECT_EQ(seen(*first, "a.mesh"), "host 244.0.0.1");
-  EXPECT_EQ(seen(*first, long_name), "host 244.0.0.1");
+  EXPECT_EQ(seen(*first, kLongName), "host 244.0.0.1");
   EXPECT_EQ(pointer(*first, "244.0.0.1"), "a.mesh.");
   EXPECT_EQ(seen(*second, "a.mesh"), "host 244.0.0.2 244.0.0.3");
-  EXPECT_EQ(seen(*second, long_name), "absent");
+  EXPECT_EQ(seen(*second, kLongName), "absent");
   EXPECT_EQ(pointer(*second, "244.0.0.1"), "none");
   EXPECT_EQ(pointer(*second, "244.0.0.3"), "a.mesh.");
   EXPECT_EQ(seen(*third, "a.mesh"), "absent");
@@ -292,7 +293,7 @@ TEST(SnapshotBuilder, TellsReadinessByZone) {
 TEST(SnapshotBuilder, TouchesNoPageWhenNothingChanges) {
   const auto builder = make_builder();
   const auto everything = [&builder] {
-    builder->upsert_service(service("a", {"a.mesh", long_name}), at({"244.0.0.1", "fd00:1::1"}));
+    builder->upsert_service(service("a", {"a.mesh", kLongName}), at({"244.0.0.1", "fd00:1::1"}));
     builder->upsert_service(service("b", {"b.x.mesh"}), at({"244.0.0.2", "244.0.0.3"}));
     builder->upsert_service(service("c", {"c.mesh"}), {.addresses = {}, .withheld = true});
     builder->upsert_record({"r.mesh", at({"192.0.2.7"}).addresses, 300});
@@ -313,7 +314,7 @@ TEST(SnapshotBuilder, ReleasesEverythingWhenEverythingGoes) {
   for (int i = 0; i < 3000; ++i) {
     const std::string n = std::to_string(i);
     builder->upsert_service(
-        service(n, {n + ".mesh", (n + ".").append(long_name)}),
+        service(n, {n + ".mesh", (n + ".").append(kLongName)}),
         at({"244.1." + std::to_string(i / 250) + "." + std::to_string(i % 250)}));
   }
   const auto full = builder->build();

@@ -14,6 +14,7 @@
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
+#include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
@@ -22,8 +23,8 @@ namespace {
 constexpr HashKey kKey{1, 2};
 
 const Name& only_name() {
-  static const Name name = *Name::from_text("web.mesh");
-  return name;
+  static const Name kName = *Name::from_text("web.mesh");
+  return kName;
 }
 
 // Snapshots whose one name has the snapshot's number as TTL, on a table they share as a builder's

@@ -17,7 +17,7 @@ using support::MessageBytes;
 using support::Octets;
 using testing::ElementsAre;
 
-const Octets address_octets{192, 0, 2, 1};
+const Octets kAddressOctets{192, 0, 2, 1};
 
 Octets sample() {
   return MessageBytes()
@@ -28,7 +28,7 @@ Octets sample() {
       .u16(1)
       .u32(60)
       .u16(4)
-      .octets(address_octets)
+      .octets(kAddressOctets)
       .record("example.org", 2, 60, MessageBytes().name("ns.example.org").bytes())
       .opt(1232)
       .bytes();

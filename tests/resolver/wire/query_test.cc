@@ -79,8 +79,8 @@ Octets joined(const Octets& a, const Octets& b) {
   return MessageBytes().octets(a).octets(b).bytes();
 }
 
-const Octets good_subnet{0, 1, 24, 0, 192, 0, 2};
-const Octets bad_subnet{0, 1, 24, 0, 192, 0};
+const Octets kGoodSubnet{0, 1, 24, 0, 192, 0, 2};
+const Octets kBadSubnet{0, 1, 24, 0, 192, 0};
 
 std::vector<ParseCase> parse_cases() {
   constexpr auto kOk = ParseStatus::kOk;
@@ -157,8 +157,8 @@ std::vector<ParseCase> parse_cases() {
       {"unknown option", with_options(option(100, {1, 2, 3})), kOk, true, true},
       {"option cut", with_options({0, 100, 0, 4, 1, 2, 3}), kFormErr, true, true},
       {"option header cut", with_options({0, 100, 0}), kFormErr, true, true},
-      {"client subnet", with_options(option(8, good_subnet)), kOk, true, true},
-      {"client subnet with too few octets", with_options(option(8, bad_subnet)), kFormErr, true,
+      {"client subnet", with_options(option(8, kGoodSubnet)), kOk, true, true},
+      {"client subnet with too few octets", with_options(option(8, kBadSubnet)), kFormErr, true,
        true},
       {"client subnet with bits behind its prefix",
        with_options(option(8, {0, 1, 23, 0, 192, 0, 3})), kFormErr, true, true},
@@ -168,7 +168,7 @@ std::vector<ParseCase> parse_cases() {
       {"client subnet of an unknown family", with_options(option(8, {0, 3, 0, 0})), kFormErr, true,
        true},
       {"the first of two client subnets counts",
-       with_options(joined(option(8, good_subnet), option(8, bad_subnet))), kOk, true, true},
+       with_options(joined(option(8, kGoodSubnet), option(8, kBadSubnet))), kOk, true, true},
   };
 }
 
@@ -201,7 +201,7 @@ TEST(QueryParser, TakesSixteenThousandOptionsInOnePass) {
 }
 
 TEST(QueryParser, NeverReadsPastAnyPrefixOfAQuery) {
-  const Octets whole = with_options(joined(option(8, good_subnet), option(100, {1})));
+  const Octets whole = with_options(joined(option(8, kGoodSubnet), option(100, {1})));
   for (std::size_t size = 0; size < whole.size(); ++size) {
     // A copy of the exact size, so that ASan sees every octet read past the end.
     const Octets prefix(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));

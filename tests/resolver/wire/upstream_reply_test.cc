@@ -32,7 +32,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-const Octets address_octets{192, 0, 2, 1};
+const Octets kAddressOctets{192, 0, 2, 1};
 constexpr unsigned kReplyFlags = 0x8180;
 
 Query client_of(std::string_view name, unsigned type, const QueryOptions& options = {}) {
@@ -141,7 +141,7 @@ TEST(UpstreamReply, IsWrittenAnewForTheClient) {
                            .u16(1)
                            .u32(60)
                            .u16(4)
-                           .octets(address_octets)
+                           .octets(kAddressOctets)
                            .opt(4096, 0, Octets{0, 3, 0, 1, 'x'})
                            .bytes();
   const auto [result, message] = rebuild(reply, client);
@@ -284,7 +284,7 @@ TEST(UpstreamReply, RejectsRdataThatIsNotOfItsTypesForm) {
 TEST(UpstreamReply, RejectsWhatDoesNotParse) {
   const Query client = client_of("www.example.org", 1);
   const Octets whole =
-      reply_to(1, 1, 0, 1).record("www.example.org", 1, 60, address_octets).opt(1232).bytes();
+      reply_to(1, 1, 0, 1).record("www.example.org", 1, 60, kAddressOctets).opt(1232).bytes();
   ASSERT_EQ(rebuild(whole, client).result.status, RebuildStatus::kOk);
   const std::size_t question_end = 12 + 17 + 4;
   for (std::size_t size = 0; size < whole.size(); ++size) {
@@ -313,7 +313,7 @@ TEST(UpstreamReply, TakesATtlWithTheTopBitForZero) {
       {0x7fffffff, "2147483647"}, {0x80000000, "0"}, {0xffffffff, "0"}};
   for (const TtlCase& row : cases) {
     const Octets reply =
-        reply_to(1, 1, 0, 0).record("www.example.org", 1, row.sent, address_octets).bytes();
+        reply_to(1, 1, 0, 0).record("www.example.org", 1, row.sent, kAddressOctets).bytes();
     EXPECT_THAT(rebuild(reply, client_of("www.example.org", 1)).message.answer,
                 ElementsAre("www.example.org. " + row.shown + " IN A 192.0.2.1"));
   }
@@ -346,7 +346,7 @@ TEST(UpstreamReply, LeavesOutTsig) {
 Octets with_addresses(unsigned count, unsigned authorities, unsigned additionals) {
   MessageBytes reply = reply_to(1, count, authorities, additionals);
   for (unsigned i = 0; i < count; ++i) {
-    reply.record("www.example.org", 1, 60, address_octets);
+    reply.record("www.example.org", 1, 60, kAddressOctets);
   }
   for (unsigned i = 0; i < authorities; ++i) {
     reply.record("example.org", 65280, 60, Octets(20, 1));
@@ -396,7 +396,7 @@ TEST(UpstreamReply, IsCutBySectionsToTheClientsSize) {
 TEST(UpstreamReply, NeverPassesATruncatedReplyAsWhole) {
   // Cut in the middle of a record, as some servers do.
   Octets reply =
-      reply_to(1, 2, 0, 0, 0x8380).record("www.example.org", 1, 60, address_octets).bytes();
+      reply_to(1, 2, 0, 0, 0x8380).record("www.example.org", 1, 60, kAddressOctets).bytes();
   reply.push_back(3);
   const Query client = client_of("www.example.org", 1);
   const auto [result, message] = rebuild(reply, client);
