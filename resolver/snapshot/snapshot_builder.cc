@@ -1,7 +1,6 @@
 #include "resolver/snapshot/snapshot_builder.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,6 +14,8 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "discovery/service.h"
+#include "resolver/snapshot/claims.h"
+#include "resolver/snapshot/host_entry.h"
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/reverse_name.h"
 #include "resolver/snapshot/sip_hash.h"
@@ -43,99 +44,7 @@ constexpr std::size_t kPurgeWhileIdle = 1;
 constexpr std::size_t kStalePointersAllowed = 1024;
 constexpr std::size_t kPurgeWhenMany = 64;
 
-// How a host's entry must look.
-struct HostEntry {
-  EntryKind kind = EntryKind::kFree;
-  NameView name;
-  std::span<const IpAddress> addresses;
-  std::uint32_t ttl = 0;
-
-  [[nodiscard]] std::size_t count(IpFamily family) const {
-    return static_cast<std::size_t>(
-        std::count_if(addresses.begin(), addresses.end(),
-                      [family](const IpAddress& address) { return address.family() == family; }));
-  }
-  [[nodiscard]] bool needs_side() const {
-    return name.size() > NameEntry::kInlineNameOctets || count(IpFamily::kV4) > 1 ||
-           count(IpFamily::kV6) > 1;
-  }
-};
-
-bool same_addresses(std::span<const std::uint8_t> octets, const HostEntry& wanted,
-                    IpFamily family) {
-  std::size_t at = 0;
-  for (const IpAddress& address : wanted.addresses) {
-    if (address.family() != family) {
-      continue;
-    }
-    const auto expected = address.octets();
-    if (octets.size() - at < expected.size() ||
-        !std::equal(expected.begin(), expected.end(),
-                    octets.begin() + static_cast<std::ptrdiff_t>(at))) {
-      return false;
-    }
-    at += expected.size();
-  }
-  return at == octets.size();
-}
-
-bool is_same(const NameEntry& entry, const HostEntry& wanted) {
-  return entry.kind == wanted.kind && entry.ttl == wanted.ttl &&
-         same_addresses(entry.ipv4_octets(), wanted, IpFamily::kV4) &&
-         same_addresses(entry.ipv6_octets(), wanted, IpFamily::kV6);
-}
-
-void set_inline_name(NameEntry& entry, NameView name) {
-  std::copy(name.octets().begin(), name.octets().end(), entry.name_octets.begin());
-}
-
-void fill(NameEntry& entry, const HostEntry& wanted) {
-  entry.kind = wanted.kind;
-  entry.ttl = wanted.ttl;
-  entry.name_size = static_cast<std::uint8_t>(wanted.name.size());
-  if (wanted.needs_side()) {
-    entry.adopt_side(new SideRecord(wanted.name, wanted.addresses));
-    return;  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): the entry holds it, as octets.
-  }
-  set_inline_name(entry, wanted.name);
-  for (const IpAddress& address : wanted.addresses) {
-    const auto octets = address.octets();
-    if (address.is_v4()) {
-      std::ranges::copy(octets, entry.ipv4.begin());
-      entry.has_ipv4 = true;
-    } else {
-      std::ranges::copy(octets, entry.ipv6.begin());
-      entry.has_ipv6 = true;
-    }
-  }
-}
-
 }  // namespace
-
-void SnapshotBuilder::Claims::add(OwnerIndex owner) {
-  if (holder == kNobody) {
-    holder = owner;
-    return;
-  }
-  if (waiting == nullptr) {
-    waiting = std::make_unique<std::vector<OwnerIndex>>();
-  }
-  waiting->push_back(owner);
-}
-
-void SnapshotBuilder::Claims::remove(OwnerIndex owner) {
-  if (holder != owner) {
-    std::erase(*waiting, owner);
-  } else if (waiting == nullptr) {
-    holder = kNobody;
-  } else {
-    holder = waiting->front();
-    waiting->erase(waiting->begin());
-  }
-  if (waiting != nullptr && waiting->empty()) {
-    waiting.reset();
-  }
-}
 
 Result<std::unique_ptr<SnapshotBuilder>> SnapshotBuilder::create(const Options& options) {
   std::vector<OwnedZone> zones;

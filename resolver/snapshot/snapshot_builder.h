@@ -22,6 +22,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "discovery/service.h"
+#include "resolver/snapshot/claims.h"
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/sip_hash.h"
 #include "resolver/snapshot/snapshot.h"
@@ -100,9 +101,6 @@ class SnapshotBuilder {
   [[nodiscard]] const BuildStats& build_stats() const { return stats_; }
 
  private:
-  using OwnerIndex = std::uint32_t;
-  static constexpr OwnerIndex kNobody = ~OwnerIndex{0};
-
   // A service or a record.
   struct Owner {
     std::string label;               // for reports
@@ -110,14 +108,6 @@ class SnapshotBuilder {
     std::vector<IpAddress> addresses;
     std::uint32_t ttl = 0;
     bool withheld = false;
-  };
-  // Who wants a name or a reverse pointer: the holder, and the others in order of arrival.
-  struct Claims {
-    OwnerIndex holder = kNobody;
-    std::unique_ptr<std::vector<OwnerIndex>> waiting;
-
-    void add(OwnerIndex owner);
-    void remove(OwnerIndex owner);
   };
   struct NameNode {
     Claims claims;

@@ -1,0 +1,33 @@
+#include "resolver/snapshot/claims.h"
+
+#include <memory>
+#include <vector>
+
+namespace meshdns::dns {
+
+void Claims::add(OwnerIndex owner) {
+  if (holder == kNobody) {
+    holder = owner;
+    return;
+  }
+  if (waiting == nullptr) {
+    waiting = std::make_unique<std::vector<OwnerIndex>>();
+  }
+  waiting->push_back(owner);
+}
+
+void Claims::remove(OwnerIndex owner) {
+  if (holder != owner) {
+    std::erase(*waiting, owner);
+  } else if (waiting == nullptr) {
+    holder = kNobody;
+  } else {
+    holder = waiting->front();
+    waiting->erase(waiting->begin());
+  }
+  if (waiting != nullptr && waiting->empty()) {
+    waiting.reset();
+  }
+}
+
+}  // namespace meshdns::dns
