@@ -5,6 +5,7 @@
 #include <span>
 
 #include "resolver/wire/name.h"
+#include "resolver/wire/protocol.h"
 
 namespace meshdns::dns {
 namespace {
@@ -12,6 +13,11 @@ namespace {
 constexpr std::uint8_t kLabelTypeMask = 0xc0;
 constexpr std::uint8_t kPointerType = 0xc0;
 constexpr std::uint8_t kPointerHighBits = 0x3f;
+
+// A name stands behind the header and before the part that ends in a pointer to it.
+bool is_prior_name(std::size_t target, std::size_t part_start) {
+  return target >= kHeaderOctets && target < part_start;
+}
 
 }  // namespace
 
@@ -99,7 +105,7 @@ void WireReader::read_name(Name& name) {
       }
       const std::size_t target =
           static_cast<std::size_t>(length & kPointerHighBits) << 8U | message_[at + 1];
-      if (target >= part_start) {
+      if (!is_prior_name(target, part_start)) {
         return fail(WireError::kBadPointer);
       }
       if (!jumped) {
@@ -125,12 +131,11 @@ void WireReader::read_name(Name& name) {
 void WireReader::skip_name() {
   const std::size_t start = offset_;
   while (ok()) {
-    const std::size_t at = offset_;
     const std::uint8_t length = read_u8();
     if ((length & kLabelTypeMask) == kPointerType) {
       const std::size_t target =
           static_cast<std::size_t>(length & kPointerHighBits) << 8U | read_u8();
-      if (target >= start) {
+      if (!is_prior_name(target, start)) {
         fail(WireError::kBadPointer);
       }
       return;
@@ -139,11 +144,11 @@ void WireReader::skip_name() {
       return fail(WireError::kBadLabel);
     }
     skip(length);
+    if (offset_ - start > kMaxNameOctets) {
+      return fail(WireError::kNameTooLong);
+    }
     if (length == 0) {
       return;
-    }
-    if (at - start > kMaxNameOctets) {
-      return fail(WireError::kNameTooLong);
     }
   }
 }

@@ -42,10 +42,11 @@ TEST(WireReader, StartsAtTheEndWhenToldToStartBehindIt) {
   EXPECT_FALSE(reader.ok());
 }
 
-// Each message is read from its offset; offset 0 holds what pointers may lead to.
+// Each message stands behind a header and is read from its offset there. Pointers lead from the
+// message's first octet, so offset 12 is the first behind the header.
 struct NameCase {
   std::string what;
-  Octets message;
+  Octets behind_header;
   std::size_t offset;
   WireError error;
   std::string text;   // when read
@@ -58,7 +59,7 @@ Octets long_chain() {
   MessageBytes bytes;
   bytes.octets({1, 'a', 0});
   for (unsigned i = 0; i < 126; ++i) {
-    bytes.octets({1, 'a'}).pointer(i == 0 ? 0 : 3 + (i - 1) * 4);
+    bytes.octets({1, 'a'}).pointer(i == 0 ? 12 : 15 + (i - 1) * 4);
   }
   return bytes.bytes();
 }
@@ -67,13 +68,14 @@ std::vector<NameCase> name_cases() {
   const Octets chain = long_chain();
   return {
       {"plain", {3, 'w', 'e', 'b', 0}, 0, WireError::kNone, "web.", 5},
-      {"pointer", {1, 'a', 0, 1, 'b', 0xc0, 0}, 3, WireError::kNone, "b.a.", 7},
-      {"pointer alone", {1, 'a', 0, 0xc0, 0}, 3, WireError::kNone, "a.", 5},
-      {"two pointers", {1, 'a', 0, 1, 'b', 0xc0, 0, 0xc0, 3}, 7, WireError::kNone, "b.a.", 9},
-      {"pointer to itself", {0xc0, 0}, 0, WireError::kBadPointer, "", 0},
-      {"pointer to the name's own start", {1, 'a', 0xc0, 0}, 0, WireError::kBadPointer, "", 0},
-      {"pointer forwards", {0xc0, 2, 0}, 0, WireError::kBadPointer, "", 0},
-      {"two that point to each other", {0xc0, 2, 0xc0, 0}, 2, WireError::kBadPointer, "", 0},
+      {"pointer", {1, 'a', 0, 1, 'b', 0xc0, 12}, 3, WireError::kNone, "b.a.", 7},
+      {"pointer alone", {1, 'a', 0, 0xc0, 12}, 3, WireError::kNone, "a.", 5},
+      {"two pointers", {1, 'a', 0, 1, 'b', 0xc0, 12, 0xc0, 15}, 7, WireError::kNone, "b.a.", 9},
+      {"pointer to itself", {0xc0, 12}, 0, WireError::kBadPointer, "", 0},
+      {"pointer to the name's own start", {1, 'a', 0xc0, 12}, 0, WireError::kBadPointer, "", 0},
+      {"pointer forwards", {0xc0, 14, 0}, 0, WireError::kBadPointer, "", 0},
+      {"two that point to each other", {0xc0, 14, 0xc0, 12}, 2, WireError::kBadPointer, "", 0},
+      {"pointer to the header", {1, 'a', 0, 0xc0, 11}, 3, WireError::kBadPointer, "", 0},
       {"cut label", {3, 'w', 'e'}, 0, WireError::kCut, "", 0},
       {"no end", {1, 'a'}, 0, WireError::kCut, "", 0},
       {"cut pointer", {0, 0xc0}, 1, WireError::kCut, "", 0},
@@ -85,14 +87,21 @@ std::vector<NameCase> name_cases() {
   };
 }
 
+Octets message_of(const NameCase& row) {
+  Octets message(12);
+  message.insert(message.end(), row.behind_header.begin(), row.behind_header.end());
+  return message;
+}
+
 TEST(WireReader, ReadsCompressedNamesStrictlyBackwards) {
   for (const NameCase& row : name_cases()) {
-    WireReader reader(row.message, row.offset);
+    const Octets message = message_of(row);
+    WireReader reader(message, 12 + row.offset);
     Name name;
     reader.read_name(name);
     EXPECT_EQ(reader.error(), row.error) << row.what;
     if (row.error == WireError::kNone) {
-      EXPECT_EQ(reader.offset(), row.after) << row.what;
+      EXPECT_EQ(reader.offset(), 12 + row.after) << row.what;
       EXPECT_TRUE(row.text.empty() || name.to_text() == row.text) << name.to_text();
     }
   }
@@ -100,8 +109,9 @@ TEST(WireReader, ReadsCompressedNamesStrictlyBackwards) {
 
 TEST(WireReader, RejectsANameThatExpandsBeyond255Octets) {
   const Octets chain = long_chain();
-  const std::size_t start = chain.size();
+  const std::size_t start = 12 + chain.size();
   const Octets message = MessageBytes()
+                             .octets(Octets(12))
                              .octets(chain)
                              .octets({1, 'a'})
                              .pointer(static_cast<unsigned>(start - 4))
@@ -131,13 +141,30 @@ TEST(WireReader, TakesAPlainNameOf255OctetsButNot256) {
   EXPECT_EQ(bad.error(), WireError::kNameTooLong);
 }
 
+TEST(WireReader, SkipsAPlainNameOf255OctetsButNot256) {
+  MessageBytes longest;
+  longest.name(support::longest_name());
+  WireReader good(longest.bytes());
+  good.skip_name();
+  EXPECT_TRUE(good.ok());
+  EXPECT_EQ(good.offset(), 255);
+  // One octet more in the last label of four, so that each label begins within 255 octets.
+  Octets longer = longest.bytes();
+  ++longer.at(longer.size() - 63);
+  longer.insert(longer.end() - 1, 'x');
+  WireReader bad(longer);
+  bad.skip_name();
+  EXPECT_EQ(bad.error(), WireError::kNameTooLong);
+}
+
 TEST(WireReader, SkipsNamesWithTheSameRules) {
   for (const NameCase& row : name_cases()) {
-    WireReader reader(row.message, row.offset);
+    const Octets message = message_of(row);
+    WireReader reader(message, 12 + row.offset);
     reader.skip_name();
     if (row.error == WireError::kNone) {
       EXPECT_TRUE(reader.ok()) << row.what;
-      EXPECT_EQ(reader.offset(), row.after) << row.what;
+      EXPECT_EQ(reader.offset(), 12 + row.after) << row.what;
     } else if (row.what != "two that point to each other") {  // it does not follow pointers
       EXPECT_FALSE(reader.ok()) << row.what;
     }
