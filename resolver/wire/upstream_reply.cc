@@ -1,5 +1,6 @@
 #include "resolver/wire/upstream_reply.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -17,17 +18,27 @@
 namespace meshdns::dns {
 namespace {
 
-// The RDATA of a type that holds names: fixed octets, character strings, names, fixed octets.
+// The RDATA of a type that is looked into: fixed octets, character strings, names, fixed octets and
+// one or more of any.
 struct RdataLayout {
   std::uint8_t leading_octets = 0;
   std::uint8_t strings = 0;
-  std::uint8_t names = 0;  // 0: no layout known, RDATA is opaque
+  std::uint8_t names = 0;
   std::uint8_t trailing_octets = 0;
+  bool any_end = false;
   bool compress = false;  // only RFC 1035's own types may be written compressed
 };
 
-RdataLayout layout_of(std::uint16_t type) {
-  switch (type) {
+// Opaque RDATA has none. Addresses are those of class IN; CHAOS has others.
+std::optional<RdataLayout> layout_of(const RecordHeader& header) {
+  switch (header.type) {
+    case rrtype::kA:
+    case rrtype::kAaaa:
+      if (header.rrclass != rrclass::kIn) {
+        return std::nullopt;
+      }
+      return RdataLayout{.leading_octets =
+                             static_cast<std::uint8_t>(header.type == rrtype::kA ? 4 : 16)};
     case rrtype::kNs:
     case rrtype::kMd:
     case rrtype::kMf:
@@ -36,26 +47,30 @@ RdataLayout layout_of(std::uint16_t type) {
     case rrtype::kMg:
     case rrtype::kMr:
     case rrtype::kPtr:
-      return {.names = 1, .compress = true};
+      return RdataLayout{.names = 1, .compress = true};
     case rrtype::kSoa:
-      return {.names = 2, .trailing_octets = 20, .compress = true};
+      return RdataLayout{.names = 2, .trailing_octets = 20, .compress = true};
     case rrtype::kMinfo:
-      return {.names = 2, .compress = true};
+      return RdataLayout{.names = 2, .compress = true};
     case rrtype::kMx:
-      return {.leading_octets = 2, .names = 1, .compress = true};
+      return RdataLayout{.leading_octets = 2, .names = 1, .compress = true};
     case rrtype::kRp:
-      return {.names = 2};
+      return RdataLayout{.names = 2};
     case rrtype::kAfsdb:
     case rrtype::kRt:
-      return {.leading_octets = 2, .names = 1};
+      return RdataLayout{.leading_octets = 2, .names = 1};
     case rrtype::kPx:
-      return {.leading_octets = 2, .names = 2};
+      return RdataLayout{.leading_octets = 2, .names = 2};
+    case rrtype::kSig:
+      return RdataLayout{.leading_octets = 18, .names = 1, .any_end = true};
+    case rrtype::kNxt:
+      return RdataLayout{.names = 1, .any_end = true};
     case rrtype::kSrv:
-      return {.leading_octets = 6, .names = 1};
+      return RdataLayout{.leading_octets = 6, .names = 1};
     case rrtype::kNaptr:
-      return {.leading_octets = 4, .strings = 3, .names = 1};
+      return RdataLayout{.leading_octets = 4, .strings = 3, .names = 1};
     default:
-      return {};
+      return std::nullopt;
   }
 }
 
@@ -70,30 +85,31 @@ std::uint32_t sane_ttl(std::uint32_t ttl) { return ttl > 0x7fffffffU ? 0 : ttl; 
 // Writes the record's RDATA. False when it does not have its type's form.
 bool put_rdata(const RecordView& record, std::span<const std::uint8_t> message,
                ResponseWriter& writer) {
-  const RdataLayout layout = layout_of(record.header.type);
-  if (layout.names == 0) {
+  const auto layout = layout_of(record.header);
+  if (!layout) {
     writer.put_octets(record.rdata);
     return true;
   }
   // The reader sees the message up to the end of this RDATA, so no field runs over it.
   WireReader reader(message.first(record.rdata_offset + record.rdata.size()), record.rdata_offset);
-  writer.put_octets(reader.read_octets(layout.leading_octets));
-  for (unsigned i = 0; i < layout.strings; ++i) {
+  writer.put_octets(reader.read_octets(layout->leading_octets));
+  for (unsigned i = 0; i < layout->strings; ++i) {
     const std::uint8_t size = reader.read_u8();
     const std::array<std::uint8_t, 1> prefix{size};
     writer.put_octets(prefix);
     writer.put_octets(reader.read_octets(size));
   }
-  for (unsigned i = 0; i < layout.names; ++i) {
+  for (unsigned i = 0; i < layout->names; ++i) {
     Name name;
     reader.read_name(name);
-    if (layout.compress) {
+    if (layout->compress) {
       writer.put_compressed_name(name);
     } else {
       writer.put_plain_name(name);
     }
   }
-  writer.put_octets(reader.read_octets(layout.trailing_octets));
+  writer.put_octets(reader.read_octets(
+      layout->any_end ? std::max<std::size_t>(reader.remaining(), 1) : layout->trailing_octets));
   return reader.ok() && reader.remaining() == 0;
 }
 

@@ -64,11 +64,12 @@ struct RebuildOptions {
 //
 // Header: id, RD, CD and question of the client, RA=1, AA=0, AD only from a trusted upstream to
 // clients that set AD or DO. Records: names in RDATA of RFC 1035's types, and of the few types that
-// RFC 3597 section 4 adds, are expanded; every other RDATA is kept octet for octet. TTLs with the
-// top bit set are 0 (RFC 2181 section 8). OPT and TSIG are left out, our OPT is added iff the
-// client had one. An rcode above 15 becomes SERVFAIL. What does not fit: the answer section goes
-// whole, with TC; so does the authority section of an answer without records (its SOA matters);
-// otherwise authority and additional are left out in silence (RFC 2181 section 9).
+// RFC 3597 section 4 adds, are expanded, and like A and AAAA of class IN must have their type's
+// form; every other RDATA is kept octet for octet. TTLs with the top bit set are 0 (RFC 2181
+// section 8). OPT and TSIG are left out, our OPT is added iff the client had one. An rcode above 15
+// becomes SERVFAIL. What does not fit: the answer section goes whole, with TC; so does the
+// authority section of an answer without records (its SOA matters); otherwise authority and
+// additional are left out in silence (RFC 2181 section 9).
 [[nodiscard]] RebuildResult rebuild_reply(std::span<const std::uint8_t> reply, const Query& client,
                                           const RebuildOptions& options,
                                           std::span<std::uint8_t> buffer);

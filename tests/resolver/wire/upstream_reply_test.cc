@@ -230,6 +230,9 @@ TEST(UpstreamReply, ExpandsNamesInTheRdataOfKnownTypes) {
       {26, bytes().u16(1).pointer(12).pointer(16).bytes(), "PX 1 www.example.org. example.org."},
       {35, bytes().u16(1).u16(2).octets({1, 'u', 1, 's', 0}).pointer(12).bytes(),
        R"(NAPTR 1 2 "u" "s" "" www.example.org.)"},
+      {24, bytes().octets(Octets(18, 0)).pointer(16).u8(7).bytes(),
+       "SIG TYPE0 0 0 0 19700101000000 19700101000000 0 example.org. Bw=="},
+      {30, bytes().pointer(16).u8(0x40).bytes(), R"(NXT example.org. \# 1 40)"},
       // Opaque: octets that look like a pointer stay what they are.
       {65280, {0xc0, 0x0c}, R"(TYPE65280 \# 2 c00c)"},
       {16, {2, 0xc0, 0x0c}, R"(TXT "\192\012")"},
@@ -272,6 +275,11 @@ TEST(UpstreamReply, RejectsRdataThatIsNotOfItsTypesForm) {
       {"MX without a name", 15, {0, 1}},
       {"cut SOA", 6, {0, 0, 0, 0, 0, 1}},
       {"NAPTR string that runs over", 35, {0, 1, 0, 2, 200, 'x'}},
+      {"NXT without types", 30, {1, 'a', 0}},
+      {"A of three octets", 1, {192, 0, 2}},
+      {"A of five octets", 1, {192, 0, 2, 1, 0}},
+      {"A of none", 1, {}},
+      {"AAAA of an A's octets", 28, {192, 0, 2, 1}},
   };
   for (const MalformedCase& row : cases) {
     const Octets reply =
