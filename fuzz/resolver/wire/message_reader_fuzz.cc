@@ -1,13 +1,16 @@
-// A message of an upstream server, read record by record.
+// A message of an upstream server, read record by record, and by ldns.
 //
 // Input: the message.
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "fuzz/resolver/ldns_reading.h"
 #include "resolver/wire/message_reader.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
@@ -25,6 +28,13 @@ void require(bool condition) {
   }
 }
 
+void require_same(const std::string& difference) {
+  if (!difference.empty()) {
+    std::fprintf(stderr, "not as ldns: %s\n", difference.c_str());
+    std::abort();
+  }
+}
+
 // A name that was read is one that can be written: it reads as itself, without compression.
 void check_name(dns::NameView name) {
   require(!name.octets().empty() && name.octets().size() <= dns::kMaxNameOctets);
@@ -37,6 +47,7 @@ void check_name(dns::NameView name) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::vector<std::uint8_t> message(data, data + size);
+  require_same(meshdns::fuzz::compare_message(message, meshdns::fuzz::read_message(message)));
   const dns::ReplyStatus status = dns::inspect_reply(message);
   dns::MessageReader reader(message);
   require(reader.ok() == (size >= dns::kHeaderOctets));

@@ -1,14 +1,18 @@
-// A reply of an upstream server, written anew for a client whose question is the reply's own.
+// A reply of an upstream server, written anew for a client whose question is the reply's own, and
+// read by ldns before and after.
 //
 // Input: one octet of choices (1 EDNS, 2 DO, 4 TCP, 8 trusted), two of the client's
 // payload size, then the reply.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "fuzz/resolver/ldns_reading.h"
 #include "resolver/wire/message_reader.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
@@ -22,6 +26,13 @@ namespace {
 
 void require(bool condition) {
   if (!condition) {
+    std::abort();
+  }
+}
+
+void require_same(const std::string& difference) {
+  if (!difference.empty()) {
+    std::fprintf(stderr, "not as ldns: %s\n", difference.c_str());
     std::abort();
   }
 }
@@ -50,12 +61,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::uint8_t> buffer(dns::response_limit(client, options.transport, 1232));
   const dns::RebuildResult result = dns::rebuild_reply(reply, client, options, buffer);
   (void)dns::inspect_reply(reply);
-  if (result.status != dns::RebuildStatus::kOk) {
-    return 0;
-  }
   require(result.size <= buffer.size());
   const std::vector<std::uint8_t> written(
       buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(result.size));
+  require_same(meshdns::fuzz::compare_rebuilt(reply, client, result, written));
+  if (result.status != dns::RebuildStatus::kOk) {
+    return 0;
+  }
   const dns::ReplyStatus status = dns::inspect_reply(written);
   require(status.parses && status.has_edns == client.has_edns && status.rcode == result.rcode &&
           status.truncated == result.truncated);
