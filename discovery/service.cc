@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -20,6 +21,14 @@ constexpr std::array<std::pair<Protocol, std::string_view>, 5> kProtocols = {{
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 }  // namespace
+
+std::optional<ServiceId> ServiceId::parse(std::string_view text) {
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos) {
+    return std::nullopt;
+  }
+  return ServiceId{std::string(text.substr(0, slash)), std::string(text.substr(slash + 1))};
+}
 
 std::string_view to_string(Protocol protocol) {
   return std::ranges::find(kProtocols, protocol, [](const auto& entry) { return entry.first; })

@@ -36,6 +36,8 @@ struct ServiceId {
 
   // "MESH/NAME", the name of its xDS resources.
   [[nodiscard]] std::string to_string() const { return mesh + "/" + name; }
+  // What to_string() made; nothing without a slash.
+  [[nodiscard]] static std::optional<ServiceId> parse(std::string_view text);
   friend auto operator<=>(const ServiceId&, const ServiceId&) = default;
 };
 
@@ -57,8 +59,19 @@ struct Endpoint {
   std::uint16_t port = 0;
   std::string zone;
   Health health = Health::kUnknown;
+  // Names the one workload behind it within its service, in DNS as INSTANCE.HOSTNAME; a workload
+  // may stand behind several endpoints. Empty: it has no name.
+  std::string instance;
 
   friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
+};
+
+// Where a service is served: all there is to know of it, sorted and without repetition.
+struct ServiceEndpoints {
+  ServiceId service;
+  std::vector<Endpoint> endpoints;
+
+  friend bool operator==(const ServiceEndpoints&, const ServiceEndpoints&) = default;
 };
 
 // A name and its addresses, from a feed that knows no services.
@@ -78,6 +91,8 @@ struct ServiceDelta {
   std::vector<ServiceId> removed_services{};
   std::vector<NameRecord> records{};
   std::vector<std::string> removed_records{};
+  std::vector<ServiceEndpoints> endpoints{};
+  std::vector<ServiceId> removed_endpoints{};
 };
 
 }  // namespace meshdns::discovery

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -93,7 +94,8 @@ TableChange ServiceTable::apply(const ServiceDelta& delta) {
   assert(feed != feeds_.end());
   const auto rank = static_cast<std::size_t>(feed - feeds_.begin());
   const Removals removals = removals_of(rank, delta);
-  const std::size_t before = services_.count_of(rank) + records_.count_of(rank);
+  const std::size_t before =
+      services_.count_of(rank) + records_.count_of(rank) + endpoints_.count_of(rank);
 
   TableChange change;
   for (const Service& service : delta.services) {
@@ -108,7 +110,13 @@ TableChange ServiceTable::apply(const ServiceDelta& delta) {
       change.records.push_back(record);
     }
   }
-  const std::size_t leaving = removals.services.size() + removals.records.size();
+  for (const ServiceEndpoints& endpoints : delta.endpoints) {
+    held_endpoints_.erase({rank, endpoints.service});
+    if (endpoints_.set(rank, endpoints.service, endpoints)) {
+      change.endpoints.push_back(endpoints);
+    }
+  }
+  const std::size_t leaving = removals.size();
   if (leaving >= kHoldDownMinimum && leaving * 2 > before) {
     logger_.warn(
         "a response removes most of the table; the removed names answer for {} s more "
@@ -123,34 +131,29 @@ TableChange ServiceTable::apply(const ServiceDelta& delta) {
 
 ServiceTable::Removals ServiceTable::removals_of(std::size_t rank,
                                                  const ServiceDelta& delta) const {
+  // Of one kind: what a full state does not list, else what the delta names; without what is not
+  // there or is held down already.
+  const auto take = [&](const auto& entries, const auto& held, const auto& listed, auto key_of,
+                        const auto& removed, auto& into) {
+    const auto counts = [&](const auto& key) {
+      return entries.has(rank, key) && !held.contains({rank, key});
+    };
+    if (!delta.full_state) {
+      std::ranges::copy_if(removed, std::back_inserter(into), counts);
+      return;
+    }
+    std::set<typename std::decay_t<decltype(removed)>::value_type> kept;
+    std::ranges::transform(listed, std::inserter(kept, kept.end()), key_of);
+    std::ranges::copy_if(entries.keys_of(rank), std::back_inserter(into),
+                         [&](const auto& key) { return !kept.contains(key) && counts(key); });
+  };
   Removals removals;
-  if (!delta.full_state) {
-    std::ranges::copy_if(delta.removed_services, std::back_inserter(removals.services),
-                         [&](const ServiceId& id) {
-                           return services_.has(rank, id) && !held_services_.contains({rank, id});
-                         });
-    std::ranges::copy_if(delta.removed_records, std::back_inserter(removals.records),
-                         [&](const std::string& name) {
-                           return records_.has(rank, name) && !held_records_.contains({rank, name});
-                         });
-    return removals;
-  }
-  std::set<ServiceId> listed_services;
-  for (const Service& service : delta.services) {
-    listed_services.insert(service.id);
-  }
-  std::ranges::copy_if(
-      services_.keys_of(rank), std::back_inserter(removals.services), [&](const ServiceId& id) {
-        return !listed_services.contains(id) && !held_services_.contains({rank, id});
-      });
-  std::set<std::string> listed_records;
-  for (const NameRecord& record : delta.records) {
-    listed_records.insert(record.name);
-  }
-  std::ranges::copy_if(
-      records_.keys_of(rank), std::back_inserter(removals.records), [&](const std::string& name) {
-        return !listed_records.contains(name) && !held_records_.contains({rank, name});
-      });
+  take(services_, held_services_, delta.services, &Service::id, delta.removed_services,
+       removals.services);
+  take(records_, held_records_, delta.records, &NameRecord::name, delta.removed_records,
+       removals.records);
+  take(endpoints_, held_endpoints_, delta.endpoints, &ServiceEndpoints::service,
+       delta.removed_endpoints, removals.endpoints);
   return removals;
 }
 
@@ -162,7 +165,10 @@ void ServiceTable::hold(std::size_t rank, const Removals& removals) {
   for (const std::string& name : removals.records) {
     held_records_.try_emplace({rank, name}, until);
   }
-  held_total_.add(removals.services.size() + removals.records.size());
+  for (const ServiceId& id : removals.endpoints) {
+    held_endpoints_.try_emplace({rank, id}, until);
+  }
+  held_total_.add(removals.size());
 }
 
 void ServiceTable::remove(std::size_t rank, const Removals& removals, TableChange& change) {
@@ -174,6 +180,11 @@ void ServiceTable::remove(std::size_t rank, const Removals& removals, TableChang
   for (const std::string& name : removals.records) {
     if (records_.erase(rank, name)) {
       report(name, change);
+    }
+  }
+  for (const ServiceId& id : removals.endpoints) {
+    if (endpoints_.erase(rank, id)) {
+      report_endpoints(id, change);
     }
   }
 }
@@ -194,6 +205,14 @@ void ServiceTable::report(const std::string& record, TableChange& change) const 
   }
 }
 
+void ServiceTable::report_endpoints(const ServiceId& id, TableChange& change) const {
+  if (const ServiceEndpoints* endpoints = endpoints_.find(id)) {
+    change.endpoints.push_back(*endpoints);
+  } else {
+    change.removed_endpoints.push_back(id);
+  }
+}
+
 TableChange ServiceTable::expire() {
   TableChange change;
   const TimePoint now = clock_.now();
@@ -211,6 +230,7 @@ TableChange ServiceTable::expire() {
   };
   take(held_services_, &Removals::services);
   take(held_records_, &Removals::records);
+  take(held_endpoints_, &Removals::endpoints);
   return change;
 }
 
@@ -223,6 +243,7 @@ std::optional<TimePoint> ServiceTable::next_expiry() const {
   };
   consider(held_services_);
   consider(held_records_);
+  consider(held_endpoints_);
   return next;
 }
 

@@ -1,7 +1,9 @@
-// ServiceTable: every service and name record of every feed, and which of them count.
+// ServiceTable: every service, its endpoints and every name record of every feed, and which of them
+// count.
 //
-// Belongs to the control thread. Where two feeds tell of the same service or record, the feed that
-// comes first in the configured order wins; the other's stands in when it goes. A delta that takes
+// Belongs to the control thread. Where two feeds tell of the same service, endpoints or record, the
+// feed that comes first in the configured order wins; the other's stands in when it goes. Services
+// and endpoints come and go on their own: either may be there without the other. A delta that takes
 // away more than half of a feed's entries, and at least ten, is believed only after a hold-down:
 // until then the entries keep answering.
 #pragma once
@@ -28,10 +30,12 @@ struct TableChange {
   std::vector<ServiceId> removed_services;
   std::vector<NameRecord> records;
   std::vector<std::string> removed_records;
+  std::vector<ServiceEndpoints> endpoints;
+  std::vector<ServiceId> removed_endpoints;
 
   [[nodiscard]] bool empty() const {
     return services.empty() && removed_services.empty() && records.empty() &&
-           removed_records.empty();
+           removed_records.empty() && endpoints.empty() && removed_endpoints.empty();
   }
 };
 
@@ -53,6 +57,7 @@ class ServiceTable {
   [[nodiscard]] std::optional<TimePoint> next_expiry() const;
 
   [[nodiscard]] std::size_t services() const { return services_.effective(); }
+  // Services and records that are held down; endpoints are part of their service.
   [[nodiscard]] std::size_t held_down() const;
   // The effective service, or nothing.
   [[nodiscard]] const Service* find(const ServiceId& id) const;
@@ -84,7 +89,15 @@ class ServiceTable {
   struct Removals {
     std::vector<ServiceId> services;
     std::vector<std::string> records;
+    std::vector<ServiceId> endpoints;
+
+    [[nodiscard]] std::size_t size() const {
+      return services.size() + records.size() + endpoints.size();
+    }
   };
+  // Held-down entries, by feed rank, with the time at which they go.
+  template <typename Key>
+  using Held = std::map<std::pair<std::size_t, Key>, TimePoint>;
 
   [[nodiscard]] Removals removals_of(std::size_t rank, const ServiceDelta& delta) const;
   void remove(std::size_t rank, const Removals& removals, TableChange& change);
@@ -92,6 +105,7 @@ class ServiceTable {
   // What the effective view now says of these keys, into `change`.
   void report(const ServiceId& id, TableChange& change) const;
   void report(const std::string& record, TableChange& change) const;
+  void report_endpoints(const ServiceId& id, TableChange& change) const;
 
   std::vector<std::string> feeds_;
   Clock& clock_;
@@ -99,9 +113,10 @@ class ServiceTable {
   Counter& held_total_;
   Ranked<ServiceId, Service> services_;
   Ranked<std::string, NameRecord> records_;
-  // Held-down entries, by feed rank, with the time at which they go.
-  std::map<std::pair<std::size_t, ServiceId>, TimePoint> held_services_;
-  std::map<std::pair<std::size_t, std::string>, TimePoint> held_records_;
+  Ranked<ServiceId, ServiceEndpoints> endpoints_;
+  Held<ServiceId> held_services_;
+  Held<std::string> held_records_;
+  Held<ServiceId> held_endpoints_;
 };
 
 }  // namespace meshdns::discovery

@@ -30,6 +30,18 @@ std::string serialise(const google::protobuf::MessageLite& message) {
   return bytes;
 }
 
+envoy::config::core::v3::HealthStatus status_of(Health health) {
+  switch (health) {
+    case Health::kUnknown:
+      return envoy::config::core::v3::UNKNOWN;
+    case Health::kHealthy:
+      return envoy::config::core::v3::HEALTHY;
+    case Health::kUnhealthy:
+      return envoy::config::core::v3::UNHEALTHY;
+  }
+  return envoy::config::core::v3::UNKNOWN;
+}
+
 }  // namespace
 
 std::string encode_service(const Service& service) {
@@ -70,9 +82,8 @@ std::string encode_endpoints(const std::string& name, std::span<const Endpoint> 
       auto& socket = *endpoint.mutable_endpoint()->mutable_address()->mutable_socket_address();
       socket.set_address(member->address.to_string());
       socket.set_port_value(member->port);
-      endpoint.set_health_status(member->health == Health::kUnhealthy
-                                     ? envoy::config::core::v3::UNHEALTHY
-                                     : envoy::config::core::v3::HEALTHY);
+      endpoint.mutable_endpoint()->set_hostname(member->instance);
+      endpoint.set_health_status(status_of(member->health));
     }
   }
   return serialise(message);

@@ -15,7 +15,8 @@ namespace meshdns::discovery {
 
 // An envoy.config.endpoint.v3.ClusterLoadAssignment in the strict form that gRPC's clients ask for:
 // a locality per zone with a weight, one priority, IP literals, no endpoint twice. `endpoints` are
-// sorted.
+// sorted. The instance is the endpoint's hostname, which gRPC and Envoy use where they are told to
+// rewrite a host only.
 [[nodiscard]] std::string encode_endpoints(const std::string& name,
                                            std::span<const Endpoint> endpoints);
 

@@ -46,7 +46,8 @@ class Collector {
                               : Health::kUnhealthy;
     zones_.insert(zone);
     const auto [place, is_new] = endpoints_.try_emplace(
-        {inbound.address, inbound.port}, Endpoint{inbound.address, inbound.port, zone, health});
+        {inbound.address, inbound.port},
+        Endpoint{inbound.address, inbound.port, zone, health, dataplane.name});
     if (!is_new) {
       out_.warnings.push_back(fmt::format("dataplane {} repeats the endpoint {}:{}",
                                           escape_name(dataplane.name), inbound.address.to_string(),

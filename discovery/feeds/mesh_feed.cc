@@ -156,9 +156,8 @@ std::vector<Rejection> MeshFeed::on_response(const ResponseView& response) {
     delta.full_state = false;
   }
   for (const std::string& name : response.removed) {
-    const auto slash = name.find('/');
-    if (slash != std::string::npos) {
-      delta.removed_services.push_back({name.substr(0, slash), name.substr(slash + 1)});
+    if (auto id = ServiceId::parse(name)) {
+      delta.removed_services.push_back(*std::move(id));
     }
   }
   has_delivered_ = true;

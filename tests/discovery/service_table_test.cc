@@ -1,6 +1,7 @@
 #include "discovery/service_table.h"
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/ip_address.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "discovery/service.h"
@@ -30,6 +32,14 @@ std::vector<Service> many_services(int count) {
     services.push_back(service("s" + std::to_string(i)));
   }
   return services;
+}
+
+ServiceEndpoints endpoints(const std::string& name, std::uint16_t count = 1) {
+  ServiceEndpoints result{{"default", name}, {}};
+  for (std::uint16_t port = 1; port <= count; ++port) {
+    result.endpoints.push_back({IpAddress(), port, "east", Health::kHealthy, "i"});
+  }
+  return result;
 }
 
 class ServiceTableTest : public testing::Test {
@@ -111,6 +121,42 @@ TEST_F(ServiceTableTest, RemovesAtOnceWhatIsFewOrTheSmallerPart) {
     half.removed_services.push_back({"default", "s" + std::to_string(i)});
   }
   EXPECT_EQ(table_.apply(half).removed_services.size(), 20U);
+}
+
+TEST_F(ServiceTableTest, KeepsEndpointsLikeServicesAndApartFromThem) {
+  const auto change = table_.apply({.feed = "mesh", .endpoints = {endpoints("a"), endpoints("b")}});
+  EXPECT_EQ(change.endpoints, (std::vector{endpoints("a"), endpoints("b")}));
+  EXPECT_EQ(table_.services(), 0U);
+  EXPECT_TRUE(table_.apply({.feed = "mesh", .endpoints = {endpoints("a")}}).empty());
+  EXPECT_EQ(table_.apply({.feed = "mesh", .endpoints = {endpoints("a", 2)}}).endpoints,
+            std::vector{endpoints("a", 2)});
+  EXPECT_EQ(
+      table_.apply({.feed = "mesh", .removed_endpoints = {{"default", "a"}, {"default", "no"}}})
+          .removed_endpoints,
+      (std::vector<ServiceId>{{"default", "a"}}));
+  EXPECT_EQ(table_.apply({.feed = "mesh", .full_state = true}).removed_endpoints,
+            (std::vector<ServiceId>{{"default", "b"}}));
+}
+
+TEST_F(ServiceTableTest, LetsTheEndpointsOfTheEarlierFeedWin) {
+  (void)table_.apply({.feed = "static", .endpoints = {endpoints("a")}});
+  EXPECT_TRUE(table_.apply({.feed = "mesh", .endpoints = {endpoints("a", 2)}}).empty());
+  EXPECT_EQ(table_.apply({.feed = "static", .removed_endpoints = {{"default", "a"}}}).endpoints,
+            std::vector{endpoints("a", 2)});
+}
+
+TEST_F(ServiceTableTest, HoldsDownEndpointsToo) {
+  std::vector<ServiceEndpoints> all;
+  for (int i = 0; i < 20; ++i) {
+    all.push_back(endpoints("s" + std::to_string(i)));
+  }
+  (void)table_.apply({.feed = "mesh", .endpoints = all});
+  EXPECT_TRUE(table_.apply({.feed = "mesh", .full_state = true}).empty());
+  EXPECT_TRUE(table_.apply({.feed = "mesh", .endpoints = {endpoints("s3")}}).empty());
+  EXPECT_EQ(table_.next_expiry(), clock_.now() + ServiceTable::kHoldDown);
+  clock_.advance(ServiceTable::kHoldDown);
+  EXPECT_EQ(table_.expire().removed_endpoints.size(), 19U);
+  EXPECT_EQ(table_.next_expiry(), std::nullopt);
 }
 
 TEST_F(ServiceTableTest, KeepsNameRecordsLikeServices) {

@@ -23,6 +23,9 @@ TEST(Protocol, IsReadInAnyCaseAndOnlyWhole) {
 
 TEST(ServiceId, IsNamedAsItsResources) {
   EXPECT_EQ((ServiceId{"default", "backend"}.to_string()), "default/backend");
+  EXPECT_EQ(ServiceId::parse("default/backend"), (ServiceId{"default", "backend"}));
+  EXPECT_EQ(ServiceId::parse("a/b/c"), (ServiceId{"a", "b/c"}));
+  EXPECT_EQ(ServiceId::parse("backend"), std::nullopt);
 }
 
 }  // namespace

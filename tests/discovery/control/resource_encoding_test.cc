@@ -68,6 +68,24 @@ TEST(ResourceEncoding, EndpointsComeByZoneThenAddressWhateverTheOrderOfTheDatapl
       << "equal content has equal bytes, so its version is equal too";
 }
 
+TEST(ResourceEncoding, AnEndpointHasItsInstanceAsHostnameAndItsHealth) {
+  const std::vector<Endpoint> endpoints{
+      {*IpAddress::parse("192.0.2.1"), 80, "west", Health::kHealthy, "web-1"},
+      {*IpAddress::parse("192.0.2.2"), 80, "west", Health::kUnhealthy, "web-2"},
+      {*IpAddress::parse("192.0.2.3"), 80, "west", Health::kUnknown, ""}};
+  ClusterLoadAssignment message;
+  ASSERT_TRUE(message.ParseFromString(encode_endpoints("default/web", endpoints)));
+  ASSERT_EQ(message.endpoints_size(), 1);
+  const auto& members = message.endpoints(0).lb_endpoints();
+  ASSERT_EQ(members.size(), 3);
+  EXPECT_EQ(members[0].endpoint().hostname(), "web-1");
+  EXPECT_EQ(members[0].health_status(), envoy::config::core::v3::HEALTHY);
+  EXPECT_EQ(members[1].endpoint().hostname(), "web-2");
+  EXPECT_EQ(members[1].health_status(), envoy::config::core::v3::UNHEALTHY);
+  EXPECT_EQ(members[2].endpoint().hostname(), "");
+  EXPECT_EQ(members[2].health_status(), envoy::config::core::v3::UNKNOWN);
+}
+
 TEST(ResourceEncoding, AServiceIsTheSameBytesWhateverTheOrderOfItsDataplanes) {
   const Dataplane one = dataplane("a", "192.0.2.1", "west");
   Dataplane other = dataplane("b", "192.0.2.2", "west");

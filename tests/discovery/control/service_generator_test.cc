@@ -99,6 +99,17 @@ TEST(ServiceGenerator, WarnsOfARepeatedEndpointAndAnUnknownProtocol) {
   EXPECT_EQ(generated.warnings.size(), 2U);
 }
 
+TEST(ServiceGenerator, NamesTheDataplaneBehindEachEndpoint) {
+  Dataplane both = dataplane("both", "192.0.2.1", 80, {});
+  both.inbounds.push_back(both.inbounds.front());
+  both.inbounds.back().address = *IpAddress::parse("2001:db8::1");
+  const auto generated = generate({both, dataplane("other", "192.0.2.2", 80, {})});
+  ASSERT_EQ(generated.endpoints.size(), 3U);
+  EXPECT_EQ(generated.endpoints[0].instance, "both");
+  EXPECT_EQ(generated.endpoints[1].instance, "other");
+  EXPECT_EQ(generated.endpoints[2].instance, "both");
+}
+
 TEST(ServiceGenerator, AddsTheDottedFormOfANameWithUnderscores) {
   EXPECT_EQ(hostnames_of("backend"), (std::vector<std::string>{"backend.mesh"}));
   EXPECT_EQ(hostnames_of("backend_shop_svc_8080"),
