@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
