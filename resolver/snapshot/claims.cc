@@ -5,17 +5,6 @@
 
 namespace meshdns::dns {
 
-void Claims::add(OwnerIndex owner) {
-  if (holder == kNobody) {
-    holder = owner;
-    return;
-  }
-  if (waiting == nullptr) {
-    waiting = std::make_unique<std::vector<OwnerIndex>>();
-  }
-  waiting->push_back(owner);
-}
-
 void Claims::remove(OwnerIndex owner) {
   if (holder != owner) {
     std::erase(*waiting, owner);

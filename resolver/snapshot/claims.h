@@ -3,8 +3,10 @@
 // A value of the snapshot builder, which knows what stands behind an index.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace meshdns::dns {
@@ -16,8 +18,23 @@ struct Claims {
   OwnerIndex holder = kNobody;
   std::unique_ptr<std::vector<OwnerIndex>> waiting;  // null when nobody is
 
-  // Behind all others, or as the holder when there is none.
-  void add(OwnerIndex owner);
+  // Before the first who yields to it, else behind all others; as the holder when there is none.
+  // Who yields stands behind those that do not.
+  template <typename Yields>
+  void add(OwnerIndex owner, Yields yields) {
+    if (holder == kNobody) {
+      holder = owner;
+      return;
+    }
+    if (waiting == nullptr) {
+      waiting = std::make_unique<std::vector<OwnerIndex>>();
+    }
+    if (yields(holder)) {
+      waiting->insert(waiting->begin(), std::exchange(holder, owner));
+    } else {
+      waiting->insert(std::find_if(waiting->begin(), waiting->end(), yields), owner);
+    }
+  }
   // `owner` must be among them. The next in line takes what the holder lets go.
   void remove(OwnerIndex owner);
 };

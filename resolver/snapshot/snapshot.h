@@ -24,8 +24,9 @@
 namespace meshdns::dns {
 
 struct ZoneTimes {
-  std::uint32_t ttl = 30;         // of addresses, pointers, SOA and NS, in seconds
-  std::uint32_t soa_minimum = 5;  // RFC 2308: how long a client may remember that there is nothing
+  std::uint32_t ttl = 30;          // of addresses, pointers, SOA and NS, in seconds
+  std::uint32_t soa_minimum = 5;   // RFC 2308: how long a client may remember that there is nothing
+  std::uint32_t instance_ttl = 5;  // of the addresses of endpoints, unless `ttl` is shorter
 };
 
 // Names by the hash of their folded octets; addresses of our pools by the hash of theirs.

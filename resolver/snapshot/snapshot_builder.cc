@@ -105,6 +105,26 @@ UpsertReport SnapshotBuilder::upsert_record(const discovery::NameRecord& record)
 
 void SnapshotBuilder::remove_record(std::string_view name) { remove_owner(record_key(name)); }
 
+UpsertReport SnapshotBuilder::upsert_instance(const Instance& instance) {
+  Owner next;
+  next.label = "instance " + instance.name + " of " + instance.service.to_string();
+  next.addresses = instance.addresses;
+  next.ttl = std::min(times_.ttl, times_.instance_ttl);
+  next.is_instance = true;
+  return upsert_owner(instance_key(instance.service, instance.name), std::move(next),
+                      instance.hostnames);
+}
+
+void SnapshotBuilder::remove_instance(const discovery::ServiceId& service,
+                                      const std::string& name) {
+  remove_owner(instance_key(service, name));
+}
+
+std::string SnapshotBuilder::instance_key(const discovery::ServiceId& service,
+                                          const std::string& name) {
+  return "i" + service.to_string() + "/" + name;
+}
+
 std::string SnapshotBuilder::service_key(const discovery::ServiceId& id) {
   return "s" + id.to_string();
 }
@@ -183,16 +203,26 @@ UpsertReport SnapshotBuilder::upsert_owner(const std::string& key, Owner next,
     free_owners_.pop_back();
   }
   replace_owner(found->second, std::move(next));
-  for (const std::string& name : owners_[found->second].names) {
-    const OwnerIndex holder = names_.at(name).claims.holder;
+  report_claims(found->second, report);
+  return report;
+}
+
+void SnapshotBuilder::report_claims(OwnerIndex index, UpsertReport& report) const {
+  for (const std::string& name : owners_[index].names) {
+    const Claims& claims = names_.at(name).claims;
     const StaticNode* const fixed = static_records_->find(to_view(name));
     if (fixed != nullptr && fixed->decides_addresses()) {
       report.clashes.push_back({to_view(name).to_text(), "static records"});
-    } else if (holder != found->second) {
-      report.clashes.push_back({to_view(name).to_text(), owners_[holder].label});
+    } else if (claims.holder != index) {
+      report.clashes.push_back({to_view(name).to_text(), owners_[claims.holder].label});
+    } else if (claims.waiting != nullptr && !owners_[index].is_instance) {
+      for (const OwnerIndex waiting : *claims.waiting) {
+        if (owners_[waiting].is_instance) {
+          report.displaced.push_back({to_view(name).to_text(), owners_[waiting].label});
+        }
+      }
     }
   }
-  return report;
 }
 
 void SnapshotBuilder::remove_owner(const std::string& key) {
@@ -225,13 +255,13 @@ void SnapshotBuilder::replace_owner(OwnerIndex index, Owner next) {
   }
   // Pointers last: where they lead depends on who holds which name.
   for (const IpAddress& address : old.addresses) {
-    if (is_pooled(address) && !is_in(addresses, address)) {
+    if (has_pointer(old, address) && !is_in(addresses, address)) {
       release_pointer(index, address);
     }
   }
   for (const IpAddress& address : addresses) {
-    if (is_pooled(address) && !is_in(old.addresses, address)) {
-      pointers_[address].add(index);
+    if (has_pointer(owners_[index], address) && !is_in(old.addresses, address)) {
+      pointers_[address].add(index, [](OwnerIndex) { return false; });
     }
   }
   publish_pointers(index);
@@ -243,7 +273,9 @@ void SnapshotBuilder::claim_name(OwnerIndex owner, const std::string& name) {
   if (!first && node.claims.waiting == nullptr) {
     ++contested_names_;
   }
-  node.claims.add(owner);
+  node.claims.add(owner, [this, owner](OwnerIndex other) {
+    return owners_[other].is_instance && !owners_[owner].is_instance;
+  });
   if (first) {
     count_in_ancestors(to_view(name), true);
   }
@@ -323,7 +355,7 @@ void SnapshotBuilder::publish_name(const std::string& name) {
 
 void SnapshotBuilder::publish_pointers(OwnerIndex owner) {
   for (const IpAddress& address : owners_[owner].addresses) {
-    if (is_pooled(address)) {
+    if (has_pointer(owners_[owner], address)) {
       publish_pointer(address);
     }
   }
@@ -383,9 +415,11 @@ const std::string* SnapshotBuilder::pointer_target(const Claims& claims) const {
   return target;
 }
 
-bool SnapshotBuilder::is_pooled(const IpAddress& address) const {
-  return std::ranges::any_of(pools_,
-                             [&address](const IpPrefix& pool) { return pool.contains(address); });
+// Whether the address leads back to a name of the owner. An endpoint's is not ours to tell of.
+bool SnapshotBuilder::has_pointer(const Owner& owner, const IpAddress& address) const {
+  return !owner.is_instance && std::ranges::any_of(pools_, [&address](const IpPrefix& pool) {
+    return pool.contains(address);
+  });
 }
 
 void SnapshotBuilder::purge_stale_pointers() {

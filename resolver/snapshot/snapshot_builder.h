@@ -1,11 +1,11 @@
-// Keeps the names of services and records, and makes snapshots of them. What a change costs follows
-// the change, not the table.
+// Keeps the names of services, records and instances, and makes snapshots of them. What a change
+// costs follows the change, not the table.
 //
 // Control thread only. Snapshots it made are independent of it.
 //
 // A name that two owners claim stays with the first; the next in line takes it when the first lets
-// go. Order of arrival decides, so the same calls always give the same table. Claims are reported
-// to the caller, who logs them.
+// go. Services and records come before instances, among themselves order of arrival decides, so the
+// same calls always give the same table. Claims are reported to the caller, who logs them.
 #pragma once
 
 #include <cstddef>
@@ -43,12 +43,22 @@ struct NameAddresses {
 // A hostname of the upserted owner that somebody else holds.
 struct NameClash {
   std::string name;    // presentation form
-  std::string holder;  // "MESH/NAME" of a service, "record NAME", or "static records"
+  std::string holder;  // "MESH/NAME" of a service, "record NAME", "instance NAME of MESH/NAME", or
+                       // "static records"
+};
+
+// One workload of a service.
+struct Instance {
+  discovery::ServiceId service;
+  std::string name;
+  std::vector<std::string> hostnames = {};
+  std::vector<IpAddress> addresses = {};  // as in NameAddresses
 };
 
 struct UpsertReport {
   std::vector<NameClash> clashes;
-  std::vector<std::string> rejected;  // hostnames that are no DNS names; the others were taken
+  std::vector<std::string> rejected;      // hostnames that are no DNS names; the others were taken
+  std::vector<NameClash> displaced = {};  // hostnames that an instance had, or would have: `holder`
 };
 
 class SnapshotBuilder {
@@ -75,6 +85,9 @@ class SnapshotBuilder {
   // The same for a record, whose TTL is its own if it has one.
   UpsertReport upsert_record(const discovery::NameRecord& record);
   void remove_record(std::string_view name);
+  // The same for an instance. Its addresses do not lead back to it.
+  UpsertReport upsert_instance(const Instance& instance);
+  void remove_instance(const discovery::ServiceId& service, const std::string& name);
 
   // Whether the feeds that fill the zones have delivered. Of all zones, reverse ones too, or of
   // one.
@@ -95,19 +108,20 @@ class SnapshotBuilder {
     std::uint64_t number = 0;         // of the last snapshot
     PageStats pages;                  // what led from the snapshot before it to the last one
     std::size_t entries = 0;          // hosts, empty non-terminals and pointers
-    std::size_t owners = 0;           // services and records
+    std::size_t owners = 0;           // services, records and instances
     std::size_t contested_names = 0;  // names with more than one claimant
   };
   [[nodiscard]] const BuildStats& build_stats() const { return stats_; }
 
  private:
-  // A service or a record.
+  // A service, a record or an instance.
   struct Owner {
     std::string label;               // for reports
     std::vector<std::string> names;  // folded wire form, in the order given, without repetition
     std::vector<IpAddress> addresses;
     std::uint32_t ttl = 0;
     bool withheld = false;
+    bool is_instance = false;
   };
   struct NameNode {
     Claims claims;
@@ -118,6 +132,8 @@ class SnapshotBuilder {
 
   [[nodiscard]] static std::string service_key(const discovery::ServiceId& id);
   [[nodiscard]] static std::string record_key(std::string_view name);
+  [[nodiscard]] static std::string instance_key(const discovery::ServiceId& service,
+                                                const std::string& name);
   UpsertReport upsert_owner(const std::string& key, Owner next,
                             std::span<const std::string> hostnames);
   void remove_owner(const std::string& key);
@@ -131,7 +147,8 @@ class SnapshotBuilder {
   void release_pointer(OwnerIndex owner, const IpAddress& address);
   void publish_pointer(const IpAddress& address);
   [[nodiscard]] const std::string* pointer_target(const Claims& claims) const;
-  [[nodiscard]] bool is_pooled(const IpAddress& address) const;
+  [[nodiscard]] bool has_pointer(const Owner& owner, const IpAddress& address) const;
+  void report_claims(OwnerIndex index, UpsertReport& report) const;
   void purge_stale_pointers();
   [[nodiscard]] std::uint64_t hash_name(NameView name) const;
   [[nodiscard]] const NameEntry* find_name(NameView name, std::uint64_t hash) const;
