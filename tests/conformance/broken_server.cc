@@ -39,7 +39,7 @@ std::optional<Octets> Behind::ask(const SocketAddress& address, const UpstreamQu
   if (!support::send_message(socket.get(), query.transport, query.octets)) {
     return std::nullopt;
   }
-  return support::receive_message(socket.get(), query.transport, kPatience);
+  return support::receive_octets(socket.get(), query.transport, kPatience);
 }
 
 Breakage edits_reply(std::function<void(Octets& reply)> edit) {

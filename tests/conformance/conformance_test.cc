@@ -20,6 +20,7 @@
 #include "tests/conformance/world.h"
 #include "tests/e2e/network.h"
 #include "tests/support/network_namespace.h"
+#include "tests/support/reply_log.h"
 #include "tests/support/wait_until.h"
 
 namespace meshdns::conformance {
@@ -54,6 +55,9 @@ class Conformance : public testing::Test {
   void TestBody() override {
     Visit visit(world->server(), world->upstream(), support::kHangBound);
     rule_.probe(visit);
+    for (const Octets& reply : visit.replies()) {
+      support::log_reply(reply);
+    }
     EXPECT_TRUE(visit.findings().empty()) << rule_.text << " (" << rule_.source << ")\n"
                                           << fmt::format("{}", fmt::join(visit.findings(), "\n"));
     EXPECT_TRUE(world->server_is_running()) << world->log();
@@ -149,6 +153,7 @@ int main(int argc, char** argv) {
       return EXIT_FAILURE;
     }
   }
+  testing::AddGlobalTestEnvironment(new meshdns::support::SecondDecoder);
   const int code = RUN_ALL_TESTS();
   meshdns::conformance::Conformance::world.reset();
   return code;

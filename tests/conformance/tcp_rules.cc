@@ -26,7 +26,6 @@ namespace {
 using support::connect_socket;
 using support::make_query;
 using support::MessageBytes;
-using support::receive_message;
 using support::send_message;
 
 constexpr unsigned kA = 1;
@@ -46,7 +45,7 @@ bool send_octets(int socket, const Octets& octets) {
 bool ends(Visit& visit, int socket) {
   const auto deadline = std::chrono::steady_clock::now() + visit.patience();
   while (std::chrono::steady_clock::now() < deadline) {
-    if (!receive_message(socket, DnsTransport::kTcp, std::chrono::milliseconds(200))) {
+    if (!visit.receive(socket, DnsTransport::kTcp, std::chrono::milliseconds(200))) {
       char octet = 0;
       const auto count = ::recv(socket, &octet, 1, MSG_DONTWAIT | MSG_PEEK);
       if (count == 0 || (count < 0 && errno != EAGAIN)) {
@@ -76,7 +75,7 @@ void pipelining(Visit& visit) {
   visit.expect(send_octets(socket.get(), segment), "the queries could not be sent");
   std::set<unsigned> answered;
   while (answered.size() < kPipelined) {
-    const auto octets = receive_message(socket.get(), DnsTransport::kTcp, visit.patience());
+    const auto octets = visit.receive(socket.get(), DnsTransport::kTcp);
     const auto reply = octets ? DnsReply::decode(*octets) : std::nullopt;
     if (!reply) {
       break;
@@ -91,7 +90,7 @@ void out_of_order(Visit& visit) {
   const UniqueFd socket = connect_socket(visit.server(), DnsTransport::kTcp);
   (void)send_message(socket.get(), DnsTransport::kTcp, make_query("slow.example", kA, {.id = 1}));
   (void)send_message(socket.get(), DnsTransport::kTcp, make_query("web.mesh", kA, {.id = 2}));
-  const auto octets = receive_message(socket.get(), DnsTransport::kTcp, visit.patience());
+  const auto octets = visit.receive(socket.get(), DnsTransport::kTcp);
   const auto reply = octets ? DnsReply::decode(*octets) : std::nullopt;
   visit.expect(reply && reply->message().id == 2, "a slow query holds up the next");
 }
@@ -101,7 +100,7 @@ void half_close(Visit& visit) {
     const UniqueFd socket = connect_socket(visit.server(), DnsTransport::kTcp);
     (void)send_message(socket.get(), DnsTransport::kTcp, make_query(name, kA));
     ::shutdown(socket.get(), SHUT_WR);
-    visit.expect(receive_message(socket.get(), DnsTransport::kTcp, visit.patience()).has_value(),
+    visit.expect(visit.receive(socket.get(), DnsTransport::kTcp).has_value(),
                  "no reply after the client ended its side");
   }
 }
@@ -111,7 +110,7 @@ void frame_in_pieces(Visit& visit) {
   for (const std::uint8_t octet : frame(make_query("web.mesh", kA))) {
     visit.expect(send_octets(socket.get(), {octet}), "the connection was closed");
   }
-  visit.expect(receive_message(socket.get(), DnsTransport::kTcp, visit.patience()).has_value(),
+  visit.expect(visit.receive(socket.get(), DnsTransport::kTcp).has_value(),
                "a query that came octet by octet is not answered");
 }
 

@@ -36,20 +36,32 @@ void Visit::expect(bool kept, std::string_view what) {
   }
 }
 
+std::optional<Octets> Visit::receive(int socket, DnsTransport transport) {
+  return receive(socket, transport, patience_);
+}
+
+std::optional<Octets> Visit::receive(int socket, DnsTransport transport,
+                                     std::chrono::milliseconds bound) {
+  auto octets = support::receive_octets(socket, transport, bound);
+  if (octets.has_value()) {
+    expect(DnsReply::decode(*octets).has_value(), "ldns cannot read the reply");
+    replies_.push_back(*octets);
+  }
+  return octets;
+}
+
 std::optional<DnsReply> Visit::exchange(const Octets& query, DnsTransport transport) {
   const UniqueFd socket = support::connect_socket(server_, transport);
   if (!support::send_message(socket.get(), transport, query)) {
     expect(false, "the query could not be sent");
     return std::nullopt;
   }
-  const auto octets = support::receive_message(socket.get(), transport, patience_);
+  const auto octets = receive(socket.get(), transport);
   if (!octets.has_value()) {
     expect(false, "no reply came");
     return std::nullopt;
   }
-  auto reply = DnsReply::decode(*octets);
-  expect(reply.has_value(), "ldns cannot read the reply");
-  return reply;
+  return DnsReply::decode(*octets);
 }
 
 bool Visit::is_ignored(const Octets& message, DnsTransport transport) {
@@ -59,7 +71,7 @@ bool Visit::is_ignored(const Octets& message, DnsTransport transport) {
       !support::send_message(socket.get(), transport, good)) {
     return transport == DnsTransport::kTcp;
   }
-  const auto first = support::receive_message(socket.get(), transport, patience_);
+  const auto first = receive(socket.get(), transport);
   if (!first.has_value()) {
     return transport == DnsTransport::kTcp;
   }

@@ -30,6 +30,12 @@ class Visit {
   void expect(bool kept, std::string_view what);
   [[nodiscard]] const std::vector<std::string>& findings() const { return findings_; }
 
+  // The next reply on a socket; a finding when ldns cannot read it.
+  std::optional<Octets> receive(int socket, DnsTransport transport);
+  std::optional<Octets> receive(int socket, DnsTransport transport,
+                                std::chrono::milliseconds bound);
+  // All that receive() gave.
+  [[nodiscard]] const std::vector<Octets>& replies() const { return replies_; }
   // Sends one message on a socket of its own. Nothing, and a finding, when no reply comes that ldns
   // can read.
   std::optional<DnsReply> exchange(const Octets& query,
@@ -52,6 +58,7 @@ class Visit {
   std::chrono::milliseconds patience_;
   std::size_t upstream_queries_before_;
   std::vector<std::string> findings_;
+  std::vector<Octets> replies_;
 };
 
 // The rcode with the upper bits that OPT carries (RFC 6891 section 6.1.3).

@@ -1,6 +1,7 @@
 // The tools of these tests against programs that we did not write, so that a failure elsewhere is a
 // failure of meshdns.
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "tests/support/network_namespace.h"
 #include "tests/support/peers.h"
 #include "tests/support/process.h"
+#include "tests/support/reply_log.h"
 #include "tests/support/scripted_upstream.h"
 
 namespace meshdns::support {
@@ -108,6 +110,17 @@ TEST(Harness, NetworksAreJoinedByAPairOfInterfaces) {
   });
   EXPECT_THAT(data, ElementsAre("192.0.2.7"));
   ip("link del outer");
+}
+
+TEST(Harness, HasDnspythonReadEveryReplyAndNameTheWrongOnes) {
+  const std::vector<std::uint8_t> good = encode({.name = "web.mesh"});
+  std::vector<std::uint8_t> cut = good;
+  cut.pop_back();
+  std::vector<std::uint8_t> trailing = good;
+  trailing.push_back(0);
+  EXPECT_EQ(dnspython_on({good, good}), "");
+  EXPECT_THAT(dnspython_on({good, cut}), testing::HasSubstr("dnspython: "));
+  EXPECT_THAT(dnspython_on({trailing, good}), testing::HasSubstr("TrailingJunk"));
 }
 
 }  // namespace

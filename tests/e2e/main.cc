@@ -11,6 +11,7 @@
 
 #include "tests/e2e/network.h"
 #include "tests/support/network_namespace.h"
+#include "tests/support/reply_log.h"
 
 int main(int argc, char** argv) {
   testing::InitGoogleMock(&argc, argv);
@@ -20,5 +21,6 @@ int main(int argc, char** argv) {
       return EXIT_FAILURE;
     }
   }
+  testing::AddGlobalTestEnvironment(new meshdns::support::SecondDecoder);
   return RUN_ALL_TESTS();
 }

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -27,6 +28,7 @@
 #include "base/unique_fd.h"
 #include "resolver/app/ldns.h"  // IWYU pragma: keep
 #include "tests/support/ldns_judge.h"
+#include "tests/support/reply_log.h"
 
 namespace meshdns::support {
 namespace {
@@ -216,6 +218,17 @@ bool send_message(int socket, DnsTransport transport, std::span<const std::uint8
 
 std::optional<std::vector<std::uint8_t>> receive_message(int socket, DnsTransport transport,
                                                          milliseconds bound) {
+  auto octets = receive_octets(socket, transport, bound);
+  if (octets.has_value()) {
+    EXPECT_TRUE(judge(*octets).has_value())
+        << "ldns cannot read the reply " << testing::PrintToString(*octets);
+    log_reply(*octets);
+  }
+  return octets;
+}
+
+std::optional<std::vector<std::uint8_t>> receive_octets(int socket, DnsTransport transport,
+                                                        milliseconds bound) {
   const auto deadline = steady_clock::now() + bound;
   if (transport == DnsTransport::kTcp) {
     std::array<std::uint8_t, 2> length{};

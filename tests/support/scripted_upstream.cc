@@ -128,7 +128,7 @@ void ScriptedUpstream::serve_datagram() {
 }
 
 bool ScriptedUpstream::serve_connection(int connection) {
-  auto octets = receive_message(connection, DnsTransport::kTcp, kStalledMessage);
+  auto octets = receive_octets(connection, DnsTransport::kTcp, kStalledMessage);
   if (!octets.has_value()) {
     return false;
   }

@@ -54,7 +54,7 @@ TEST_F(DatagramBatchTest, ReceivesAndRepliesInOrder) {
   reply_to_all(3);
   EXPECT_EQ(batch_.send(sockets_, server_.get()).sent, 3U);
   for (std::uint8_t i = 0; i < 3; ++i) {
-    const auto reply = support::receive_message(client_.get(), DnsTransport::kUdp);
+    const auto reply = support::receive_octets(client_.get(), DnsTransport::kUdp);
     EXPECT_EQ(reply.value(), std::vector<std::uint8_t>{static_cast<std::uint8_t>(100 + i)});
   }
   EXPECT_EQ(batch_.send(sockets_, server_.get()).sent, 0U) << "the list is empty now";
