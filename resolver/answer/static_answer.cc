@@ -67,10 +67,8 @@ const StaticNode* find_wildcard(const Snapshot& snapshot, NameView folded, const
          snapshot.find(encloser, snapshot.hash(encloser)).state == Snapshot::NameState::kAbsent) {
     encloser = encloser.parent();
   }
+  // An encloser lacks a label of the name, so that this one takes its place.
   std::array<std::uint8_t, kMaxNameOctets> octets{1, '*'};
-  if (encloser.size() + 2 > octets.size()) {
-    return nullptr;
-  }
   std::ranges::copy(encloser.octets(), octets.begin() + 2);
   return snapshot.static_records().find(NameView(std::span(octets).first(encloser.size() + 2)));
 }

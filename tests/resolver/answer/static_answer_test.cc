@@ -249,6 +249,39 @@ TEST_F(StaticAnswerTest, TruncatesWhatDoesNotFitAndGivesItWholeOverTcp) {
   }
 }
 
+TEST_F(StaticAnswerTest, AliasesLeadToWhatIsSaidOfTheirTargets) {
+  discovery::Service service;
+  service.id = {"default", "held"};
+  service.hostnames = {"held.mesh"};
+  builder_->upsert_service(service, {.addresses = {}, .withheld = true});
+  serve({alias("to-held.mesh", "held.mesh"), alias("to-apex.mesh", "mesh")});
+  const JudgedMessage held = ask("to-held.mesh", rrtype::kA, {.edns = 1232});
+  EXPECT_EQ(held.rcode, rcode::kServFail);
+  ASSERT_TRUE(held.extended_error.has_value());
+  EXPECT_EQ(held.extended_error->code, extended_error::kOther);
+  EXPECT_THAT(ask("to-apex.mesh", rrtype::kSoa).answer,
+              ElementsAre("to-apex.mesh. 60 IN CNAME mesh.",
+                          "mesh. 30 IN SOA mesh. nobody.invalid. 1 3600 1200 604800 5"));
+
+  builder_->set_ready(false);
+  snapshot_ = builder_->build();
+  const JudgedMessage open = ask("to-apex.mesh", rrtype::kA, {.edns = 1232});
+  EXPECT_EQ(open.rcode, rcode::kServFail);
+  ASSERT_TRUE(open.extended_error.has_value());
+  EXPECT_EQ(open.extended_error->code, extended_error::kNotReady);
+}
+
+TEST_F(StaticAnswerTest, TruncatesAChainOfAliasesThatDoesNotFit) {
+  const auto long_name = [](char letter) {
+    const std::string label(60, letter);
+    return label + "." + label + "." + label + "." + label + ".mesh";
+  };
+  serve({alias("start.mesh", long_name('a')), alias(long_name('a'), long_name('b')),
+         address(long_name('b'), 1)});
+  EXPECT_TRUE(ask("start.mesh", rrtype::kA).tc);
+  EXPECT_THAT(ask("start.mesh", rrtype::kA, {.edns = 1232}).answer, SizeIs(3));
+}
+
 TEST_F(StaticAnswerTest, TheLongestNamesAreNoTrouble) {
   serve({text("*.mesh", "any")});
   const std::string longest = support::longest_name();

@@ -289,6 +289,42 @@ TEST(UpstreamReply, RejectsRdataThatIsNotOfItsTypesForm) {
   }
 }
 
+TEST(UpstreamReply, HandsOnAnAddressOfAnotherClassAsItIs) {
+  // RFC 1035 section 3.4.1: A is so only in the Internet; CHAOS has a name and an octal number.
+  const Octets reply = MessageBytes()
+                           .header(0, 0x8180, 1, 1, 0, 0)
+                           .question("www.example.org", 1, 3)
+                           .pointer(12)
+                           .u16(1)
+                           .u16(3)
+                           .u32(60)
+                           .u16(3)
+                           .octets({0, 1, 2})
+                           .bytes();
+  Query client;
+  client.assign_question(*Name::from_text("www.example.org"), 1, 3);
+  std::array<std::uint8_t, 512> buffer{};
+  const RebuildResult result = rebuild_reply(reply, client, {}, buffer);
+  ASSERT_EQ(result.status, RebuildStatus::kOk);
+  EXPECT_THAT(std::vector(buffer.begin() + static_cast<std::ptrdiff_t>(result.size - 5),
+                          buffer.begin() + static_cast<std::ptrdiff_t>(result.size)),
+              ElementsAre(0, 3, 0, 1, 2));
+}
+
+TEST(UpstreamReply, RejectsMalformedRdataInEverySection) {
+  const Octets short_address{192, 0, 2};
+  for (std::size_t bad = 0; bad < 3; ++bad) {
+    MessageBytes reply = reply_to(1, 1, 1, 1);
+    for (std::size_t section = 0; section < 3; ++section) {
+      reply.record("www.example.org", 1, 60,
+                   section == bad ? short_address : Octets(kAddressOctets));
+    }
+    EXPECT_EQ(rebuild(reply.bytes(), client_of("www.example.org", 1)).result.status,
+              RebuildStatus::kMalformed)
+        << bad;
+  }
+}
+
 TEST(UpstreamReply, RejectsWhatDoesNotParse) {
   const Query client = client_of("www.example.org", 1);
   const Octets whole =
