@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "fuzz/resolver/ldns_reading.h"
 #include "resolver/answer/outcome.h"
 #include "resolver/answer/query_handler.h"
 #include "resolver/app/static_files.h"
@@ -15,6 +17,7 @@
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/wire/name.h"
+#include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
 #include "resolver/wire/transport.h"
 
@@ -36,12 +39,28 @@ std::vector<std::uint8_t> query_for(dns::NameView name, std::uint16_t type) {
   return query;
 }
 
+// As ldns reads it.
+bool is_as_meant(std::span<const std::uint8_t> response, const dns::Query& query,
+                 const dns::Outcome& outcome) {
+  const auto difference = fuzz::compare_answer(
+      response.first(outcome.size),
+      {.id = query.id,
+       .flags = static_cast<std::uint16_t>(dns::flag::kResponse | dns::flag::kRecursionAvailable |
+                                           dns::flag::kRecursionDesired),
+       .ignored = dns::flag::kAuthoritative | dns::flag::kTruncated,
+       .rcode = outcome.rcode,
+       .has_edns = query.has_edns,
+       .question = query.question()});
+  return difference.empty();
+}
+
 void ask(const dns::Snapshot& snapshot, dns::NameView name, std::uint16_t type) {
   static std::array<std::uint8_t, 65535> response;
   for (const auto transport : {dns::Transport::kUdp, dns::Transport::kTcp}) {
     dns::Query parsed;
     const auto outcome = dns::QueryHandler({}).handle(
         snapshot, query_for(name, type), transport, dns::ClientAccess::kAllowed, response, parsed);
+    check(outcome.verdict != dns::Verdict::kAnswer || is_as_meant(response, parsed, outcome));
     check(outcome.size <= (transport == dns::Transport::kUdp ? 512 : response.size()));
   }
 }
