@@ -12,6 +12,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
 #include "resolver/wire/response_writer.h"
