@@ -270,8 +270,7 @@ JournalContents parse_journal(std::string_view file, std::string_view instance,
     contents.version = header->version;
     contents.instance = header->instance;
     if (header->version != kJournalVersion) {
-      contents.kind =
-          header->version > kJournalVersion ? JournalKind::kNewerVersion : JournalKind::kForeign;
+      contents.kind = JournalKind::kOtherVersion;
     } else if (header->instance != instance) {
       contents.kind = JournalKind::kOtherInstance;
     } else {

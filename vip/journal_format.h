@@ -64,7 +64,7 @@ struct Damage {
 enum class JournalKind : std::uint8_t {
   kJournal,        // ours, maybe damaged
   kForeign,        // something else
-  kNewerVersion,   // ours, of a format that this program does not know
+  kOtherVersion,   // ours, of an older or newer format that this program does not know
   kOtherInstance,  // ours, of another instance
 };
 

@@ -32,11 +32,12 @@ Result<void> check_kind(const JournalContents& contents, const std::string& path
     case JournalKind::kForeign:
       return fail(ErrorCode::kCorrupt,
                   path + " is no lease journal; move it away or name another state folder");
-    case JournalKind::kNewerVersion:
+    case JournalKind::kOtherVersion:
       return fail(ErrorCode::kCorrupt,
-                  fmt::format("{} has format version {}, this program knows {}; run the newer "
+                  fmt::format("{} has format version {}, this program knows {}; run the {} "
                               "program or name another state folder",
-                              path, contents.version, kJournalVersion));
+                              path, contents.version, kJournalVersion,
+                              contents.version > kJournalVersion ? "newer" : "older"));
     case JournalKind::kOtherInstance:
       return fail(ErrorCode::kCorrupt, fmt::format("{} belongs to the instance '{}', not '{}'",
                                                    path, escape_name(contents.instance), instance));

@@ -9,6 +9,7 @@
 #include <map>
 #include <string>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,7 @@
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
 #include "tests/support/wait_until.h"
+#include "vip/crc32c.h"
 
 namespace meshdns::support {
 namespace {
@@ -31,6 +33,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr int kExitFile = 3;
+constexpr uid_t kNobody = 65534;
 
 // A small file system of its own at an existing folder, in the mount namespace of the tests.
 class SmallDisk {
@@ -128,11 +131,13 @@ class StateFolder : public testing::Test {
     return {};
   }
   // What `meshdns run --state-mode required` exits with and says on this folder.
-  [[nodiscard]] CommandResult run_required() const {
-    return run_command({program_path("meshdns"), "run", "--listen",
-                        loopback(free_port()).to_string(), "--admin",
-                        loopback(free_port()).to_string(), "--state-dir", resolver_.state_folder(),
-                        "--state-mode", "required", "--control-plane", control_plane_.address()});
+  [[nodiscard]] CommandResult run_required(std::vector<std::string> argv = {}) const {
+    argv.insert(
+        argv.end(),
+        {program_path("meshdns"), "run", "--listen", loopback(free_port()).to_string(), "--admin",
+         loopback(free_port()).to_string(), "--state-dir", resolver_.state_folder(), "--state-mode",
+         "required", "--control-plane", control_plane_.address()});
+    return run_command(argv);
   }
 
   ControlPlaneProgram control_plane_;
@@ -273,6 +278,64 @@ TEST_F(StateFolder, AForeignFileIsLeftAloneAndNamed) {
   EXPECT_NE(resolver_.wait_for_address("web.mesh"), "");
   EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("is no lease journal"));
   EXPECT_EQ(read_file(journal()), foreign);
+}
+
+// The header of a journal, which a program of another version wrote: octet 11 is the last of its
+// version, and the checksum is right.
+std::string header_of_version(char version) {
+  std::string header("\x8dMDVIP\r\n\0\0\0\0\0\0\0\x23\0\0\0\0\0\0\0\1default", 31);
+  header[11] = version;
+  const std::uint32_t checksum = vip::crc32c(header);
+  for (unsigned shift = 32; shift > 0; shift -= 8) {
+    header += static_cast<char>(checksum >> (shift - 8));
+  }
+  return header;
+}
+
+TEST_F(StateFolder, AJournalOfAnotherVersionIsLeftAloneAndNamed) {
+  std::filesystem::create_directories(resolver_.state_folder());
+  for (const auto& [version, program] : {std::pair{'\0', "older"}, std::pair{'\2', "newer"}}) {
+    const std::string content = header_of_version(version);
+    write_file(journal(), content);
+    const CommandResult required = run_required();
+    EXPECT_EQ(required.exit_code, kExitFile);
+    EXPECT_THAT(required.error, HasSubstr(journal() + " has format version "));
+    EXPECT_THAT(required.error, HasSubstr(std::string("run the ") + program + " program"));
+
+    resolver_.start_ready(control_plane_);
+    EXPECT_NE(resolver_.wait_for_address("web.mesh"), "");
+    EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("has format version"));
+    ASSERT_EQ(resolver_.terminate(), 0);
+    EXPECT_EQ(read_file(journal()), content);
+  }
+}
+
+// The folder, and then the journal alone, belong to somebody whom the resolver may not overrule.
+TEST_F(StateFolder, OfAnotherOwnerIsLeftAloneAndNamed) {
+  tell_two();
+  const std::string content = read_file(journal());
+  for (const std::string& path : {resolver_.state_folder(), journal()}) {
+    if (::chown(path.c_str(), kNobody, kNobody) != 0) {
+      GTEST_SKIP() << "needs root, to give files to another owner";
+    }
+    resolver_.options().argv = {"setpriv", "--bounding-set=-dac_override,-dac_read_search",
+                                "--inh-caps=-dac_override,-dac_read_search"};
+    const CommandResult required = run_required(resolver_.options().argv);
+    EXPECT_EQ(required.exit_code, kExitFile) << required.error;
+    EXPECT_THAT(required.error, HasSubstr(resolver_.state_folder()));
+    EXPECT_THAT(required.error, HasSubstr("Permission denied"));
+
+    resolver_.start_ready(control_plane_);
+    EXPECT_NE(resolver_.wait_for_address("web.mesh"), "");
+    EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("Permission denied"));
+    EXPECT_EQ(metric("meshdns_vip_state_degraded"), "1");
+    ASSERT_EQ(resolver_.terminate(), 0);
+    EXPECT_EQ(read_file(journal()), content);
+    ASSERT_EQ(::chown(path.c_str(), 0, 0), 0);
+  }
+  resolver_.options().argv.clear();
+  resolver_.start_ready(control_plane_);
+  expect_two();
 }
 
 TEST_F(StateFolder, OfAnotherRunningResolverIsRefused) {

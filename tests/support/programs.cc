@@ -93,14 +93,15 @@ std::string ControlPlaneProgram::log() const {
 ResolverProgram::ResolverProgram() { folder_.write("resolv.conf", "# nobody\n"); }
 
 void ResolverProgram::start(const std::vector<std::string>& flags) {
-  options_.argv = {
-      program_path("meshdns"), "run",          "--admin",       admin().to_string(),
-      "--state-dir",           state_folder(), "--resolv-conf", folder_.file("resolv.conf")};
+  ProcessOptions options = options_;
+  options.argv.insert(options.argv.end(), {program_path("meshdns"), "run", "--admin",
+                                           admin().to_string(), "--state-dir", state_folder(),
+                                           "--resolv-conf", folder_.file("resolv.conf")});
   if (std::ranges::find(flags, "--listen") == flags.end()) {
-    options_.argv.insert(options_.argv.end(), {"--listen", dns().to_string()});
+    options.argv.insert(options.argv.end(), {"--listen", dns().to_string()});
   }
-  options_.argv.insert(options_.argv.end(), flags.begin(), flags.end());
-  process_.emplace(options_);
+  options.argv.insert(options.argv.end(), flags.begin(), flags.end());
+  process_.emplace(options);
   const bool up =
       wait_until([&] { return answers_with(admin(), "/healthz", 200) || !process_->is_running(); });
   if (!up || !process_->is_running()) {

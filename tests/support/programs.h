@@ -78,7 +78,7 @@ class ResolverProgram {
   [[nodiscard]] SocketAddress admin() const { return loopback(admin_port_); }
   [[nodiscard]] const TemporaryDirectory& folder() const { return folder_; }
   [[nodiscard]] std::string state_folder() const { return folder_.file("state"); }
-  // How the process is started, to be changed before start().
+  // How the process is started, to be changed before start(); its argv comes before meshdns.
   [[nodiscard]] ProcessOptions& options() { return options_; }
 
   // What it says under `path` of its admin address.

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -60,6 +62,20 @@ Parsed parse(const std::string& file) {
                            record.ipv6 ? record.ipv6->to_string() : "", std::string(record.key)});
   });
   return parsed;
+}
+
+// The journal `file` as another version of the program would have written it.
+std::string with_version(std::string file, char version) {
+  constexpr std::size_t kVersionEnd = 11;
+  file[kVersionEnd] = version;
+  std::string header;
+  append_header(kInstance, 5, header);
+  const std::size_t checked = header.size() - 4;
+  const std::uint32_t checksum = crc32c(std::string_view(file).substr(0, checked));
+  for (std::size_t i = 0; i < 4; ++i) {
+    file[checked + i] = static_cast<char>(checksum >> (24 - 8 * i));
+  }
+  return file;
 }
 
 TEST(Crc32c, MatchesThePublishedVectors) {
@@ -119,11 +135,17 @@ TEST(Journal, ReportsTheDamageInTheMiddleAndReadsOn) {
   EXPECT_EQ(parsed.rows, std::vector<Row>(history().begin() + 1, history().end()));
 }
 
-TEST(Journal, TellsForeignNewerAndOtherFilesFromItsOwn) {
+TEST(Journal, TellsForeignOlderNewerAndOtherFilesFromItsOwn) {
   EXPECT_EQ(parse("#!/bin/sh\necho this is no journal\n").contents.kind, JournalKind::kForeign);
   std::string other;
   append_header("another", 1, other);
   EXPECT_EQ(parse(other).contents.kind, JournalKind::kOtherInstance);
+  for (const char version : {'\0', '\2'}) {
+    const auto parsed = parse(with_version(encode(history()), version));
+    EXPECT_EQ(parsed.contents.kind, JournalKind::kOtherVersion);
+    EXPECT_EQ(parsed.contents.version, static_cast<std::uint32_t>(version));
+    EXPECT_TRUE(parsed.rows.empty());
+  }
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 // usage: lease_churn FOLDER SEED PHASE
 //
 // It tells on standard output, one `NUMBER ADDRESS` a line, what a resolver would answer. In the
-// phases start, append, sync, rename and compaction it kills itself with SIGKILL before, in the
+// phases start, write, fsync, rename and compaction it kills itself with SIGKILL before, in the
 // middle of or after a step on a file that belongs to that phase; in the phase `any` it waits for
 // its parent to do so.
 #include <atomic>
@@ -65,8 +65,8 @@ class DeadlyFileSystem final : public FileSystem {
   // Whether this is the step to die in.
   bool is_due(Step step) {
     const bool belongs = (phase_ == "start" && !is_started_) ||
-                         (phase_ == "append" && is_append() && step == Step::kWrite) ||
-                         (phase_ == "sync" && is_append() && step == Step::kSync) ||
+                         (phase_ == "write" && is_append() && step == Step::kWrite) ||
+                         (phase_ == "fsync" && is_append() && step == Step::kSync) ||
                          (phase_ == "rename" && is_started_ && step == Step::kRename) ||
                          (phase_ == "compaction" && is_compaction_);
     return belongs && --steps_left_ == 0;

@@ -370,42 +370,6 @@ TEST_F(LeaseStoreTest, BeginsQuarantinesAnewAtARestart) {
   EXPECT_EQ(acquire_durably(*store, "third"), freed);
 }
 
-// Fails each step of a life in turn: what was told must be found again, whatever failed.
-TEST_F(LeaseStoreTest, NeverLosesOrMovesAToldLeaseWhicheverStepFails) {
-  for (std::uint64_t failing = 0; failing < 200; ++failing) {
-    std::map<std::string, std::string> told;
-    const std::uint64_t base = files_.steps();
-    bool fired = false;
-    files_.set_torn_write_bytes(failing % 40);
-    files_.set_fault([&](FileStep, std::uint64_t index) {
-      fired = fired || index == base + failing;
-      return index == base + failing ? EIO : 0;
-    });
-    for (int life = 0; life < 2; ++life) {
-      if (const auto store = open()) {
-        for (const auto& key : {std::string("a"), std::string("b"), "c" + std::to_string(life)}) {
-          const std::string address = acquire_durably(**store, key);
-          ASSERT_TRUE(!told.contains(key) || told[key] == address) << failing;
-          told[key] = address;
-        }
-        (*store)->release("c" + std::to_string(life));
-        (*store)->flush();
-      }
-    }
-    files_.set_fault({});
-    const auto store = open();
-    ASSERT_TRUE(store) << failing << ": " << store.error().message;
-    for (const auto& [key, address] : told) {
-      EXPECT_EQ((*store)->acquire(key).ipv4->to_string(), address) << failing;
-    }
-    if (!fired) {
-      EXPECT_GT(failing, 15U);
-      return;
-    }
-  }
-  FAIL() << "the number of steps does not end";
-}
-
 TEST_F(LeaseStoreTest, WritesAnOvergrownJournalAnew) {
   const auto store = open().value();
   const std::string key(1000, 'k');
