@@ -1,15 +1,19 @@
 #include "vip/allocator.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "vip/lease_record.h"
+#include "vip/pin.h"
 #include "vip/pool.h"
 
 namespace meshdns::vip {
@@ -20,6 +24,9 @@ namespace {
 constexpr std::uint32_t kHashedCandidates = 64;
 
 }  // namespace
+
+// Lease keys have four slashes.
+std::string former_key(const IpAddress& address) { return "former/" + address.to_string(); }
 
 Allocator::Allocator(const Options& options, Clock& clock) : options_(options), clock_(clock) {}
 
@@ -76,6 +83,67 @@ bool Allocator::release(std::string_view key) {
   --active_;
   begin_quarantine(place->first, place->second);
   return true;
+}
+
+std::optional<PinRefusal> Allocator::refuse(const Pin& pin, PinMode mode) const {
+  const Entry* own = find(pin.key);
+  for (const auto& address : {pin.ipv4, pin.ipv6}) {
+    if (!address) {
+      continue;
+    }
+    PinRefusal refusal{.pin = 0, .reason = {}, .address = *address, .holder = {}, .has = {}};
+    const auto& pool = pool_of(*address);
+    if (!pool || !pool->contains(*address)) {
+      refusal.reason = pool && pool->prefix().contains(*address) ? PinRefusal::Reason::kPoolEdge
+                                                                 : PinRefusal::Reason::kOutsidePool;
+      return refusal;
+    }
+    if (const auto other = holder(*address); other && *other != pin.key) {
+      const Entry& entry = *find(*other);
+      const bool is_held = entry.state == LeaseState::kActive;
+      refusal.reason = is_held ? PinRefusal::Reason::kHeld : PinRefusal::Reason::kQuarantined;
+      refusal.holder = *other;
+      refusal.remaining = is_held ? std::chrono::nanoseconds(0) : entry.free_at - clock_.now();
+      return refusal;
+    }
+    const auto has = own == nullptr ? std::nullopt : address->is_v4() ? own->ipv4 : own->ipv6;
+    if (mode != PinMode::kForce && has && has != address && own->state == LeaseState::kActive) {
+      refusal.reason = PinRefusal::Reason::kHasLease;
+      refusal.has = has;
+      return refusal;
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> Allocator::pin(const Pin& pin) {
+  end_quarantines();
+  // References to entries stay when others are added or go.
+  Entry& entry = entries_.try_emplace(pin.key).first->second;
+  const bool was_active = entry.blocked && entry.state == LeaseState::kActive;
+  const bool was_blocked = entry.blocked;
+  std::vector<std::string> changed{pin.key};
+  set_blocked(entry, false);
+  for (const auto& address : {pin.ipv4, pin.ipv6}) {
+    if (!address) {
+      continue;
+    }
+    auto& had = address->is_v4() ? entry.ipv4 : entry.ipv6;
+    if (had && had != address) {
+      const IpAddress former = *std::exchange(had, std::nullopt);
+      holders_.erase(former);
+      if (was_blocked) {
+        changed.push_back(former_key(former));
+        restore({LeaseState::kReleased, former.is_v4() ? std::optional(former) : std::nullopt,
+                 former.is_v4() ? std::nullopt : std::optional(former), changed.back()});
+      }
+    }
+    take(pin.key, entry, *address);
+  }
+  entry.state = LeaseState::kActive;
+  set_blocked(entry, true);
+  active_ += was_active ? 0 : 1;
+  return changed;
 }
 
 void Allocator::begin_quarantine(const std::string& key, Entry& entry) {

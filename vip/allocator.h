@@ -15,13 +15,18 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "vip/lease_record.h"
+#include "vip/pin.h"
 #include "vip/pool.h"
 
 namespace meshdns::vip {
+
+// The key under which an address is in quarantine that its key has lost to a pin: no lease_key().
+[[nodiscard]] std::string former_key(const IpAddress& address);
 
 class Allocator {
  public:
@@ -52,6 +57,12 @@ class Allocator {
   Grant acquire(std::string_view key);
   // False when the key holds nothing.
   bool release(std::string_view key);
+  // Why `pin` may not be; nothing when it may.
+  [[nodiscard]] std::optional<PinRefusal> refuse(const Pin& pin, PinMode mode) const;
+  // Gives the pin's key its addresses, which nothing must speak against. An address of that family
+  // that it held or had in quarantine is in quarantine from now on, as one of the key
+  // former_key(). Returns the keys that changed.
+  std::vector<std::string> pin(const Pin& pin);
   // Replays a record of a journal: the newest word about an address counts. A quarantine begins
   // anew.
   void restore(const LeaseRecord& record);
@@ -86,6 +97,9 @@ class Allocator {
   // Gives `address` to the entry named `key`; a released or contradicted holder loses it.
   void take(const std::string& key, Entry& entry, const IpAddress& address);
   void begin_quarantine(const std::string& key, Entry& entry);
+  [[nodiscard]] const std::optional<AddressPool>& pool_of(const IpAddress& address) const {
+    return address.is_v4() ? options_.ipv4 : options_.ipv6;
+  }
   void end_quarantines();
   // Marks the entry as blocked or free and keeps the counts below.
   void set_blocked(Entry& entry, bool blocked);

@@ -1,10 +1,15 @@
 #include "vip/lease_store.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -25,6 +30,7 @@
 #include "vip/key.h"
 #include "vip/lease_record.h"
 #include "vip/metrics.h"
+#include "vip/pin.h"
 #include "vip/pool.h"
 #include "vip/state_folder.h"
 
@@ -243,6 +249,75 @@ void LeaseStore::flush() {
   ++batch_;
 }
 
+std::vector<PinRefusal> LeaseStore::refusals(std::span<const Pin> pins, PinMode mode) const {
+  std::vector<PinRefusal> refusals;
+  std::set<std::string_view> keys;
+  std::set<IpAddress> addresses;
+  for (std::size_t i = 0; i < pins.size(); ++i) {
+    const Pin& pin = pins[i];
+    bool is_new = keys.insert(pin.key).second;
+    IpAddress repeated = pin.ipv4 ? *pin.ipv4 : *pin.ipv6;
+    for (const auto& address : {pin.ipv4, pin.ipv6}) {
+      if (address && !addresses.insert(*address).second) {
+        is_new = false;
+        repeated = *address;
+      }
+    }
+    auto refusal = is_new ? allocator_.refuse(pin, mode)
+                          : PinRefusal{.pin = i,
+                                       .reason = PinRefusal::Reason::kRepeated,
+                                       .address = repeated,
+                                       .holder = {},
+                                       .has = {}};
+    if (refusal) {
+      refusal->pin = i;
+      refusals.push_back(*std::move(refusal));
+    }
+  }
+  return refusals;
+}
+
+void LeaseStore::pin(std::span<const Pin> pins) {
+  for (const Pin& pin : pins) {
+    for (const std::string& key : allocator_.pin(pin)) {
+      note_change(key);
+    }
+    forget_exhausted(pin.key);
+  }
+  if (writer_) {
+    replace_all();
+  }
+  update_metrics();
+}
+
+Result<void> LeaseStore::can_record() const {
+  if (writer_ && note_.empty()) {
+    return {};
+  }
+  return fail(ErrorCode::kIo, "nothing can be recorded now: " + note_);
+}
+
+void LeaseStore::confirm(OnRecorded done) {
+  flush();
+  if (!writer_ || done_batch_ + 1 == batch_) {
+    done(can_record());
+    return;
+  }
+  waiting_.push_back({batch_ - 1, std::move(done)});
+}
+
+void LeaseStore::tell_waiting(const JournalWriter::Done& done) {
+  done_batch_ = done.batch;
+  const auto is_later = [&](const Waiting& waiting) { return waiting.batch > done.batch; };
+  const auto later = std::ranges::find_if(waiting_, is_later);  // they are in order
+  const std::vector<Waiting> told(std::make_move_iterator(waiting_.begin()),
+                                  std::make_move_iterator(later));
+  waiting_.erase(waiting_.begin(), later);
+  for (const Waiting& waiting : told) {
+    waiting.done(done.result);
+  }
+}
+
 void LeaseStore::replace_all() {
   gathered_.clear();  // the image has it
   replacing_ = true;
@@ -304,6 +379,7 @@ void LeaseStore::on_done(const JournalWriter::Done& done) {
   if (!changed.empty()) {
     on_change_(changed);
   }
+  tell_waiting(done);
 }
 
 LeaseStore::Lease LeaseStore::lease_of(std::string_view key, const Allocator::Entry& entry) const {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -25,6 +26,7 @@
 #include "vip/allocator.h"
 #include "vip/journal_writer.h"
 #include "vip/metrics.h"
+#include "vip/pin.h"
 #include "vip/state_folder.h"
 
 namespace meshdns::vip {
@@ -86,12 +88,28 @@ class LeaseStore {
   // Hands all changes since the last flush to the journal, as one batch with one sync.
   void flush();
 
+  // Why these pins may not be, the first reason of each; none when all may.
+  [[nodiscard]] std::vector<PinRefusal> refusals(std::span<const Pin> pins, PinMode mode) const;
+  // Gives pins without a refusal their addresses, in one whole write of the journal: after a crash
+  // all are there or none is.
+  void pin(std::span<const Pin> pins);
+  // Whether a change can be recorded now, or why not. Changes of people need that.
+  [[nodiscard]] Result<void> can_record() const;
+  // Flushes; calls `done` once everything until now is on disk, or could not be written (then it
+  // is tried again, and told to nobody before).
+  using OnRecorded = std::function<void(const Result<void>&)>;
+  void confirm(OnRecorded done);
+
   [[nodiscard]] std::optional<Lease> find(std::string_view key) const;
   // The key that holds an address, released ones in quarantine included.
   [[nodiscard]] std::optional<std::string_view> holder(const IpAddress& address) const {
     return allocator_.holder(address);
   }
   void for_each(const std::function<void(std::string_view key, const Lease&)>& visit) const;
+  // The state of a key that has or had addresses; nothing once they are anybody's.
+  [[nodiscard]] const Allocator::Entry* entry(std::string_view key) const {
+    return allocator_.find(key);
+  }
   // What is wrong with the state folder, for /readyz; empty when nothing is.
   [[nodiscard]] std::string state_note() const;
 
@@ -100,6 +118,10 @@ class LeaseStore {
   struct Unwritten {
     std::uint64_t batch = 0;
     bool failed = false;
+  };
+  struct Waiting {
+    std::uint64_t batch = 0;
+    OnRecorded done;
   };
   struct Mailbox;  // outlives the store in tasks that are still posted
 
@@ -123,6 +145,7 @@ class LeaseStore {
   void note_exhausted(std::string_view key);
   void forget_exhausted(std::string_view key);
   void on_done(const JournalWriter::Done& done);
+  void tell_waiting(const JournalWriter::Done& done);
   void replace_all();
   [[nodiscard]] std::string image() const;
   [[nodiscard]] Lease lease_of(std::string_view key, const Allocator::Entry& entry) const;
@@ -140,8 +163,10 @@ class LeaseStore {
   TimePoint retry_at_;
   std::string note_;
   std::uint64_t file_bytes_ = 0;
-  std::uint64_t image_bytes_ = 0;                 // of the last whole write
-  std::uint64_t batch_ = 1;                       // the one being gathered
+  std::uint64_t image_bytes_ = 0;  // of the last whole write
+  std::uint64_t batch_ = 1;        // the one being gathered
+  std::uint64_t done_batch_ = 0;   // the last that the writer is done with
+  std::vector<Waiting> waiting_;
   std::string gathered_;                          // its records, unsealed
   bool replacing_ = false;                        // a whole write is on its way
   std::set<std::string, std::less<>> exhausted_;  // keys that asked in vain and were not released

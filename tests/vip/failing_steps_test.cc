@@ -2,7 +2,6 @@
 // none is left to fail: what was told is found again, and nothing is told that is not on disk.
 #include <array>
 #include <cerrno>
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "tests/vip/tasks.h"
 #include "vip/key.h"
 #include "vip/metrics.h"
+#include "vip/pin.h"
 
 namespace meshdns::vip {
 namespace {
@@ -368,6 +370,135 @@ TEST_F(LeaseStoreTest, BeginsQuarantinesAnewAtARestart) {
   EXPECT_EQ(store->holder(IpAddress::parse(freed).value()), "first");
   clock_.advance(std::chrono::minutes(1));
   EXPECT_EQ(acquire_durably(*store, "third"), freed);
+}
+
+class LeaseStorePins : public LeaseStoreTest {
+ protected:
+  LeaseStorePins() { pool_ = "192.0.2.0/29"; }
+
+  static Pin pin(const std::string& key, const std::string& address) {
+    return {key, IpAddress::parse(address), std::nullopt};
+  }
+  // Why the pins may not be; when all may, they are, and are on disk.
+  std::vector<PinRefusal::Reason> pin_durably(LeaseStore& store, const std::vector<Pin>& pins,
+                                              PinMode mode = PinMode::kOnlyWithoutLease) {
+    std::vector<PinRefusal::Reason> reasons;
+    for (const PinRefusal& refusal : store.refusals(pins, mode)) {
+      reasons.push_back(refusal.reason);
+    }
+    if (reasons.empty()) {
+      store.pin(pins);
+      confirm(store);
+    }
+    return reasons;
+  }
+  void confirm(LeaseStore& store) {
+    std::optional<bool> recorded;
+    store.confirm([&](const Result<void>& result) { recorded = result.has_value(); });
+    while (!recorded) {
+      ASSERT_TRUE(tasks_.run_one());
+    }
+    recorded_ = *recorded;
+  }
+  static std::string holder(const LeaseStore& store, const std::string& address) {
+    return std::string(store.holder(*IpAddress::parse(address)).value_or("nobody"));
+  }
+
+  using Reason = PinRefusal::Reason;
+  bool recorded_ = false;
+};
+
+TEST_F(LeaseStorePins, AreKeptOverARestart) {
+  {
+    const auto store = open().value();
+    EXPECT_TRUE(pin_durably(*store, {pin("a", "192.0.2.3"), pin("b", "192.0.2.6")}).empty());
+    EXPECT_TRUE(recorded_);
+    EXPECT_TRUE(pin_durably(*store, {pin("a", "192.0.2.3")}).empty());  // as it is
+  }
+  const auto store = open().value();
+  EXPECT_EQ(store->acquire("a").ipv4->to_string(), "192.0.2.3");
+  EXPECT_EQ(store->acquire("b").ipv4->to_string(), "192.0.2.6");
+  EXPECT_EQ(store->acquire("a").status, LeaseStatus::kDurable);
+}
+
+TEST_F(LeaseStorePins, AreRefusedWhereTheyWouldBreakAPromise) {
+  const auto store = open().value();
+  const std::string held = acquire_durably(*store, "held");
+  const std::string left = acquire_durably(*store, "left");
+  store->release("left");
+  const std::string free =
+      "192.0.2." + std::to_string(holder(*store, "192.0.2.1") == "nobody"   ? 1
+                                  : holder(*store, "192.0.2.2") == "nobody" ? 2
+                                                                            : 3);
+  for (const auto& [pins, reason] : std::vector<std::pair<std::vector<Pin>, Reason>>{
+           {{pin("new", held)}, Reason::kHeld},
+           {{pin("new", left)}, Reason::kQuarantined},
+           {{pin("held", free)}, Reason::kHasLease},
+           {{pin("new", "192.0.2.0")}, Reason::kPoolEdge},
+           {{pin("new", "192.0.2.7")}, Reason::kPoolEdge},
+           {{pin("new", "192.0.2.8")}, Reason::kOutsidePool},
+           {{pin("new", free), pin("newer", free)}, Reason::kRepeated},
+           {{pin("new", free), pin("new", "192.0.2.6")}, Reason::kRepeated}}) {
+    EXPECT_EQ(pin_durably(*store, pins), std::vector{reason});
+  }
+  // To be forced helps only against the lease that the key itself holds.
+  EXPECT_EQ(pin_durably(*store, {pin("new", held)}, PinMode::kForce), std::vector{Reason::kHeld});
+  EXPECT_EQ(pin_durably(*store, {pin("new", left)}, PinMode::kForce),
+            std::vector{Reason::kQuarantined});
+  // Its own address is nobody else's.
+  EXPECT_TRUE(pin_durably(*store, {pin("left", left)}).empty());
+}
+
+TEST_F(LeaseStorePins, QuarantineTheAddressThatAForcedOneTakesAway) {
+  std::string old;
+  std::string chosen;
+  {
+    const auto store = open().value();
+    old = acquire_durably(*store, "a");
+    chosen = old == "192.0.2.5" ? "192.0.2.4" : "192.0.2.5";
+    EXPECT_TRUE(pin_durably(*store, {pin("a", chosen)}, PinMode::kForce).empty());
+    EXPECT_EQ(store->acquire("a").ipv4->to_string(), chosen);
+    EXPECT_EQ(pin_durably(*store, {pin("b", old)}), std::vector{Reason::kQuarantined});
+    clock_.advance(std::chrono::minutes(4));
+  }
+  const auto store = open().value();
+  clock_.advance(std::chrono::minutes(4));
+  EXPECT_EQ(holder(*store, old), former_key(*IpAddress::parse(old)));
+  EXPECT_EQ(pin_durably(*store, {pin("b", old)}), std::vector{Reason::kQuarantined});
+  clock_.advance(std::chrono::minutes(1));
+  EXPECT_TRUE(pin_durably(*store, {pin("b", old)}).empty());
+  EXPECT_EQ(store->acquire("a").ipv4->to_string(), chosen);
+  EXPECT_EQ(store->acquire("b").ipv4->to_string(), old);
+}
+
+// Whichever step fails: afterwards all pins are there or none is.
+TEST_F(LeaseStorePins, AreAllThereOrNone) {
+  const std::vector<Pin> pins{pin("a", "192.0.2.3"), pin("b", "192.0.2.4"), pin("c", "192.0.2.5")};
+  std::set<std::size_t> found;
+  for (std::uint64_t failing = 0; failing < 12; ++failing) {
+    (void)std::filesystem::remove_all(folder_.file("state"));
+    files_.set_fault({});
+    bool was_recorded = false;
+    {
+      const auto store = open().value();
+      const std::uint64_t base = files_.steps();
+      files_.set_torn_write_bytes(70);
+      files_.set_fault(
+          [&](FileStep, std::uint64_t index) { return index >= base + failing ? EIO : 0; });
+      EXPECT_TRUE(pin_durably(*store, pins).empty());
+      was_recorded = recorded_;
+    }
+    files_.set_fault({});
+    const auto store = open().value();
+    std::size_t there = 0;
+    for (const Pin& each : pins) {
+      there += store->find(each.key) ? 1U : 0U;
+    }
+    EXPECT_TRUE(there == 0 || there == pins.size()) << there;
+    EXPECT_TRUE(!was_recorded || there == pins.size());
+    found.insert(there);
+  }
+  EXPECT_EQ(found, (std::set<std::size_t>{0, pins.size()}));
 }
 
 TEST_F(LeaseStoreTest, WritesAnOvergrownJournalAnew) {
