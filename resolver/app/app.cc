@@ -14,7 +14,6 @@
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
-#include "discovery/feeds/mesh_feed.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/node.h"
@@ -81,7 +80,8 @@ App::App(Options options, const Environment& environment)
                     }),
       refresh_timer_(loop_, environment.clock, [this] { refresh(); }),
       settle_timer_(loop_, environment.clock, [this] {
-        publisher_->set_feeds_ready();
+        first_tables_->settle(environment_.clock.now());
+        note_first_tables();
         pump();
       }) {}
 
@@ -177,27 +177,34 @@ Result<void> App::open_leases() {
 }
 
 void App::connect() {
-  table_ = std::make_unique<discovery::ServiceTable>(
-      std::vector<std::string>{discovery::MeshFeed::kName}, environment_.clock,
-      logs_->logger("table"), registry_);
   const Config& config = loaded_.config;
   link_ = std::make_unique<ControlPlaneLink>(
-      ControlPlaneLink::Options{
-          .address = config.control_plane.address, .mesh = config.mesh, .node = node_of(config)},
+      ControlPlaneLink::Options{.address = config.control_plane.address,
+                                .mesh = config.mesh,
+                                .endpoints = config.instance_names,
+                                .node = node_of(config)},
       loop_, environment_.clock, logs_->logger("xds"), xds_metrics_,
       ControlPlaneLink::Callbacks{
           .on_delta = [this](const discovery::ServiceDelta& delta) { on_delta(delta); },
           .name_servers = [this] { return front_->upstreams().servers; }});
+  first_tables_ = std::make_unique<FirstTables>(link_->feeds());
+  table_ = std::make_unique<discovery::ServiceTable>(link_->feeds(), environment_.clock,
+                                                     logs_->logger("table"), registry_);
   link_->start();
 }
 
 void App::on_delta(const discovery::ServiceDelta& delta) {
   apply(table_->apply(delta));
-  if (first_table_.ends_with(delta, environment_.clock.now())) {
+  first_tables_->take(delta, environment_.clock.now());
+  note_first_tables();
+  pump();
+}
+
+void App::note_first_tables() {
+  if (first_tables_->all_whole()) {
     publisher_->set_feeds_ready();
   }
-  settle_timer_.set(first_table_.whole_at());
-  pump();
+  settle_timer_.set(first_tables_->settles_at());
 }
 
 void App::apply(const discovery::TableChange& change) {

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 
 #include <boost/asio/signal_set.hpp>
@@ -67,6 +66,8 @@ class App {
   void connect();
   void on_delta(const discovery::ServiceDelta& delta);
   void apply(const discovery::TableChange& change);
+  // Tells the publisher when every feed's first table is known.
+  void note_first_tables();
   // Publishes what is due and sets the timers to what is due next.
   void pump();
   void refresh();
@@ -93,8 +94,8 @@ class App {
   WakeTimer publish_timer_;
   WakeTimer expiry_timer_;
   WakeTimer refresh_timer_;
-  FirstTable first_table_;
-  WakeTimer settle_timer_;  // until the first table is taken for whole
+  std::unique_ptr<FirstTables> first_tables_;
+  WakeTimer settle_timer_;  // until a first table is taken for whole
 };
 
 }  // namespace meshdns::dns

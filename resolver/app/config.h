@@ -40,6 +40,7 @@ struct Config {
   std::string zone;                        // where this resolver runs, told to the control plane
   std::vector<std::string> zones{"mesh"};  // DNS zones answered here and nowhere else
   std::chrono::seconds ttl{30};
+  bool instance_names = false;  // INSTANCE.HOSTNAME for each endpoint: the endpoints are subscribed
 
   // What comes before every feed; see StaticRecords.
   struct Records {

@@ -18,6 +18,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/feeds/endpoints_feed.h"
 #include "discovery/feeds/mesh_feed.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/metrics.h"
@@ -85,6 +86,14 @@ void ControlPlaneLink::start() {
   }
 }
 
+std::vector<std::string> ControlPlaneLink::feeds() const {
+  std::vector<std::string> names{discovery::MeshFeed::kName};
+  if (options_.endpoints) {
+    names.emplace_back(discovery::EndpointsFeed::kName);
+  }
+  return names;
+}
+
 std::string ControlPlaneLink::state() const {
   if (is_connected()) {
     return "connected to " + options_.address;
@@ -133,7 +142,11 @@ void ControlPlaneLink::use(const std::vector<std::string>& targets) {
     return;
   }
   client_ = std::move(*client);
-  feed_ = std::make_unique<discovery::MeshFeed>(*client_, options_.mesh, callbacks_.on_delta);
+  mesh_feed_ = std::make_unique<discovery::MeshFeed>(*client_, options_.mesh, callbacks_.on_delta);
+  if (options_.endpoints) {
+    endpoints_feed_ =
+        std::make_unique<discovery::EndpointsFeed>(*client_, options_.mesh, callbacks_.on_delta);
+  }
   client_->observe_connection([this](bool connected) {
     if (connected) {
       backoff_.reset();

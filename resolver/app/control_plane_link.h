@@ -1,5 +1,5 @@
-// The resolver's end of the control plane: finds its address, keeps an AdsClient and the mesh feed
-// on it, and says how it stands.
+// The resolver's end of the control plane: finds its address, keeps an AdsClient and the feeds on
+// it, and says how it stands.
 //
 // Control thread. gRPC never resolves a name: a host name is looked up here, again whenever the
 // connection is lost, and the client is given addresses.
@@ -17,6 +17,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/feeds/endpoints_feed.h"
 #include "discovery/feeds/mesh_feed.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
@@ -44,10 +45,11 @@ class ControlPlaneLink {
   struct Options {
     std::string address;
     std::string mesh;
+    bool endpoints = false;  // whether they are asked for
     discovery::NodeInfo node;
   };
   struct Callbacks {
-    discovery::MeshFeed::OnDelta on_delta;
+    std::function<void(const discovery::ServiceDelta&)> on_delta;  // of any feed
     // The servers to look the control plane's name up with, at that moment.
     std::function<std::vector<SocketAddress>()> name_servers;
   };
@@ -63,8 +65,13 @@ class ControlPlaneLink {
   void start();
 
   [[nodiscard]] bool is_connected() const { return client_ && client_->connected(); }
-  // Whether the feed has delivered a table once.
-  [[nodiscard]] bool has_delivered() const { return feed_ && feed_->has_delivered(); }
+  // Whether each of the feeds has delivered once.
+  [[nodiscard]] bool has_delivered() const {
+    return mesh_feed_ && mesh_feed_->has_delivered() &&
+           (!endpoints_feed_ || endpoints_feed_->has_delivered());
+  }
+  // The feeds that deliver here.
+  [[nodiscard]] std::vector<std::string> feeds() const;
   // For people: "connected", "not connected to ADDRESS", "cannot resolve ...".
   [[nodiscard]] std::string state() const;
 
@@ -82,7 +89,9 @@ class ControlPlaneLink {
   ControlPlaneAddress address_;
   std::string lookup_failure_;
   Backoff backoff_;
-  std::unique_ptr<discovery::MeshFeed> feed_;  // outlives the client's callbacks
+  // These outlive the client's callbacks.
+  std::unique_ptr<discovery::MeshFeed> mesh_feed_;
+  std::unique_ptr<discovery::EndpointsFeed> endpoints_feed_;
   std::unique_ptr<discovery::AdsClient> client_;
   WakeTimer lookup_timer_;
   HostLookup lookup_;

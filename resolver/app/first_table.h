@@ -2,12 +2,16 @@
 // comes in several: a large one is taken for one of them until a small one comes, or nothing for a
 // while. What a client asks for meanwhile is not denied; it is not known yet.
 //
-// A value of the control thread.
+// Values of the control thread.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <map>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "discovery/service.h"
@@ -16,12 +20,13 @@ namespace meshdns::dns {
 
 class FirstTable {
  public:
-  static constexpr std::size_t kPartServices = 256;  // a response with so many may be a part
+  static constexpr std::size_t kPartResources = 256;  // a response with so many may be a part
   static constexpr std::chrono::milliseconds kSettle{250};
 
   // Whether the table is whole with this response.
   [[nodiscard]] bool ends_with(const discovery::ServiceDelta& delta, TimePoint now) {
-    const bool whole = delta.full_state || delta.services.size() < kPartServices;
+    const bool whole =
+        delta.full_state || delta.services.size() + delta.endpoints.size() < kPartResources;
     whole_at_ = whole ? std::nullopt : std::optional(now + kSettle);
     return whole;
   }
@@ -30,6 +35,48 @@ class FirstTable {
 
  private:
   std::optional<TimePoint> whole_at_;
+};
+
+// The first tables of several feeds.
+class FirstTables {
+ public:
+  explicit FirstTables(const std::vector<std::string>& feeds) {
+    for (const std::string& feed : feeds) {
+      feeds_.try_emplace(feed);
+    }
+  }
+
+  // A response of one of the feeds.
+  void take(const discovery::ServiceDelta& delta, TimePoint now) {
+    Feed& feed = feeds_.at(delta.feed);
+    feed.whole = feed.table.ends_with(delta, now) || feed.whole;
+  }
+  // What is whole because nothing more came.
+  void settle(TimePoint now) {
+    for (auto& [name, feed] : feeds_) {
+      const auto at = feed.table.whole_at();
+      feed.whole = feed.whole || (at && *at <= now);
+    }
+  }
+  [[nodiscard]] bool all_whole() const {
+    return std::ranges::all_of(feeds_, [](const auto& feed) { return feed.second.whole; });
+  }
+  // When to settle next.
+  [[nodiscard]] std::optional<TimePoint> settles_at() const {
+    std::optional<TimePoint> next;
+    for (const auto& [name, feed] : feeds_) {
+      const auto at = feed.whole ? std::nullopt : feed.table.whole_at();
+      next = at && next ? std::min(*at, *next) : (at ? at : next);
+    }
+    return next;
+  }
+
+ private:
+  struct Feed {
+    FirstTable table;
+    bool whole = false;
+  };
+  std::map<std::string, Feed> feeds_;
 };
 
 }  // namespace meshdns::dns

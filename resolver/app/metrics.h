@@ -28,13 +28,17 @@ struct AppMetrics {
                            "Removed services that keep answering until a hold-down is over.")),
         entries(registry.gauge("meshdns_table_entries",
                                "Names, empty non-terminals and reverse names in the snapshot.")),
-        contested_names(registry.gauge("meshdns_table_contested_names",
-                                       "Names that more than one service or record claims.")),
+        contested_names(
+            registry.gauge("meshdns_table_contested_names",
+                           "Names that more than one service, record or instance claims.")),
         clashes(registry.counter("meshdns_table_clashes_total",
                                  "Hostnames that arrived while another service held them.")),
         rejected_addresses(
             registry.counter("meshdns_table_rejected_addresses_total",
                              "Addresses of services refused because another service leases them.")),
+        rejected_instances(registry.counter(
+            "meshdns_table_rejected_instances_total",
+            "Names of instances that are no DNS names, or too long with their service's.")),
         static_records(registry.gauge("meshdns_table_static_records",
                                       "Records of zone files and hosts files.")),
         upstreams(registry.gauge("meshdns_forward_upstreams",
@@ -65,6 +69,7 @@ struct AppMetrics {
   Gauge& contested_names;
   Counter& clashes;
   Counter& rejected_addresses;
+  Counter& rejected_instances;
   Gauge& static_records;
   Gauge& upstreams;
   Gauge& upstreams_refused;

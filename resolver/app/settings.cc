@@ -265,6 +265,9 @@ const std::array kSettings = {
         kRestart),
     special({"ttl", "--ttl", "DURATION", "how long clients may keep the address of a service"},
             set_ttl, [](const Config& c) { return Texts{print_duration(c.ttl)}; }),
+    boolean<[](auto& c) -> auto& { return c.instance_names; }>(
+        "instance_names", "--instance-names",
+        "answer INSTANCE.SERVICE.mesh with the address of that one endpoint"),
 
     list_of<[](auto& c) -> auto& { return c.records.zone_files; }, parse_path>(
         {"records.zone_files", "--zone-file", "PATH",

@@ -74,7 +74,10 @@ TablePublisher::TablePublisher(SnapshotBuilder& builder, vip::LeaseStore& leases
       clock_(clock),
       logger_(logger),
       metrics_(metrics),
-      publish_(std::move(publish)) {}
+      publish_(std::move(publish)),
+      instances_(
+          builder, logger, metrics,
+          [this](const std::string& owner, const UpsertReport& told) { report(owner, told); }) {}
 
 void TablePublisher::apply(const discovery::TableChange& change) {
   // Removals first: a new service may take what an old one lets go.
@@ -93,11 +96,28 @@ void TablePublisher::apply(const discovery::TableChange& change) {
     report("record " + escape_name(record.name), builder_.upsert_record(record));
     schedule_.note_change(clock_.now(), Urgency::kNow);
   }
+  apply_endpoints(change);
   if (any_removed) {
     // Published with the services that take their place, which else would wait for another turn.
     schedule_.note_change(clock_.now(), pending_ > 0 ? Urgency::kSoon : Urgency::kNow);
   }
   leases_.flush();
+}
+
+void TablePublisher::apply_endpoints(const discovery::TableChange& change) {
+  bool any = false;
+  for (const discovery::ServiceId& id : change.removed_endpoints) {
+    any = instances_.remove_endpoints(id) || any;
+  }
+  for (const discovery::ServiceEndpoints& endpoints : change.endpoints) {
+    const auto entry = entries_.find(endpoints.service);
+    any = instances_.set_endpoints(endpoints,
+                                   entry == entries_.end() ? nullptr : &entry->second.service) ||
+          any;
+  }
+  if (any) {
+    schedule_.note_change(clock_.now(), Urgency::kNow);
+  }
 }
 
 void TablePublisher::upsert(const discovery::Service& service) {
@@ -112,6 +132,7 @@ void TablePublisher::upsert(const discovery::Service& service) {
   }
   entry.service = service;
   refresh(entry);
+  instances_.set_service(service);
 }
 
 bool TablePublisher::remove(const discovery::ServiceId& id) {
@@ -127,6 +148,7 @@ bool TablePublisher::remove(const discovery::ServiceId& id) {
   by_key_.erase(key);
   entries_.erase(place);
   builder_.remove_service(id);
+  instances_.remove_service(id);
   return true;
 }
 
@@ -313,6 +335,10 @@ void TablePublisher::report(const std::string& owner, const UpsertReport& report
     metrics_.clashes.add();
     logger_.warn(R"(hostname taken name={} owner="{}" holder="{}")", escape_name(clash.name), owner,
                  escape_text(clash.holder));
+  }
+  for (const NameClash& displaced : report.displaced) {
+    logger_.warn(R"(hostname taken from an instance name={} owner="{}" instance="{}")",
+                 escape_name(displaced.name), owner, escape_text(displaced.holder));
   }
   for (const std::string& name : report.rejected) {
     logger_.warn("hostname is no DNS name name={} owner=\"{}\"", escape_name(name), owner);

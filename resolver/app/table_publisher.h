@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
+#include "resolver/app/instance_names.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/publish_schedule.h"
 #include "resolver/snapshot/snapshot.h"
@@ -100,7 +101,8 @@ class TablePublisher {
   void forget_given(const discovery::Service& service);
   // Another service leases `address`, which the feed gave to this one before.
   void settle_conflict(const IpAddress& address, const discovery::ServiceId& winner);
-  // `owner` is escaped: "MESH/NAME" or "record NAME".
+  void apply_endpoints(const discovery::TableChange& change);
+  // `owner` is escaped: "MESH/NAME", "record NAME" or "instance NAME of MESH/NAME".
   void report(const std::string& owner, const UpsertReport& report);
   [[nodiscard]] bool is_pooled(const IpAddress& address) const;
   void update_metrics();
@@ -113,6 +115,7 @@ class TablePublisher {
   AppMetrics& metrics_;
   Publish publish_;
 
+  InstanceNames instances_;
   Entries entries_;
   std::map<std::string, discovery::ServiceId, std::less<>> by_key_;  // lease key to service
   // Addresses inside our pools that a feed gave, and to whom.

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/clock.h"
 #include "discovery/service.h"
 #include "tests/support/manual_clock.h"
 
@@ -21,7 +22,7 @@ TEST(FirstTable, IsWholeWithASmallResponse) {
   const support::ManualClock clock;
   FirstTable table;
   EXPECT_TRUE(table.ends_with(delta_of(0), clock.now()));
-  EXPECT_TRUE(table.ends_with(delta_of(FirstTable::kPartServices - 1), clock.now()));
+  EXPECT_TRUE(table.ends_with(delta_of(FirstTable::kPartResources - 1), clock.now()));
   EXPECT_EQ(table.whole_at(), std::nullopt);
 }
 
@@ -35,13 +36,55 @@ TEST(FirstTable, IsWholeWithAFullStateOfAnySize) {
 TEST(FirstTable, WaitsAfterEachLargeResponseForTheRest) {
   support::ManualClock clock;
   FirstTable table;
-  EXPECT_FALSE(table.ends_with(delta_of(FirstTable::kPartServices), clock.now()));
+  EXPECT_FALSE(table.ends_with(delta_of(FirstTable::kPartResources), clock.now()));
   EXPECT_EQ(table.whole_at(), clock.now() + FirstTable::kSettle);
   clock.advance(FirstTable::kSettle / 2);
   EXPECT_FALSE(table.ends_with(delta_of(9000), clock.now()));
   EXPECT_EQ(table.whole_at(), clock.now() + FirstTable::kSettle);
   EXPECT_TRUE(table.ends_with(delta_of(1), clock.now()));
   EXPECT_EQ(table.whole_at(), std::nullopt);
+}
+
+discovery::ServiceDelta endpoints_of(std::size_t services) {
+  discovery::ServiceDelta delta{.feed = "endpoints"};
+  delta.endpoints.resize(services);
+  return delta;
+}
+
+TEST(FirstTables, AreWholeOnceEachIs) {
+  const support::ManualClock clock;
+  FirstTables tables({"mesh", "endpoints"});
+  EXPECT_FALSE(tables.all_whole());
+  discovery::ServiceDelta services = delta_of(3);
+  services.feed = "mesh";
+  tables.take(services, clock.now());
+  EXPECT_FALSE(tables.all_whole()) << "no endpoint is known";
+  EXPECT_EQ(tables.settles_at(), std::nullopt);
+  tables.take(endpoints_of(3), clock.now());
+  EXPECT_TRUE(tables.all_whole());
+}
+
+TEST(FirstTables, SettleEachForItself) {
+  support::ManualClock clock;
+  FirstTables tables({"mesh", "endpoints"});
+  tables.take(endpoints_of(FirstTable::kPartResources), clock.now());
+  const TimePoint first = clock.now() + FirstTable::kSettle;
+  clock.advance(FirstTable::kSettle / 2);
+  discovery::ServiceDelta services = delta_of(FirstTable::kPartResources);
+  services.feed = "mesh";
+  tables.take(services, clock.now());
+  EXPECT_EQ(tables.settles_at(), first);
+  clock.advance(FirstTable::kSettle / 2);
+  tables.settle(clock.now());
+  EXPECT_FALSE(tables.all_whole());
+  EXPECT_EQ(tables.settles_at(), first + FirstTable::kSettle / 2);
+  clock.advance(FirstTable::kSettle / 2);
+  tables.settle(clock.now());
+  EXPECT_TRUE(tables.all_whole());
+  // A large change later is no first table.
+  tables.take(services, clock.now());
+  EXPECT_TRUE(tables.all_whole());
+  EXPECT_EQ(tables.settles_at(), std::nullopt);
 }
 
 }  // namespace

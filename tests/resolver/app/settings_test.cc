@@ -45,6 +45,7 @@ TEST(Settings, PrintWhatTheyRead) {
       {"zone", "", ""},
       {"zones", "MESH.local.", "mesh.local"},
       {"ttl", "60s", "1m"},
+      {"instance_names", "true", "true"},
       {"upstreams.resolv_conf", "/run/resolv.conf", "/run/resolv.conf"},
       {"records.zone_files", "/etc/corp.zone", "/etc/corp.zone"},
       {"records.hosts_files", "/etc/hosts", "/etc/hosts"},
