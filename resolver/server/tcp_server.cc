@@ -92,6 +92,7 @@ void TcpServer::wait() {
 }
 
 void TcpServer::accept_waiting() {
+  bool one_waits = true;
   for (int i = 0; i < kMaxAccepts; ++i) {
     switch (accept_one()) {
       case AcceptResult::kAgain:
@@ -99,10 +100,20 @@ void TcpServer::accept_waiting() {
       case AcceptResult::kWait:
         wait();
         return;
-      case AcceptResult::kPause:
-        pause();
-        return;
+      case AcceptResult::kExhausted:
+        // accept(2) says so too when nobody waits: nobody has to make way for nobody.
+        if (!one_waits) {
+          wait();
+          return;
+        }
+        context_.metrics.accept_failures.add();
+        if (!evict(nullptr, options_.accept_pause)) {
+          pause();
+          return;
+        }
+        break;
     }
+    one_waits = false;
   }
   wait();
 }
@@ -117,8 +128,7 @@ TcpServer::AcceptResult TcpServer::accept_one() {
   if (!socket.valid()) {
     const int error = errno;
     if (is_exhausted(error)) {
-      context_.metrics.accept_failures.add();
-      return evict(nullptr) ? AcceptResult::kAgain : AcceptResult::kPause;
+      return AcceptResult::kExhausted;
     }
     // All other errors concern one connection that has gone already (accept(2)).
     return error == EAGAIN ? AcceptResult::kWait : AcceptResult::kAgain;
@@ -132,7 +142,7 @@ TcpServer::AcceptResult TcpServer::accept_one() {
 void TcpServer::admit(UniqueFd socket, const IpAddress& client) {
   Admission admission = limits_.admit(client);
   if (admission != Admission::kAdmitted &&
-      evict(admission == Admission::kClientReached ? &client : nullptr)) {
+      evict(admission == Admission::kClientReached ? &client : nullptr, {})) {
     admission = limits_.admit(client);
   }
   if (admission != Admission::kAdmitted) {
@@ -159,7 +169,8 @@ void TcpServer::admit(UniqueFd socket, const IpAddress& client) {
   check_later();
 }
 
-bool TcpServer::evict(const IpAddress* client) {
+bool TcpServer::evict(const IpAddress* client, std::chrono::milliseconds at_least) {
+  const TimePoint idle_before = context_.clock.now() - at_least;
   std::shared_ptr<TcpConnection> idle;
   std::shared_ptr<TcpConnection> half;
   std::optional<TimePoint> half_since;
@@ -168,7 +179,8 @@ bool TcpServer::evict(const IpAddress* client) {
       continue;
     }
     if (connection->is_idle()) {
-      if (!idle || connection->idle_since() < idle->idle_since()) {
+      if (connection->idle_since() <= idle_before &&
+          (!idle || connection->idle_since() < idle->idle_since())) {
         idle = connection;
       }
     } else if (const auto since = connection->half_frame_since()) {

@@ -49,15 +49,15 @@ class TcpServer final : public TcpConnection::Owner {
 
  private:
   struct State;
-  enum class AcceptResult : std::uint8_t { kAgain, kWait, kPause };
+  enum class AcceptResult : std::uint8_t { kAgain, kWait, kExhausted };
 
   void wait();
   void accept_waiting();
   [[nodiscard]] AcceptResult accept_one();
   void admit(UniqueFd socket, const IpAddress& client);
-  // Closes the connection that has been idle longest, else the one with the oldest half of a frame,
-  // of this client or of all; false if there is none.
-  [[nodiscard]] bool evict(const IpAddress* client);
+  // Closes the connection that has been idle longest, and so long at least, else the one with the
+  // oldest half of a frame, of this client or of all; false if there is none.
+  [[nodiscard]] bool evict(const IpAddress* client, std::chrono::milliseconds at_least);
   void pause();
   void check_later();
   void check_timeouts();

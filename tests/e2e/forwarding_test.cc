@@ -145,6 +145,30 @@ TEST_F(Forwarding, ATruncatingUnboundIsAskedAgainOverTcp) {
   EXPECT_THAT(whole->answer_data("A"), SizeIs(kRecords));
 }
 
+TEST_F(Forwarding, ASpecialNameLeavesWhereItIsSwitchedOff) {
+  struct Row {
+    std::string flag;
+    std::string name;
+  };
+  const std::vector<Row> rows{{"localhost", "a.localhost"},
+                              {"invalid", "a.invalid"},
+                              {"test", "a.test"},
+                              {"onion", "a.onion"},
+                              {"resolver-arpa", "_dns.resolver.arpa"},
+                              {"reverse-loopback", "1.0.0.127.in-addr.arpa"}};
+  for (const Row& off : rows) {
+    const ScriptedUpstream upstream(always_address("192.0.2.7"));
+    ResolverProgram resolver;
+    resolver.start(
+        {"--upstream", upstream.address().to_string(), "--special-" + off.flag, "false"});
+    for (const Row& row : rows) {
+      EXPECT_TRUE(ask(resolver.dns(), {.name = row.name}).has_value()) << row.name;
+    }
+    ASSERT_EQ(upstream.queries().size(), 1U) << off.flag;
+    EXPECT_EQ(upstream.queries().front().name, off.name + ".");
+  }
+}
+
 TEST_F(Forwarding, AMeshNameNeverLeaves) {
   const ScriptedUpstream upstream(always_address("192.0.2.2"));
   start({upstream.address()});
