@@ -10,6 +10,8 @@
 #include "base/ip_address.h"
 #include "discovery/control/service_generator.h"
 #include "discovery/dataplane.h"
+#include "discovery/service.h"
+#include "envoy/config/core/v3/health_check.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 #include "meshdns/mesh/v1/service.pb.h"
 

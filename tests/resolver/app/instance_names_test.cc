@@ -178,7 +178,7 @@ TEST_F(InstanceNamesTest, TellAtMostAsManyAddressesAsFitAMessage) {
   }
   const Service service = web();
   names_.set_endpoints(of_web(endpoints), &service);
-  Name name = *Name::from_text("all.web.mesh");
+  const Name name = *Name::from_text("all.web.mesh");
   const auto snapshot = builder_->build();
   EXPECT_EQ(snapshot->find(name, snapshot->hash(name)).ipv4.size(),
             4 * InstanceNames::kMaxAddresses);
