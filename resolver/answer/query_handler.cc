@@ -29,6 +29,9 @@ namespace {
 
 constexpr ExtendedError kNotSupportedError{.code = extended_error::kNotSupported, .text = ""};
 
+constexpr ExtendedError kAliasOfSpecialError{.code = extended_error::kOther,
+                                             .text = "an alias of a special name"};
+
 constexpr std::array<std::uint8_t, 4> kLoopback4{127, 0, 0, 1};
 constexpr std::array<std::uint8_t, 16> kLoopback6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 constexpr std::array<std::uint8_t, 11> kLocalhost{9,   'l', 'o', 'c', 'a', 'l',
@@ -186,7 +189,7 @@ Outcome QueryHandler::handle(const Snapshot& snapshot, std::span<const std::uint
   return respond(snapshot, parsed, transport, access, response);
 }
 
-Outcome QueryHandler::respond(const Snapshot& snapshot, const Query& query, Transport transport,
+Outcome QueryHandler::respond(const Snapshot& snapshot, Query& query, Transport transport,
                               ClientAccess access, std::span<std::uint8_t> response) const {
   if (query.status == ParseStatus::kDrop) {
     return {};
@@ -200,7 +203,7 @@ Outcome QueryHandler::respond(const Snapshot& snapshot, const Query& query, Tran
   if (!snapshot.static_records().empty()) {
     if (query.qclass == rrclass::kIn) {
       if (const auto answer = answer_from_static(snapshot, query, transport, buffer)) {
-        return *answer;
+        return answer->verdict == Verdict::kForward ? respond_alias(query, buffer) : *answer;
       }
     } else if (is_in_static_zone(snapshot, query)) {
       return error_outcome(query, rcode::kRefused, &kNotSupportedError, buffer);
@@ -219,6 +222,16 @@ Outcome QueryHandler::respond(const Snapshot& snapshot, const Query& query, Tran
                             : answer_name(snapshot, query, owned.offset, answer);
   }
   return respond_outside(snapshot, query, transport, buffer);
+}
+
+// An alias that leads to a name of others: upstream knows more, save of names that never leave.
+Outcome QueryHandler::respond_alias(const Query& query, std::span<std::uint8_t> buffer) const {
+  Name folded;
+  folded.assign_folded(query.asked_name());
+  if (special_names_.find(folded).action != SpecialNames::Action::kNone) {
+    return error_outcome(query, rcode::kServFail, &kAliasOfSpecialError, buffer);
+  }
+  return {.verdict = Verdict::kForward, .size = 0, .rcode = 0};
 }
 
 // A name that no zone of ours holds.

@@ -57,10 +57,11 @@ class QueryHandler {
   // look-up will read, then respond() to each, with the same snapshot.
   static void prepare(const Snapshot& snapshot, std::span<const std::uint8_t> request,
                       Query& parsed);
-  [[nodiscard]] Outcome respond(const Snapshot& snapshot, const Query& query, Transport transport,
+  [[nodiscard]] Outcome respond(const Snapshot& snapshot, Query& query, Transport transport,
                                 ClientAccess access, std::span<std::uint8_t> response) const;
 
  private:
+  [[nodiscard]] Outcome respond_alias(const Query& query, std::span<std::uint8_t> buffer) const;
   [[nodiscard]] Outcome respond_outside(const Snapshot& snapshot, const Query& query,
                                         Transport transport, std::span<std::uint8_t> buffer) const;
 

@@ -23,7 +23,7 @@ namespace meshdns::dns {
 namespace {
 
 // More are a loop, or as good as one.
-constexpr int kMaxAliases = 8;
+constexpr std::size_t kMaxAliases = 8;
 constexpr ExtendedError kAliasLoopError{.code = extended_error::kOther, .text = "too many aliases"};
 
 // What there is under one name, in all sources.
@@ -33,6 +33,10 @@ struct Place {
   const StaticNode* node = nullptr;
   Snapshot::Host host;
 
+  // Whether nobody here knows of it, nor ever will.
+  [[nodiscard]] bool is_foreign() const {
+    return zone.zone == nullptr && node == nullptr && host.state == Snapshot::NameState::kAbsent;
+  }
   // Whether feeds may yet tell of it.
   [[nodiscard]] bool is_open() const { return zone.zone != nullptr && !zone.zone->ready; }
   [[nodiscard]] bool exists() const {
@@ -76,7 +80,7 @@ const StaticNode* find_wildcard(const Snapshot& snapshot, NameView folded, const
 // Walks from the question's name over aliases to the name that has the answer.
 class StaticWalk {
  public:
-  StaticWalk(const Snapshot& snapshot, const Query& query, Transport transport,
+  StaticWalk(const Snapshot& snapshot, Query& query, Transport transport,
              std::span<std::uint8_t> buffer)
       : snapshot_(snapshot),
         query_(query),
@@ -91,11 +95,15 @@ class StaticWalk {
     }
     Name current;
     current.assign(query_.name);
-    for (int aliases = 0; aliases <= kMaxAliases; ++aliases) {
+    std::array<const StaticRrset*, kMaxAliases + 1> followed{};
+    for (std::size_t aliases = 0; aliases <= kMaxAliases; ++aliases) {
       const StaticRrset* const cname = alias_of(node);
       if (cname == nullptr) {
-        return answer(place, node);
+        return place.is_foreign() || !answers_here(place)
+                   ? forward(std::span(followed).first(aliases))
+                   : answer(place, node);
       }
+      followed[aliases] = cname;
       const auto target_at = answer_.alias(cname->ttl, cname->rdata.front());
       if (!target_at) {
         return answer_.truncated();
@@ -135,6 +143,22 @@ class StaticWalk {
     return node == nullptr || query_.qtype == rrtype::kCname || query_.qtype == rrtype::kAny
                ? nullptr
                : node->find(rrtype::kCname);
+  }
+
+  // Whether a name of no zone of ours, which a hosts file or a feed gives addresses, has all that
+  // is asked for.
+  [[nodiscard]] bool answers_here(const Place& place) const {
+    return place.zone.zone != nullptr || answer_.asks_for_addresses() ||
+           query_.qtype == rrtype::kHttps || query_.qtype == rrtype::kSvcb;
+  }
+
+  [[nodiscard]] Outcome forward(std::span<const StaticRrset* const> followed) {
+    for (const StaticRrset* const cname : followed) {
+      FollowedAlias alias{.ttl = cname->ttl, .target = {}};
+      alias.target.assign(NameView(cname->rdata.front()));
+      query_.aliases.push_back(alias);
+    }
+    return {.verdict = Verdict::kForward, .size = 0, .rcode = 0};
   }
 
   // What the current name, whose records are `node`'s, answers itself.
@@ -177,13 +201,13 @@ class StaticWalk {
   }
 
   const Snapshot& snapshot_;
-  const Query& query_;
+  Query& query_;
   LocalAnswer answer_;
 };
 
 }  // namespace
 
-std::optional<Outcome> answer_from_static(const Snapshot& snapshot, const Query& query,
+std::optional<Outcome> answer_from_static(const Snapshot& snapshot, Query& query,
                                           Transport transport, std::span<std::uint8_t> buffer) {
   return StaticWalk(snapshot, query, transport, buffer).run();
 }

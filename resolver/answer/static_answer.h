@@ -14,9 +14,10 @@
 namespace meshdns::dns {
 
 // The answer to a query of class IN; nothing where the static records have no say, so that feeds,
-// special names and upstream servers decide.
-[[nodiscard]] std::optional<Outcome> answer_from_static(const Snapshot& snapshot,
-                                                        const Query& query, Transport transport,
+// special names and upstream servers decide. kForward where aliases, now the query's, lead to a
+// name that nobody here knows.
+[[nodiscard]] std::optional<Outcome> answer_from_static(const Snapshot& snapshot, Query& query,
+                                                        Transport transport,
                                                         std::span<std::uint8_t> buffer);
 
 // Whether a zone file holds the zone that the name is in, so that it is not forwarded in any class.

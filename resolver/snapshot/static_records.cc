@@ -135,9 +135,9 @@ Result<void> StaticRecords::check(const StaticRecord& record, const ZoneSet& own
   const auto refuse = [&](const std::string& why) {
     return fail(ErrorCode::kInvalidArgument, at(record) + why);
   };
-  const auto is_held = [&](NameView other) {
+  const auto is_of_pool = [&](NameView other) {
     const ZoneMatch match = owned.find(other);
-    return zones_.find(other).zone != nullptr || (match.zone != nullptr && !match.zone->pool);
+    return zones_.find(other).zone == nullptr && match.zone != nullptr && match.zone->pool;
   };
   const ZoneMatch zone = zones_.find(name);
   const bool is_apex = zone.zone != nullptr && zone.offset == 0;
@@ -163,8 +163,8 @@ Result<void> StaticRecords::check(const StaticRecord& record, const ZoneSet& own
         return refuse("has CNAME beside other records (RFC 2181 section 10.1)");
       }
       const auto target = Name::from_wire(record.rdata);
-      if (!target || !is_held(folded(*target))) {
-        return refuse("is an alias of a name that no zone here holds, which is not followed");
+      if (!target || is_of_pool(folded(*target))) {
+        return refuse("is an alias into the reverse zone of a pool, which is not followed");
       }
       break;
     }

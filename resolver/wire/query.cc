@@ -25,6 +25,7 @@ void reset(Query& query) {
   query.edns_version = 0;
   query.udp_payload_size = kPlainUdpOctets;
   query.name_hash = 0;
+  query.aliases.clear();
   query.question_size = 0;
 }
 

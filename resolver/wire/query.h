@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
@@ -20,6 +21,12 @@ enum class ParseStatus : std::uint8_t {
   kFormErr,  // answer FORMERR, with the question if has_question and OPT if has_edns
   kNotImp,   // an opcode other than QUERY, well-formed or not: answer NOTIMP
   kBadVers,  // EDNS version above 0 (RFC 6891 section 6.1.3): answer BADVERS
+};
+
+// An alias of ours that leads to a name which upstream is to be asked for.
+struct FollowedAlias {
+  std::uint32_t ttl = 0;
+  Name target;  // as it was written
 };
 
 // Plain value, about 550 octets; reuse one rather than making one per query.
@@ -43,6 +50,9 @@ struct Query {
 
   std::uint64_t name_hash = 0;  // of `name` under a snapshot's key; filled by answer/
 
+  // From the question's name to the one that upstream is asked for; filled by answer/.
+  std::vector<FollowedAlias> aliases = {};
+
   std::uint16_t question_size = 0;
   std::array<std::uint8_t, kMaxQuestionOctets> question_octets{};
 
@@ -53,6 +63,10 @@ struct Query {
   // The question's name in the client's case. Only if has_question.
   [[nodiscard]] NameView question_name() const {
     return NameView({question_octets.data(), question_size - 4U});
+  }
+  // The name to ask upstream for.
+  [[nodiscard]] NameView asked_name() const {
+    return aliases.empty() ? name.view() : aliases.back().target.view();
   }
   // Makes this the question, in the name's case.
   void assign_question(NameView question_name, std::uint16_t type, std::uint16_t rrclass);

@@ -113,6 +113,21 @@ bool put_rdata(const RecordView& record, std::span<const std::uint8_t> message,
   return reader.ok() && reader.remaining() == 0;
 }
 
+// The CNAME records that lead from the question's name to the one that upstream was asked for.
+bool put_aliases(const Query& client, ResponseWriter& writer) {
+  NameView owner = client.name;
+  for (const FollowedAlias& alias : client.aliases) {
+    writer.begin_record(Section::kAnswer, owner,
+                        {.type = rrtype::kCname, .rrclass = rrclass::kIn, .ttl = alias.ttl});
+    writer.put_compressed_name(alias.target);
+    if (!writer.end_record()) {
+      return false;
+    }
+    owner = alias.target;
+  }
+  return true;
+}
+
 // What became of one section's records.
 enum class SectionResult : std::uint8_t { kWhole, kDoesNotFit, kMalformed };
 
@@ -169,7 +184,9 @@ std::size_t write_upstream_query(const Query& client, std::uint16_t id,
   ours.id = id;
   ours.has_edns = udp_payload_size != 0;
   ours.dnssec_ok = ours.has_edns && client.dnssec_ok;
-  ours.assign_question(client.name, client.qtype, client.qclass);
+  ours.aliases.clear();
+  ours.assign_question(client.asked_name(), client.qtype, client.qclass);
+  ours.assign_question(ours.name, client.qtype, client.qclass);  // folded
   ResponseWriter writer(ours, buffer);
   const std::size_t size = writer.finish();
   constexpr std::uint16_t kKept = flag::kCheckingDisabled;
@@ -195,7 +212,8 @@ bool reply_matches(std::span<const std::uint8_t> reply, const Query& client,
   }
   QuestionView question;
   return reader.read_question(question) && question.qtype == client.qtype &&
-         question.qclass == client.qclass && question.name.view().equals_ignoring_case(client.name);
+         question.qclass == client.qclass &&
+         question.name.view().equals_ignoring_case(client.asked_name());
 }
 
 ReplyStatus inspect_reply(std::span<const std::uint8_t> reply) {
@@ -240,13 +258,16 @@ RebuildResult rebuild_reply(std::span<const std::uint8_t> reply, const Query& cl
   if (status.truncated) {
     return finish_truncated(client, options, empty, writer);
   }
-  const bool wants_ad = client.authentic_data() || client.dnssec_ok;
+  const bool wants_ad = (client.authentic_data() || client.dnssec_ok) && client.aliases.empty();
   const std::uint16_t upstream_flags = MessageReader(reply).header().flags;
   if (options.trusted_upstream && wants_ad) {
     writer.set_flags(upstream_flags & flag::kAuthenticData);
   }
+  if (!put_aliases(client, writer)) {
+    return finish_truncated(client, options, empty, writer);
+  }
   const SectionResult answer = copy_section(reply, Section::kAnswer, writer);
-  const bool has_answer = writer.mark().counts[0] > 0;
+  const bool has_answer = writer.mark().counts[0] > client.aliases.size();
   SectionResult authority = SectionResult::kWhole;
   if (answer == SectionResult::kWhole) {
     authority = copy_section(reply, Section::kAuthority, writer);

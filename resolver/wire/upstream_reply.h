@@ -14,8 +14,8 @@
 
 namespace meshdns::dns {
 
-// The query to ask upstream on behalf of `client`: its folded name, type and class, RD set, CD as
-// the client's, an OPT of our own with DO as the client's (RFC 6891 section 6.2.6) and
+// The query to ask upstream on behalf of `client`: its asked_name() folded, type and class, RD set,
+// CD as the client's, an OPT of our own with DO as the client's (RFC 6891 section 6.2.6) and
 // `udp_payload_size`; 0 means no OPT, for servers without EDNS. `buffer` needs
 // kMaxUpstreamQueryOctets. Returns its size.
 inline constexpr std::size_t kMaxUpstreamQueryOctets =
@@ -24,7 +24,7 @@ inline constexpr std::size_t kMaxUpstreamQueryOctets =
                                                std::uint16_t udp_payload_size,
                                                std::span<std::uint8_t> buffer);
 
-// Whether `reply` answers `client`'s question: QR, opcode QUERY, one question with the same name
+// Whether `reply` answers `client`'s question: QR, opcode QUERY, one question with its asked_name()
 // (without case), type and class, and `id` if given (RFC 5452 section 9). Where not, go on waiting.
 [[nodiscard]] bool reply_matches(std::span<const std::uint8_t> reply, const Query& client,
                                  std::optional<std::uint16_t> id);
@@ -63,7 +63,8 @@ struct RebuildOptions {
 // (response_limit()).
 //
 // Header: id, RD, CD and question of the client, RA=1, AA=0, AD only from a trusted upstream to
-// clients that set AD or DO. Records: names in RDATA of RFC 1035's types, and of the few types that
+// clients that set AD or DO, and not behind an alias of ours, which nobody signed. Records: the
+// client's aliases come first; names in RDATA of RFC 1035's types, and of the few types that
 // RFC 3597 section 4 adds, are expanded, and like A and AAAA of class IN must have their type's
 // form; every other RDATA is kept octet for octet. TTLs with the top bit set are 0 (RFC 2181
 // section 8). OPT and TSIG are left out, our OPT is added iff the client had one. An rcode above 15

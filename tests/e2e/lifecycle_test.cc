@@ -175,6 +175,22 @@ TEST_F(LifecycleReload, ZoneAndHostsFilesAreReadAgainAndABadOneKeepsTheOld) {
   EXPECT_THAT(checked.error, HasSubstr(zone + ":2"));
 }
 
+TEST_F(LifecycleReload, AnAliasOfANameOfOthersIsFollowedThere) {
+  const std::string zone = resolver_.folder().write("z", "docs.mesh. 30 CNAME www.example.org.\n");
+  resolver_.start({"--zone-file", zone, "--upstream", one_.address().to_string()});
+  for (const auto transport : {DnsTransport::kUdp, DnsTransport::kTcp}) {
+    const auto reply = ask(resolver_.dns(), {.name = "docs.mesh"}, transport);
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_THAT(reply->message().answer,
+                testing::ElementsAre("docs.mesh. 30 IN CNAME www.example.org.",
+                                     testing::HasSubstr("IN A 192.0.2.1")));
+  }
+  ASSERT_FALSE(one_.queries().empty());
+  for (const auto& query : one_.queries()) {
+    EXPECT_EQ(query.name, "www.example.org.") << "our own name stays here";
+  }
+}
+
 TEST_F(LifecycleReload, AConnectionThatIsOpenStaysOpen) {
   configure(with_upstream(one_));
   start();

@@ -271,6 +271,32 @@ TEST_F(StaticAnswerTest, AliasesLeadToWhatIsSaidOfTheirTargets) {
   EXPECT_EQ(open.extended_error->code, extended_error::kNotReady);
 }
 
+TEST_F(StaticAnswerTest, AliasesOfNamesOfOthersAreForwarded) {
+  serve({alias("docs.mesh", "hop.mesh"), alias("hop.mesh", "WWW.example.org"),
+         alias("*.wild.mesh", "www.example.org"), alias("self.mesh", "x.localhost"),
+         address("printer.example", 9), alias("printer.mesh", "printer.example")});
+  for (const std::uint16_t type : {rrtype::kA, kTxt, rrtype::kHttps}) {
+    EXPECT_EQ(handle(make_query("Docs.mesh", type)).verdict, Verdict::kForward) << type;
+    EXPECT_EQ(query_.asked_name().to_text(), "WWW.example.org.");
+    ASSERT_THAT(query_.aliases, SizeIs(2));
+    EXPECT_EQ(query_.aliases[0].target.to_text(), "hop.mesh.");
+    EXPECT_EQ(query_.aliases[0].ttl, 60U);
+  }
+  EXPECT_EQ(handle(make_query("a.wild.mesh", rrtype::kA)).verdict, Verdict::kForward);
+  // The alias itself is ours, and a name that a hosts file tells of is followed for its addresses.
+  EXPECT_THAT(ask("docs.mesh", rrtype::kCname).answer,
+              ElementsAre("docs.mesh. 60 IN CNAME hop.mesh."));
+  EXPECT_THAT(ask("printer.mesh", rrtype::kA).answer,
+              ElementsAre("printer.mesh. 60 IN CNAME printer.example.",
+                          "printer.example. 60 IN A 192.0.2.9"));
+  EXPECT_EQ(handle(make_query("printer.mesh", kTxt)).verdict, Verdict::kForward);
+  // What never leaves does not leave by an alias either.
+  EXPECT_EQ(ask("self.mesh", rrtype::kA).rcode, rcode::kServFail);
+  // Nothing stays for the next query.
+  (void)ask("web.mesh", rrtype::kA);
+  EXPECT_THAT(query_.aliases, IsEmpty());
+}
+
 TEST_F(StaticAnswerTest, TruncatesAChainOfAliasesThatDoesNotFit) {
   const auto long_name = [](char letter) {
     const std::string label(60, letter);

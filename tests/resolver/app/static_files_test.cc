@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file_system.h"
+#include "base/ip_address.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
@@ -112,7 +113,9 @@ class LoadStaticFiles : public testing::Test {
 
   PosixFileSystem files_;
   support::TemporaryDirectory folder_;
-  ZoneSet owned_{{{name("mesh"), false, std::nullopt}}};
+  ZoneSet owned_{
+      std::vector<OwnedZone>{{name("mesh"), false, std::nullopt},
+                             {name("244.in-addr.arpa"), false, *IpPrefix::parse("244.0.0.0/8")}}};
 };
 
 TEST_F(LoadStaticFiles, JoinsAllFiles) {
@@ -132,7 +135,7 @@ TEST_F(LoadStaticFiles, RefusesWhatWouldNotBeServedAsItIsWritten) {
       {"$ORIGIN mesh.\nd DNAME other.mesh.\n", "DNAME"},
       {"$ORIGIN mesh.\na CNAME b\na TXT \"t\"\n", "CNAME beside other records"},
       {"$ORIGIN mesh.\na CNAME b\na CNAME c\n", "CNAME beside other records"},
-      {"$ORIGIN mesh.\na CNAME www.example.org.\n", "no zone here holds"},
+      {"$ORIGIN mesh.\na CNAME 1.0.0.244.in-addr.arpa.\n", "reverse zone of a pool"},
   };
   for (const BadText& row : rows) {
     const auto records = load(std::string(row.text));

@@ -159,6 +159,40 @@ TEST(UpstreamReply, IsWrittenAnewForTheClient) {
   EXPECT_THAT(message.additional, IsEmpty());
 }
 
+TEST(UpstreamReply, StandsBehindTheAliasesThatLedToIt) {
+  Query client = client_of("Docs.mesh", 1, {.id = 0x4242, .flags = 0x0120});
+  client.aliases = {{.ttl = 30, .target = *Name::from_text("hop.mesh")},
+                    {.ttl = 60, .target = *Name::from_text("WWW.Example.org")}};
+  Octets asked(kMaxUpstreamQueryOctets);
+  asked.resize(write_upstream_query(client, 9, 1232, asked));
+  const auto query = judge(asked);
+  ASSERT_TRUE(query.has_value());
+  EXPECT_THAT(query->question, ElementsAre("www.example.org. IN A"));
+
+  const auto reply = [](unsigned rcode, unsigned answers) {
+    MessageBytes bytes = reply_to(1, answers, 0, 0, 0x81a0U | rcode);
+    if (answers != 0) {
+      bytes.record("www.example.org", 1, 60, kAddressOctets);
+    }
+    return bytes.bytes();
+  };
+  const auto [result, message] = rebuild(reply(0, 1), client, {.trusted_upstream = true});
+  ASSERT_EQ(result.status, RebuildStatus::kOk);
+  EXPECT_THAT(message.question, ElementsAre("Docs.mesh. IN A"));
+  EXPECT_THAT(message.answer, ElementsAre("Docs.mesh. 30 IN CNAME hop.mesh.",
+                                          "hop.mesh. 60 IN CNAME WWW.Example.org.",
+                                          "www.example.org. 60 IN A 192.0.2.1"));
+  EXPECT_FALSE(message.ad) << "nobody signed our aliases";
+  // RFC 2308 section 2.1: the rcode is that of the last name.
+  const auto [denied, denial] = rebuild(reply(3, 0), client);
+  ASSERT_EQ(denied.status, RebuildStatus::kOk);
+  EXPECT_EQ(denial.rcode, rcode::kNxDomain);
+  EXPECT_THAT(denial.answer, testing::SizeIs(2));
+  // A reply to the client's own question is not the one that was asked for.
+  const Query other = client_of("Docs.mesh", 1);
+  EXPECT_EQ(rebuild(reply(0, 1), other).result.status, RebuildStatus::kNotOurs);
+}
+
 TEST(UpstreamReply, PutsOurOptIntoAnswersForEdnsClients) {
   const Query client = client_of("www.example.org", 1, {.edns = 4096, .dnssec_ok = true});
   const auto [result, message] = rebuild(reply_to(1, 0, 0, 0).bytes(), client);
