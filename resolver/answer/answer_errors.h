@@ -10,5 +10,9 @@ inline constexpr ExtendedError kNotReadyError{.code = extended_error::kNotReady,
                                               .text = "no service table yet"};
 inline constexpr ExtendedError kWithheldError{.code = extended_error::kOther,
                                               .text = "service has no address yet"};
+inline constexpr ExtendedError kPortsNotToldError{.code = extended_error::kOther,
+                                                  .text = "too many lists of ports to tell"};
+inline constexpr ExtendedError kTooManyPortsError{.code = extended_error::kOther,
+                                                  .text = "ports fit no message"};
 
 }  // namespace meshdns::dns

@@ -7,7 +7,11 @@
 #include <optional>
 #include <span>
 
+#include "resolver/answer/answer_errors.h"
 #include "resolver/answer/outcome.h"
+#include "resolver/answer/port_records.h"
+#include "resolver/answer/service_place.h"
+#include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/wire/name.h"
@@ -28,7 +32,7 @@ constexpr std::uint32_t kSoaExpireSeconds = 604800;
 
 // RFC 8482 section 4.2: what stands for everything that ANY could have meant.
 constexpr std::array<std::uint8_t, 9> kHinfoOfAny{7, 'R', 'F', 'C', '8', '4', '8', '2', 0};
-constexpr std::size_t kMaxAddressesForAny = 8;
+constexpr std::size_t kMaxRecordsForAny = 8;
 constexpr std::size_t kMaxPointerOffset = 0x3fff;  // RFC 1035 section 4.1.4
 
 }  // namespace
@@ -78,21 +82,107 @@ bool LocalAnswer::asks_for_addresses() const {
          query_.qtype == rrtype::kAny;
 }
 
-Outcome LocalAnswer::addresses(const Snapshot::Host& host) {
-  const std::size_t total = host.ipv4.size() / 4 + host.ipv6.size() / 16;
-  if (query_.qtype == rrtype::kAny && total > kMaxAddressesForAny) {
-    return finish_or_truncate(writer_.add_record(
-        Section::kAnswer, owner_at_,
-        {.type = rrtype::kHinfo, .rrclass = rrclass::kIn, .ttl = host.ttl}, kHinfoOfAny));
-  }
+Outcome LocalAnswer::host(const Snapshot::Host& host, NameView folded) {
+  const bool withheld = host.state == Snapshot::NameState::kWithheld;
   const bool any = query_.qtype == rrtype::kAny;
+  if (withheld && asks_for_addresses()) {
+    return failure(kWithheldError);
+  }
+  const std::size_t total = host.ipv4.size() / 4 + host.ipv6.size() / 16;
+  if (any && total > kMaxRecordsForAny) {
+    return hinfo_of_any(host.ttl);
+  }
   if (!host.ipv4.empty() && (query_.qtype == rrtype::kA || any)) {
-    return finish_or_truncate(add_addresses(rrtype::kA, host.ttl, 4, host.ipv4));
+    return finish_or_truncate(
+        add_addresses(Section::kAnswer, owner_at_, host.ttl, {rrtype::kA, 4, host.ipv4}));
   }
   if (!host.ipv6.empty() && (query_.qtype == rrtype::kAaaa || any)) {
-    return finish_or_truncate(add_addresses(rrtype::kAaaa, host.ttl, 16, host.ipv6));
+    return finish_or_truncate(
+        add_addresses(Section::kAnswer, owner_at_, host.ttl, {rrtype::kAaaa, 16, host.ipv6}));
   }
-  return no_data();
+  if (host.ports == kNoPorts || !(tells_ports(query_.qtype) || any)) {
+    return no_data();
+  }
+  return ports({.type = any ? rrtype::kSrv : query_.qtype,
+                .service = host,
+                .service_name = folded,
+                .service_at = owner_at_,
+                .selection = {}});
+}
+
+Outcome LocalAnswer::below_service(const ServicePlace& place, NameView folded) {
+  switch (place.kind) {
+    case ServicePlace::Kind::kNotTold:
+      return failure(kPortsNotToldError);
+    case ServicePlace::Kind::kPorts:
+      break;
+    default:
+      return no_data();
+  }
+  if (query_.qtype != place.type && query_.qtype != rrtype::kAny) {
+    return no_data();
+  }
+  return ports({.type = place.type,
+                .service = place.host,
+                .service_name = NameView(folded.octets().subspan(place.offset)),
+                .service_at = static_cast<std::uint16_t>(owner_at_ + place.offset),
+                .selection = place.selection});
+}
+
+Outcome LocalAnswer::ports(const PortsAnswer& wanted) {
+  if (wanted.service.ports == kPortsNotTold) {
+    return failure(kPortsNotToldError);
+  }
+  const std::size_t count = wanted.selection.count(snapshot_.ports(wanted.service), wanted.type);
+  if (count == 0) {
+    return no_data();
+  }
+  if (wanted.service.state == Snapshot::NameState::kWithheld) {
+    return failure(kWithheldError);
+  }
+  if (query_.qtype == rrtype::kAny && count > kMaxRecordsForAny) {
+    return hinfo_of_any(wanted.service.ttl);
+  }
+  if (!add_port_records(wanted, AddressHints::kGiven)) {
+    // Over TCP there is nothing to fall back to, but hints may be left out (RFC 9460 section 7.3).
+    if (transport_ != Transport::kTcp) {
+      return truncated();
+    }
+    if (!add_port_records(wanted, AddressHints::kLeftOut)) {
+      return failure(kTooManyPortsError);
+    }
+  }
+  add_addresses_of_target(wanted);
+  return finish();
+}
+
+// All records or none.
+bool LocalAnswer::add_port_records(const PortsAnswer& wanted, AddressHints hints) {
+  const ResponseWriter::Mark start = writer_.mark();
+  PortRecords records(writer_, owner_at_, wanted.service, wanted.service_name);
+  for (const Port& port : snapshot_.ports(wanted.service)) {
+    if (wanted.selection.has(port, wanted.type) && !records.add(wanted.type, port, hints)) {
+      writer_.rewind(start);
+      return false;
+    }
+  }
+  return true;
+}
+
+// What whoever reads the answer asks next (RFC 2782, RFC 9460 section 4.1). An RRset that does not
+// fit is left out, and nothing else is (RFC 2181 section 9).
+void LocalAnswer::add_addresses_of_target(const PortsAnswer& wanted) {
+  const Snapshot::Host& host = wanted.service;
+  for (const AddressSet& set :
+       {AddressSet{rrtype::kA, 4, host.ipv4}, AddressSet{rrtype::kAaaa, 16, host.ipv6}}) {
+    static_cast<void>(add_addresses(Section::kAdditional, wanted.service_at, host.ttl, set));
+  }
+}
+
+Outcome LocalAnswer::hinfo_of_any(std::uint32_t ttl) {
+  return finish_or_truncate(writer_.add_record(
+      Section::kAnswer, owner_at_, {.type = rrtype::kHinfo, .rrclass = rrclass::kIn, .ttl = ttl},
+      kHinfoOfAny));
 }
 
 Outcome LocalAnswer::pointer(NameView target, std::uint32_t ttl) {
@@ -152,13 +242,13 @@ Outcome LocalAnswer::finish_or_truncate(bool fits) {
   return finish();
 }
 
-bool LocalAnswer::add_addresses(std::uint16_t type, std::uint32_t ttl, std::size_t octets_each,
-                                std::span<const std::uint8_t> octets) {
+bool LocalAnswer::add_addresses(Section section, std::uint16_t owner_at, std::uint32_t ttl,
+                                const AddressSet& set) {
   const ResponseWriter::Mark start = writer_.mark();
-  for (std::size_t at = 0; at < octets.size(); at += octets_each) {
-    if (!writer_.add_record(Section::kAnswer, owner_at_,
-                            {.type = type, .rrclass = rrclass::kIn, .ttl = ttl},
-                            octets.subspan(at, octets_each))) {
+  for (std::size_t at = 0; at < set.octets.size(); at += set.octets_each) {
+    if (!writer_.add_record(section, owner_at,
+                            {.type = set.type, .rrclass = rrclass::kIn, .ttl = ttl},
+                            set.octets.subspan(at, set.octets_each))) {
       writer_.rewind(start);
       return false;
     }

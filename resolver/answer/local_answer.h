@@ -11,6 +11,8 @@
 #include <span>
 
 #include "resolver/answer/outcome.h"
+#include "resolver/answer/port_records.h"
+#include "resolver/answer/service_place.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/wire/name.h"
@@ -47,8 +49,11 @@ class LocalAnswer {
   // Whether the question's type has to do with addresses: A, AAAA or ANY.
   [[nodiscard]] bool asks_for_addresses() const;
 
-  // The RRset of the type asked for, or NODATA.
-  [[nodiscard]] Outcome addresses(const Snapshot::Host& host);
+  // The RRset of the type asked for, or NODATA, at the name of a host, which `folded` is.
+  [[nodiscard]] Outcome host(const Snapshot::Host& host, NameView folded);
+  // The same below a service's name. `folded` is the whole name; the place is none that does not
+  // exist.
+  [[nodiscard]] Outcome below_service(const ServicePlace& place, NameView folded);
   [[nodiscard]] Outcome pointer(NameView target, std::uint32_t ttl);
   // The zone's SOA or NS, as asked; its SOA for ANY; else NODATA. The name must be the zone's.
   [[nodiscard]] Outcome apex();
@@ -61,8 +66,25 @@ class LocalAnswer {
  private:
   [[nodiscard]] Outcome finish(const ExtendedError* error = nullptr);
   [[nodiscard]] Outcome finish_or_truncate(bool fits);
-  [[nodiscard]] bool add_addresses(std::uint16_t type, std::uint32_t ttl, std::size_t octets_each,
-                                   std::span<const std::uint8_t> octets);
+  // What a name with records of `type` about selected ports answers to the question.
+  struct PortsAnswer {
+    std::uint16_t type = 0;
+    const Snapshot::Host& service;
+    NameView service_name;         // folded
+    std::uint16_t service_at = 0;  // where it stands in the message
+    PortSelection selection;
+  };
+  [[nodiscard]] Outcome ports(const PortsAnswer& wanted);
+  [[nodiscard]] bool add_port_records(const PortsAnswer& wanted, AddressHints hints);
+  void add_addresses_of_target(const PortsAnswer& wanted);
+  [[nodiscard]] Outcome hinfo_of_any(std::uint32_t ttl);
+  struct AddressSet {
+    std::uint16_t type = 0;
+    std::size_t octets_each = 0;
+    std::span<const std::uint8_t> octets;
+  };
+  [[nodiscard]] bool add_addresses(Section section, std::uint16_t owner_at, std::uint32_t ttl,
+                                   const AddressSet& set);
   [[nodiscard]] bool add_soa(Section section, std::uint32_t ttl);
   [[nodiscard]] bool add_static_soa(std::uint16_t zone_at);
 

@@ -12,8 +12,10 @@
 #include "resolver/answer/answer_errors.h"
 #include "resolver/answer/local_answer.h"
 #include "resolver/answer/outcome.h"
+#include "resolver/answer/service_place.h"
 #include "resolver/answer/special_names.h"
 #include "resolver/answer/static_answer.h"
+#include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/reverse_name.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/static_records.h"
@@ -99,16 +101,17 @@ Outcome answer_name(const Snapshot& snapshot, const Query& query, std::size_t of
     return answer.apex();
   }
   const Snapshot::Host host = snapshot.find(query.name, query.name_hash);
-  switch (host.state) {
-    case Snapshot::NameState::kHost:
-      return answer.addresses(host);
-    case Snapshot::NameState::kWithheld:
-      return answer.asks_for_addresses() ? answer.failure(kWithheldError) : answer.no_data();
-    case Snapshot::NameState::kEmptyNonTerminal:
-      return answer.no_data();
-    default:
-      return offset == 0 ? answer.apex() : answer.no_name();
+  if (host.is_named()) {
+    return answer.host(host, query.name);
   }
+  const ServicePlace place = find_service_place(snapshot, query.name, offset);
+  if (place.exists()) {
+    return answer.below_service(place, query.name);
+  }
+  if (host.state == Snapshot::NameState::kEmptyNonTerminal) {
+    return answer.no_data();
+  }
+  return offset == 0 ? answer.apex() : answer.no_name();
 }
 
 // Answers a name in the reverse zone of a pool.
@@ -150,10 +153,12 @@ Outcome answer_special(const Query& query, const SpecialNames::Match& match, con
                        LocalAnswer& answer) {
   switch (match.action) {
     case SpecialNames::Action::kLoopback:
-      return answer.addresses({.state = Snapshot::NameState::kHost,
-                               .ttl = times.ttl,
-                               .ipv4 = kLoopback4,
-                               .ipv6 = kLoopback6});
+      return answer.host({.state = Snapshot::NameState::kHost,
+                          .ttl = times.ttl,
+                          .ipv4 = kLoopback4,
+                          .ipv6 = kLoopback6,
+                          .ports = kNoPorts},
+                         query.name);
     case SpecialNames::Action::kNoName:
       return answer.no_name();
     case SpecialNames::Action::kReverse:
@@ -247,8 +252,7 @@ Outcome QueryHandler::respond_outside(const Snapshot& snapshot, const Query& que
   const Snapshot::Host host = snapshot.find(query.name, query.name_hash);
   if (host.state != Snapshot::NameState::kAbsent && is_external_type(query.qtype)) {
     LocalAnswer answer(snapshot, query, transport, std::nullopt, buffer);
-    return host.state == Snapshot::NameState::kHost ? answer.addresses(host)
-                                                    : answer.failure(kWithheldError);
+    return answer.host(host, query.name);
   }
   if (is_special) {
     LocalAnswer answer(snapshot, query, transport, special.offset, buffer);

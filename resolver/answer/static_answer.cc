@@ -10,6 +10,7 @@
 #include "resolver/answer/answer_errors.h"
 #include "resolver/answer/local_answer.h"
 #include "resolver/answer/outcome.h"
+#include "resolver/answer/service_place.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/zone_set.h"
@@ -32,6 +33,7 @@ struct Place {
   bool static_zone = false;
   const StaticNode* node = nullptr;
   Snapshot::Host host;
+  ServicePlace below_service;
 
   // Whether nobody here knows of it, nor ever will.
   [[nodiscard]] bool is_foreign() const {
@@ -41,7 +43,7 @@ struct Place {
   [[nodiscard]] bool is_open() const { return zone.zone != nullptr && !zone.zone->ready; }
   [[nodiscard]] bool exists() const {
     return node != nullptr || host.state != Snapshot::NameState::kAbsent ||
-           (zone.zone != nullptr && zone.offset == 0);
+           below_service.exists() || (zone.zone != nullptr && zone.offset == 0);
   }
 };
 
@@ -56,6 +58,9 @@ Place find_place(const Snapshot& snapshot, NameView folded, std::uint64_t hash) 
   }
   place.node = snapshot.static_records().find(folded);
   place.host = snapshot.find(folded, hash);
+  if (!place.host.is_named() && place.zone.zone != nullptr) {
+    place.below_service = find_service_place(snapshot, folded, place.zone.offset);
+  }
   return place;
 }
 
@@ -67,8 +72,12 @@ const StaticNode* find_wildcard(const Snapshot& snapshot, NameView folded, const
   }
   const std::size_t zone_size = place.zone.zone->name.size();
   NameView encloser = folded.parent();
-  while (encloser.size() > zone_size && snapshot.static_records().find(encloser) == nullptr &&
-         snapshot.find(encloser, snapshot.hash(encloser)).state == Snapshot::NameState::kAbsent) {
+  const auto exists = [&snapshot, zone_size](NameView name) {
+    return snapshot.static_records().find(name) != nullptr ||
+           snapshot.find(name, snapshot.hash(name)).state != Snapshot::NameState::kAbsent ||
+           find_service_place(snapshot, name, name.size() - zone_size).exists();
+  };
+  while (encloser.size() > zone_size && !exists(encloser)) {
     encloser = encloser.parent();
   }
   // An encloser lacks a label of the name, so that this one takes its place.
@@ -101,7 +110,7 @@ class StaticWalk {
       if (cname == nullptr) {
         return place.is_foreign() || !answers_here(place)
                    ? forward(std::span(followed).first(aliases))
-                   : answer(place, node);
+                   : answer(place, node, aliases == 0 ? query_.name.view() : current.view());
       }
       followed[aliases] = cname;
       const auto target_at = answer_.alias(cname->ttl, cname->rdata.front());
@@ -134,9 +143,14 @@ class StaticWalk {
                  : query_.qtype == rrtype::kHttps || query_.qtype == rrtype::kSvcb;
     }
     return alias_of(node) != nullptr || node->find(query_.qtype) != nullptr ||
-           (answer_.asks_for_addresses() && node->decides_addresses()) ||
+           (asks_for_hosts() && node->decides_addresses()) ||
            (query_.qtype == rrtype::kAny && !node->rrsets().empty()) ||
            (place.host.state == Snapshot::NameState::kAbsent && !place.is_open());
+  }
+
+  // Whether services and records may have an answer for the type.
+  [[nodiscard]] bool asks_for_hosts() const {
+    return answer_.asks_for_addresses() || tells_ports(query_.qtype);
   }
 
   [[nodiscard]] const StaticRrset* alias_of(const StaticNode* node) const {
@@ -162,7 +176,7 @@ class StaticWalk {
   }
 
   // What the current name, whose records are `node`'s, answers itself.
-  [[nodiscard]] Outcome answer(const Place& place, const StaticNode* node) {
+  [[nodiscard]] Outcome answer(const Place& place, const StaticNode* node, NameView folded) {
     set_zone(place);
     if (node != nullptr) {
       const StaticRrset* const rrset = query_.qtype == rrtype::kAny && !node->rrsets().empty()
@@ -172,19 +186,18 @@ class StaticWalk {
         return answer_.rrset(*rrset);
       }
     }
-    if (answer_.asks_for_addresses() && (node == nullptr || !node->decides_addresses())) {
-      if (place.host.state == Snapshot::NameState::kHost) {
-        return answer_.addresses(place.host);
-      }
-      if (place.host.state == Snapshot::NameState::kWithheld) {
-        return answer_.failure(kWithheldError);
-      }
+    const bool is_open_to_feeds = node == nullptr || !node->decides_addresses();
+    if (is_open_to_feeds && asks_for_hosts() && place.host.is_named()) {
+      return answer_.host(place.host, folded);
     }
-    if (place.is_open() && (node == nullptr || !node->decides_addresses())) {
+    if (place.is_open() && is_open_to_feeds) {
       return answer_.failure(kNotReadyError);
     }
     if (place.zone.zone != nullptr && place.zone.offset == 0 && !place.static_zone) {
       return answer_.apex();
+    }
+    if (is_open_to_feeds && place.below_service.exists()) {
+      return answer_.below_service(place.below_service, folded);
     }
     return node != nullptr || place.exists() ? answer_.no_data() : answer_.no_name();
   }

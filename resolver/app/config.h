@@ -13,6 +13,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "resolver/answer/special_names.h"
+#include "resolver/snapshot/port_lists.h"
 
 namespace meshdns::dns {
 
@@ -41,6 +42,7 @@ struct Config {
   std::vector<std::string> zones{"mesh"};  // DNS zones answered here and nowhere else
   std::chrono::seconds ttl{30};
   bool instance_names = false;  // INSTANCE.HOSTNAME for each endpoint: the endpoints are subscribed
+  HttpsRecords https_records = HttpsRecords::kTlsPorts;
 
   // What comes before every feed; see StaticRecords.
   struct Records {

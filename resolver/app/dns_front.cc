@@ -106,6 +106,7 @@ Result<std::unique_ptr<SnapshotBuilder>> make_builder(const Config& config, File
   SnapshotBuilder::Options options;
   options.owned_zones = config.zones;
   options.vip_pools = vip_pools(config);
+  options.https_records = config.https_records;
   options.times.ttl = static_cast<std::uint32_t>(config.ttl.count());
   auto builder = SnapshotBuilder::create(options);
   if (!builder) {

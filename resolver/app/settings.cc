@@ -20,6 +20,7 @@
 #include "resolver/app/config.h"
 #include "resolver/app/setting_text.h"
 #include "resolver/app/setting_values.h"
+#include "resolver/snapshot/port_lists.h"
 
 namespace meshdns::dns {
 namespace {
@@ -75,6 +76,9 @@ using Words = std::array<std::pair<std::string_view, Value>, kCount>;
 constexpr Words<Mode, 2> kModes{{{"sidecar", Mode::kSidecar}, {"vm", Mode::kVm}}};
 constexpr Words<StatePolicy, 2> kPolicies{
     {{"required", StatePolicy::kRequired}, {"best-effort", StatePolicy::kBestEffort}}};
+constexpr Words<HttpsRecords, 3> kHttpsRecords{{{"tls-ports", HttpsRecords::kTlsPorts},
+                                                {"all-http-ports", HttpsRecords::kAllHttpPorts},
+                                                {"none", HttpsRecords::kNone}}};
 constexpr Words<LogFormat, 2> kFormats{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}};
 constexpr std::array<std::string_view, 5> kLevels{"debug", "info", "warn", "error", "off"};
 
@@ -268,6 +272,13 @@ const std::array kSettings = {
     boolean<[](auto& c) -> auto& { return c.instance_names; }>(
         "instance_names", "--instance-names",
         "answer INSTANCE.SERVICE.mesh with the address of that one endpoint"),
+    special(
+        {"https_records", "--https-records", "tls-ports|all-http-ports|none",
+         "ports of a service that have HTTPS records, which make browsers speak TLS"},
+        [](Config& c, const std::string& t) {
+          return store(choose(kHttpsRecords, t), c.https_records);
+        },
+        [](const Config& c) { return word_of(kHttpsRecords, c.https_records); }),
 
     list_of<[](auto& c) -> auto& { return c.records.zone_files; }, parse_path>(
         {"records.zone_files", "--zone-file", "PATH",

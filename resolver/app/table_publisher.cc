@@ -340,6 +340,9 @@ void TablePublisher::report(const std::string& owner, const UpsertReport& report
     logger_.warn(R"(hostname taken from an instance name={} owner="{}" instance="{}")",
                  escape_name(displaced.name), owner, escape_text(displaced.holder));
   }
+  if (report.ports_not_told) {
+    logger_.warn(R"(too many different lists of ports, these are not told owner="{}")", owner);
+  }
   for (const std::string& name : report.rejected) {
     logger_.warn("hostname is no DNS name name={} owner=\"{}\"", escape_name(name), owner);
   }

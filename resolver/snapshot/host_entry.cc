@@ -46,7 +46,7 @@ void set_inline_name(NameEntry& entry, NameView name) {
 }  // namespace
 
 bool is_same(const NameEntry& entry, const HostEntry& wanted) {
-  return entry.kind == wanted.kind && entry.ttl == wanted.ttl &&
+  return entry.kind == wanted.kind && entry.ttl == wanted.ttl && entry.ports == wanted.ports &&
          same_addresses(entry.ipv4_octets(), wanted, IpFamily::kV4) &&
          same_addresses(entry.ipv6_octets(), wanted, IpFamily::kV6);
 }
@@ -54,6 +54,7 @@ bool is_same(const NameEntry& entry, const HostEntry& wanted) {
 void fill(NameEntry& entry, const HostEntry& wanted) {
   entry.kind = wanted.kind;
   entry.ttl = wanted.ttl;
+  entry.ports = wanted.ports;
   entry.name_size = static_cast<std::uint8_t>(wanted.name.size());
   if (needs_side(wanted)) {
     entry.adopt_side(new SideRecord(wanted.name, wanted.addresses));

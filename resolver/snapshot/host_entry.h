@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/ip_address.h"
+#include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/wire/name.h"
 
@@ -17,6 +18,7 @@ struct HostEntry {
   NameView name;
   std::span<const IpAddress> addresses;  // both families; the order within a family is kept
   std::uint32_t ttl = 0;
+  PortListIndex ports = kNoPorts;
 };
 
 // Whether `entry`, which has the name, answers as `wanted` says.

@@ -7,6 +7,7 @@
 
 #include "base/ip_address.h"
 #include "resolver/snapshot/page_table.h"
+#include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/sip_hash.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
@@ -16,11 +17,12 @@
 namespace meshdns::dns {
 
 Snapshot::Snapshot(const SnapshotTables& tables, std::shared_ptr<const ZoneSet> zones,
-                   std::shared_ptr<const StaticRecords> static_records, const HashKey& key,
-                   ZoneTimes times, std::uint64_t number)
+                   std::shared_ptr<const StaticRecords> static_records, PortListView port_lists,
+                   const HashKey& key, ZoneTimes times, std::uint64_t number)
     : tables_(tables),
       zones_(std::move(zones)),
       static_records_(std::move(static_records)),
+      port_lists_(std::move(port_lists)),
       key_(key),
       times_(times),
       number_(number) {}
@@ -36,11 +38,20 @@ Snapshot::Host Snapshot::find(NameView folded, std::uint64_t hash) const {
       return {.state = NameState::kHost,
               .ttl = entry->ttl,
               .ipv4 = entry->ipv4_octets(),
-              .ipv6 = entry->ipv6_octets()};
+              .ipv6 = entry->ipv6_octets(),
+              .ports = entry->ports};
     case EntryKind::kWithheld:
-      return {.state = NameState::kWithheld, .ttl = entry->ttl, .ipv4 = {}, .ipv6 = {}};
+      return {.state = NameState::kWithheld,
+              .ttl = entry->ttl,
+              .ipv4 = {},
+              .ipv6 = {},
+              .ports = entry->ports};
     default:
-      return {.state = NameState::kEmptyNonTerminal, .ttl = 0, .ipv4 = {}, .ipv6 = {}};
+      return {.state = NameState::kEmptyNonTerminal,
+              .ttl = 0,
+              .ipv4 = {},
+              .ipv6 = {},
+              .ports = kNoPorts};
   }
 }
 

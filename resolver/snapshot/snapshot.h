@@ -15,6 +15,7 @@
 
 #include "base/ip_address.h"
 #include "resolver/snapshot/page_table.h"
+#include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/sip_hash.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
@@ -48,6 +49,12 @@ class Snapshot {
     std::uint32_t ttl = 0;
     std::span<const std::uint8_t> ipv4;  // four octets per address
     std::span<const std::uint8_t> ipv6;  // sixteen
+    PortListIndex ports = kNoPorts;
+
+    // Whether a service or a record has the name.
+    [[nodiscard]] bool is_named() const {
+      return state == NameState::kHost || state == NameState::kWithheld;
+    }
   };
   struct Pointer {
     NameView target;
@@ -55,8 +62,8 @@ class Snapshot {
   };
 
   Snapshot(const SnapshotTables& tables, std::shared_ptr<const ZoneSet> zones,
-           std::shared_ptr<const StaticRecords> static_records, const HashKey& key, ZoneTimes times,
-           std::uint64_t number);
+           std::shared_ptr<const StaticRecords> static_records, PortListView port_lists,
+           const HashKey& key, ZoneTimes times, std::uint64_t number);
 
   [[nodiscard]] std::uint64_t hash(NameView folded) const {
     return sip_hash<1, 3>(key_, folded.octets());
@@ -64,6 +71,10 @@ class Snapshot {
   void prefetch(std::uint64_t hash) const { tables_.names.prefetch(hash); }
   // `hash` is hash(folded). A name that is a zone's apex alone is absent here.
   [[nodiscard]] Host find(NameView folded, std::uint64_t hash) const;
+  // The ports of a host that find() gave.
+  [[nodiscard]] std::span<const Port> ports(const Host& host) const {
+    return port_lists_.find(host.ports);
+  }
   // The name that `address` leads back to, if that name still has the address.
   [[nodiscard]] std::optional<Pointer> find_pointer(const IpAddress& address) const;
 
@@ -83,6 +94,7 @@ class Snapshot {
   // Shared between snapshots; readers do not touch the counts.
   std::shared_ptr<const ZoneSet> zones_;
   std::shared_ptr<const StaticRecords> static_records_;
+  PortListView port_lists_;
   HashKey key_;
   ZoneTimes times_;
   std::uint64_t number_;

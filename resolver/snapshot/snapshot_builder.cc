@@ -17,6 +17,7 @@
 #include "resolver/snapshot/claims.h"
 #include "resolver/snapshot/host_entry.h"
 #include "resolver/snapshot/page_table.h"
+#include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/reverse_name.h"
 #include "resolver/snapshot/sip_hash.h"
 #include "resolver/snapshot/snapshot.h"
@@ -77,7 +78,8 @@ SnapshotBuilder::SnapshotBuilder(const Options& options, std::vector<OwnedZone> 
     : key_(options.hash_key ? *options.hash_key : HashKey::random()),
       times_(options.times),
       pools_(options.vip_pools),
-      zones_(std::make_shared<const ZoneSet>(std::move(zones))) {}
+      zones_(std::make_shared<const ZoneSet>(std::move(zones))),
+      port_lists_(options.https_records) {}
 
 SnapshotBuilder::~SnapshotBuilder() = default;
 
@@ -88,7 +90,11 @@ UpsertReport SnapshotBuilder::upsert_service(const discovery::Service& service,
   next.addresses = addresses.addresses;
   next.ttl = times_.ttl;
   next.withheld = addresses.withheld;
-  return upsert_owner(service_key(service.id), std::move(next), service.hostnames);
+  next.ports = port_lists_.acquire(service.ports);
+  const bool ports_not_told = next.ports == kPortsNotTold;
+  UpsertReport report = upsert_owner(service_key(service.id), std::move(next), service.hostnames);
+  report.ports_not_told = ports_not_told;
+  return report;
 }
 
 void SnapshotBuilder::remove_service(const discovery::ServiceId& id) {
@@ -168,7 +174,8 @@ std::unique_ptr<const Snapshot> SnapshotBuilder::build() {
             .entries = tables_.names.size() + tables_.pointers.size(),
             .owners = owner_index_.size(),
             .contested_names = contested_names_};
-  return std::make_unique<const Snapshot>(tables_, zones_, static_records_, key_, times_, number_);
+  return std::make_unique<const Snapshot>(tables_, zones_, static_records_, port_lists_.view(),
+                                          key_, times_, number_);
 }
 
 // Gives the owner an index and its new names and addresses. What it keeps is not let go in between,
@@ -265,6 +272,8 @@ void SnapshotBuilder::replace_owner(OwnerIndex index, Owner next) {
     }
   }
   publish_pointers(index);
+  // No entry refers to the old list any more.
+  port_lists_.release(old.ports);
 }
 
 void SnapshotBuilder::claim_name(OwnerIndex owner, const std::string& name) {
@@ -334,6 +343,7 @@ void SnapshotBuilder::publish_name(const std::string& name) {
     const Owner& owner = owners_[node.claims.holder];
     wanted.kind = owner.withheld ? EntryKind::kWithheld : EntryKind::kHost;
     wanted.ttl = owner.ttl;
+    wanted.ports = owner.ports;
     if (!owner.withheld) {
       wanted.addresses = owner.addresses;
     }

@@ -24,6 +24,7 @@
 #include "discovery/service.h"
 #include "resolver/snapshot/claims.h"
 #include "resolver/snapshot/page_table.h"
+#include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/sip_hash.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/static_records.h"
@@ -59,6 +60,8 @@ struct UpsertReport {
   std::vector<NameClash> clashes;
   std::vector<std::string> rejected;      // hostnames that are no DNS names; the others were taken
   std::vector<NameClash> displaced = {};  // hostnames that an instance had, or would have: `holder`
+  // More different port lists are in use than can be kept: SERVFAIL for types that tell ports.
+  bool ports_not_told = false;
 };
 
 class SnapshotBuilder {
@@ -67,6 +70,7 @@ class SnapshotBuilder {
     std::vector<std::string> owned_zones{"mesh."};  // presentation form
     std::vector<IpPrefix> vip_pools = {};           // their reverse zones are owned as well
     ZoneTimes times = {};
+    HttpsRecords https_records = HttpsRecords::kTlsPorts;
     std::optional<HashKey> hash_key = std::nullopt;  // random when absent; given in tests
   };
 
@@ -120,6 +124,7 @@ class SnapshotBuilder {
     std::vector<std::string> names;  // folded wire form, in the order given, without repetition
     std::vector<IpAddress> addresses;
     std::uint32_t ttl = 0;
+    PortListIndex ports = kNoPorts;  // counted in port_lists_
     bool withheld = false;
     bool is_instance = false;
   };
@@ -161,6 +166,7 @@ class SnapshotBuilder {
   std::shared_ptr<const ZoneSet> zones_;
   std::shared_ptr<const StaticRecords> static_records_ = std::make_shared<const StaticRecords>();
   SnapshotTables tables_;
+  PortLists port_lists_;
   std::uint64_t number_ = 0;
 
   std::unordered_map<std::string, OwnerIndex> owner_index_;  // by kind and label

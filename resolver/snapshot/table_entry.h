@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "resolver/snapshot/port_lists.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
@@ -67,11 +68,12 @@ struct alignas(64) NameEntry {
   std::uint32_t hash = 0;  // the upper half
   std::uint32_t ttl = 0;
   std::array<std::uint8_t, 4> ipv4{};
-  EntryKind kind = EntryKind::kFree;
-  std::uint8_t name_size = 0;
+  EntryKind kind : 2 = EntryKind::kFree;
   bool has_ipv4 : 1 = false;
   bool has_ipv6 : 1 = false;
   bool has_side : 1 = false;  // name_octets then holds the pointer to the SideRecord
+  std::uint8_t name_size = 0;
+  PortListIndex ports = kNoPorts;
   std::array<std::uint8_t, 16> ipv6{};
   std::array<std::uint8_t, kInlineNameOctets> name_octets{};
 

@@ -164,6 +164,7 @@ Replies play(const UpstreamQuery& query) {
 World::World() : upstream_(play) {
   control_plane_.put({.name = "web-1", .service = "web"});
   control_plane_.put({.name = "leaf-1", .service = "leaf.x.y.z"});
+  control_plane_.put({.name = "safe-1", .service = "safe", .port = 443, .protocol = "http2"});
   control_plane_.start();
   resolver_.start_ready(control_plane_, {"--upstream", upstream_.address().to_string()});
 }

@@ -23,6 +23,8 @@ constexpr unsigned kNs = 2;
 constexpr unsigned kSoa = 6;
 constexpr unsigned kTxt = 16;
 constexpr unsigned kAaaa = 28;
+constexpr unsigned kSrv = 33;
+constexpr unsigned kSvcb = 64;
 constexpr unsigned kHttps = 65;
 constexpr unsigned kAny = 255;
 constexpr unsigned kNxdomain = 3;
@@ -104,6 +106,30 @@ void never_forwards(Visit& visit) {
   }
 }
 
+// One record of the type whose data is this, and nothing but.
+void has_only(Visit& visit, const std::string& name, unsigned type, const std::string& data) {
+  const auto reply = visit.expect_rcode(make_query(name, type), 0);
+  visit.expect(
+      !reply || (reply->message().answer.size() == 1 && reply->message().answer[0].ends_with(data)),
+      fmt::format("{} type {} is not '{}'", name, type, data));
+}
+
+void ports_by_srv(Visit& visit) {
+  for (const char* const name :
+       {"web.mesh", "_8080._tcp.web.mesh", "_http._tcp.web.mesh", "_HTTP._TCP.Web.Mesh"}) {
+    has_only(visit, name, kSrv, "SRV 0 0 8080 web.mesh.");
+  }
+}
+
+void names_below_services(Visit& visit) {
+  nodata(visit, "_tcp.web.mesh", kSrv);
+  nodata(visit, "_8080._tcp.web.mesh", kA);
+  for (const char* const name : {"_81._tcp.web.mesh", "_udp.web.mesh", "_http._udp.web.mesh",
+                                 "_http._tcp.nope.mesh", "_8080._https.web.mesh"}) {
+    has_soa(visit, visit.expect_rcode(make_query(name, kSrv), kNxdomain));
+  }
+}
+
 // Leaves the header and the question.
 Breakage loses_records() {
   return edits_reply([](Octets& reply) {
@@ -146,6 +172,34 @@ std::vector<Rule> zone_rules() {
       {"KeepsHttpsHere", "HTTPS and SVCB of a service without such records are NODATA.",
        "RFC 9460 section 4.1", Verdict::kMust,
        [](Visit& visit) { nodata(visit, "web.mesh", kHttps); }, says_rcode(kNxdomain)},
+      {"TellsPortsBySrv",
+       "SRV of a service, and of a port of it by name, number or protocol, gives port and target.",
+       "RFC 2782", Verdict::kMust, ports_by_srv, loses_records()},
+      {"KnowsNamesBelowServices",
+       "A port's name exists, as does the name above it; that of a port which is not there does "
+       "not.",
+       "RFC 2782, RFC 8020 section 2", Verdict::kMust, names_below_services, says_rcode(kNxdomain)},
+      {"TellsPortsBySvcb", "SVCB of a service gives protocol, port and addresses of each port.",
+       "RFC 9460 section 2 and 7", Verdict::kShould,
+       [](Visit& visit) {
+         const auto reply = visit.expect_rcode(make_query("web.mesh", kA), 0);
+         const std::string address =
+             reply && !reply->answer_data("A").empty() ? reply->answer_data("A")[0] : "none";
+         has_only(visit, "web.mesh", kSvcb, "SVCB 1 . alpn=http/1.1 port=8080 ipv4hint=" + address);
+       },
+       loses_records()},
+      {"TellsTlsPortsByHttps",
+       "A service has HTTPS records for its TLS ports, at its name and at _port._https below it.",
+       "RFC 9460 section 2.3 and 9", Verdict::kShould,
+       [](Visit& visit) {
+         const auto reply = visit.expect_rcode(make_query("safe.mesh", kA), 0);
+         const std::string address =
+             reply && !reply->answer_data("A").empty() ? reply->answer_data("A")[0] : "none";
+         for (const char* const name : {"safe.mesh", "_443._https.safe.mesh"}) {
+           has_only(visit, name, kHttps, "HTTPS 1 . alpn=h2 no-default-alpn ipv4hint=" + address);
+         }
+       },
+       loses_records()},
       {"NeverForwardsItsZones", "No name of a zone that is held here leaves, whatever its type.",
        "RFC 6303 section 3", Verdict::kMust, never_forwards, copies_packets()},
   };

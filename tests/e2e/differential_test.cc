@@ -35,6 +35,7 @@ namespace {
 constexpr std::size_t kQuestions = 100'000;
 constexpr std::size_t kBatch = 32;
 constexpr int kServices = 150;
+constexpr std::array<std::string_view, 5> kProtocols{"http", "tcp", "http2", "kafka", "grpc"};
 constexpr std::chrono::seconds kSilence{5};
 constexpr unsigned kSilent = 0xffff;  // stands for the rcode of a reply that did not come
 
@@ -288,7 +289,12 @@ class Differential : public testing::Test {
       const std::string service = i % 10 == 0   ? fmt::format("deep-{}.at.tier{}", i, i % 3)
                                   : i % 10 == 1 ? fmt::format("shop_ns{}_svc_80", i)
                                                 : fmt::format("svc-{}", i);
-      control_plane_.put({.name = fmt::format("dp-{}", i), .service = service});
+      const std::uint16_t port = i % 4 == 0 ? 443 : 8080;
+      control_plane_.put(
+          {.name = fmt::format("dp-{}", i),
+           .service = service,
+           .port = port,
+           .protocol = std::string(kProtocols.at(std::size_t(i) % kProtocols.size()))});
       services_.push_back(service + ".mesh");
     }
     control_plane_.start();
@@ -318,6 +324,26 @@ class Differential : public testing::Test {
     return files;
   }
 
+  // What we say of the ports of a service, at its name and below it.
+  void add_ports(std::map<std::string, std::string>& zones, const std::string& name) {
+    const auto add = [&](const std::string& owner, const std::string& type) {
+      if (const std::string record = only_record(resolver_.dns(), owner, type); !record.empty()) {
+        zones["mesh"] += record + "\n";
+        if (owner != name) {
+          names_.push_back(owner);
+        }
+      }
+    };
+    for (const char* const type : {"SRV", "SVCB", "HTTPS"}) {
+      add(name, type);
+    }
+    names_.push_back("_tcp." + name);
+    for (const char* const label : {"443", "8080", "http", "http2", "grpc", "kafka", "tcp"}) {
+      add(fmt::format("_{}._tcp.{}", label, name), "SRV");
+      add(fmt::format("_{}._https.{}", label, name), "HTTPS");
+    }
+  }
+
   void add_host(std::map<std::string, std::string>& zones, const std::string& name) {
     names_.push_back(name);
     for (const char* const type : {"A", "AAAA"}) {
@@ -333,6 +359,7 @@ class Differential : public testing::Test {
         zones[address.is_v4() ? kReverse4 : kReverse6] += pointer + "\n";
       }
     }
+    add_ports(zones, name);
   }
 
   static std::string reverse_name(const IpAddress& address) {

@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/sip_hash.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/static_records.h"
@@ -42,8 +43,9 @@ class Numbered {
     entry.ttl = static_cast<std::uint32_t>(++number_);
     entry.name_size = static_cast<std::uint8_t>(name.size());
     std::copy(name.octets().begin(), name.octets().end(), entry.name_octets.begin());
-    return std::make_unique<const Snapshot>(
-        tables_, zones_, std::make_shared<const StaticRecords>(), kKey, ZoneTimes{}, number_);
+    return std::make_unique<const Snapshot>(tables_, zones_,
+                                            std::make_shared<const StaticRecords>(), PortListView(),
+                                            kKey, ZoneTimes{}, number_);
   }
 
  private:
