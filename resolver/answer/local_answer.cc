@@ -152,7 +152,10 @@ Outcome LocalAnswer::ports(const PortsAnswer& wanted) {
       return failure(kTooManyPortsError);
     }
   }
-  add_addresses_of_target(wanted);
+  // SVCB and HTTPS have them as hints.
+  if (wanted.type == rrtype::kSrv) {
+    add_addresses_of_target(wanted);
+  }
   return finish();
 }
 
@@ -169,7 +172,7 @@ bool LocalAnswer::add_port_records(const PortsAnswer& wanted, AddressHints hints
   return true;
 }
 
-// What whoever reads the answer asks next (RFC 2782, RFC 9460 section 4.1). An RRset that does not
+// What whoever reads the answer asks next (RFC 2782). An RRset that does not
 // fit is left out, and nothing else is (RFC 2181 section 9).
 void LocalAnswer::add_addresses_of_target(const PortsAnswer& wanted) {
   const Snapshot::Host& host = wanted.service;
