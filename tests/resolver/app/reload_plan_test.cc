@@ -61,7 +61,7 @@ TEST(ReloadPlan, CarriesEverySettingOver) {
   // Each setting that takes a restart, with another value than its default.
   const LoadedConfig running = parse(
       "mode: vm\ninstance: a\nworkers: 2\nmesh: m\nzone: z\nzones: [a.example]\nttl: 1s\n"
-      "https_records: none\n"
+      "https_records: none\ninstance_names: true\n"
       "upstreams: {timeout: 1s}\n"
       "special_names: {localhost: false, invalid: false, test: false, onion: false,\n"
       "                resolver_arpa: false, reverse_loopback: false}\n"
