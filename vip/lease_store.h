@@ -93,6 +93,8 @@ class LeaseStore {
   // Gives pins without a refusal their addresses, in one whole write of the journal: after a crash
   // all are there or none is.
   void pin(std::span<const Pin> pins);
+  // Whether leases are written to the folder, which is then ours.
+  [[nodiscard]] bool is_recording() const { return writer_ != nullptr; }
   // Whether a change can be recorded now, or why not. Changes of people need that.
   [[nodiscard]] Result<void> can_record() const;
   // Flushes; calls `done` once everything until now is on disk, or could not be written (then it

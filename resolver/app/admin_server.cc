@@ -1,5 +1,7 @@
 #include "resolver/app/admin_server.h"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -10,18 +12,25 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 #include <utility>
 
+#include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include "base/ip_address.h"
 #include "base/log.h"
@@ -34,6 +43,8 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
+using Protocol = asio::generic::stream_protocol;  // TCP or a unix socket
+using Request = http::request<http::string_body>;
 
 // How long to wait when the process has no descriptor left for a connection.
 constexpr std::chrono::milliseconds kAcceptPause{100};
@@ -51,13 +62,42 @@ AdminReply not_found(const AdminServer::Routes& routes) {
 
 // Of a target in origin form or, as a proxy's client sends it, absolute form (RFC 9112
 // section 3.2).
-std::string_view path_of(std::string_view target) {
+struct Target {
+  std::string_view host;  // empty in origin form
+  std::string_view path;
+  std::string_view query;
+};
+
+Target parse_target(std::string_view text) {
   constexpr std::string_view kScheme = "http://";
-  if (target.starts_with(kScheme)) {
-    const auto slash = target.find('/', kScheme.size());
-    target = slash == std::string_view::npos ? "/" : target.substr(slash);
+  Target target;
+  if (text.starts_with(kScheme)) {
+    text.remove_prefix(kScheme.size());
+    const auto slash = std::min(text.find('/'), text.size());
+    target.host = text.substr(0, slash);
+    text = slash == text.size() ? "/" : text.substr(slash);
   }
-  return target.substr(0, target.find('?'));
+  const auto mark = std::min(text.find('?'), text.size());
+  target.path = text.substr(0, mark);
+  target.query = text.substr(std::min(mark + 1, text.size()));
+  return target;
+}
+
+std::string_view view_of(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+// Whether the text of a Host header names this machine in a way that no page from elsewhere can: an
+// address, a name without a dot (public names have one), or the machine's own name.
+bool is_own_host(std::string_view host) {
+  if (host.starts_with('[')) {
+    return true;  // an IPv6 address
+  }
+  host = host.substr(0, host.rfind(':'));
+  if (host.find('.') == std::string_view::npos || IpAddress::parse(host)) {
+    return true;
+  }
+  constexpr std::size_t kLongestName = 256;
+  std::array<char, kLongestName> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 && host == name.data();
 }
 
 AdminReply error_reply(unsigned status, std::string text) {
@@ -73,25 +113,38 @@ AdminReply error_reply(unsigned status, std::string text) {
 // sessions.
 class AdminServer::Core : public std::enable_shared_from_this<AdminServer::Core> {
  public:
-  Core(asio::io_context& io, const Options& options, Routes routes, Logger& logger)
-      : options_(options), routes_(std::move(routes)), logger_(logger), acceptor_(io), pause_(io) {}
+  Core(asio::io_context& io, const Options& options, Routes routes, Changes changes, Logger& logger)
+      : options_(options),
+        routes_(std::move(routes)),
+        changes_(std::move(changes)),
+        logger_(logger),
+        acceptor_(io),
+        pause_(io) {}
 
   [[nodiscard]] Result<void> listen();
   void accept();
   void close();
-  [[nodiscard]] std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  [[nodiscard]] std::uint16_t port() const {
+    const auto address = SocketAddress::from_sockaddr(*acceptor_.local_endpoint().data());
+    return address ? address->port : std::uint16_t{0};
+  }
 
  private:
   class Session;
 
-  [[nodiscard]] AdminReply answer(const http::request<http::empty_body>& request) const;
+  [[nodiscard]] AdminReply answer(const Request& request) const;
+  // The changer of a POST; null when the request is none, or of no such path.
+  [[nodiscard]] const Changer* changer_of(const Request& request) const;
+  [[nodiscard]] bool is_unix() const { return !options_.unix_path.empty(); }
+  [[nodiscard]] Result<void> listen_on_path();
   // Closes the connection that has waited longest for a request; false if none waits.
   [[nodiscard]] bool evict_waiting();
 
   Options options_;
   Routes routes_;
+  Changes changes_;
   Logger& logger_;
-  tcp::acceptor acceptor_;
+  asio::basic_socket_acceptor<Protocol> acceptor_;
   asio::steady_timer pause_;
   std::set<Session*> sessions_;  // each removes itself when its last callback is gone
   bool closed_ = false;
@@ -102,7 +155,7 @@ class AdminServer::Core::Session : public std::enable_shared_from_this<Session> 
  public:
   using Clock = std::chrono::steady_clock;
 
-  Session(std::shared_ptr<Core> core, tcp::socket socket)
+  Session(std::shared_ptr<Core> core, Protocol::socket socket)
       : core_(std::move(core)), stream_(std::move(socket)) {
     core_->sessions_.insert(this);
   }
@@ -120,6 +173,7 @@ class AdminServer::Core::Session : public std::enable_shared_from_this<Session> 
 
  private:
   void on_request(const error_code& error);
+  void change(const Changer& changer, const Request& request);
   void reply(AdminReply reply, unsigned version, bool keep_alive, bool with_body);
   void write_whole(AdminReply reply, bool with_body);
   void write_piece(std::string text);
@@ -137,9 +191,9 @@ class AdminServer::Core::Session : public std::enable_shared_from_this<Session> 
   }
 
   std::shared_ptr<Core> core_;
-  boost::beast::tcp_stream stream_;
+  boost::beast::basic_stream<Protocol> stream_;
   boost::beast::flat_buffer buffer_;
-  std::optional<http::request_parser<http::empty_body>> parser_;
+  std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> head_;
   std::optional<http::response_serializer<http::string_body>> serializer_;
   std::function<std::optional<std::string>()> pieces_;
@@ -151,7 +205,7 @@ void AdminServer::Core::Session::read() {
   waits_since_ = Clock::now();
   auto& parser = parser_.emplace();
   parser.header_limit(core_->options_.max_header_bytes);
-  parser.body_limit(0);
+  parser.body_limit(core_->changes_.empty() ? 0 : core_->options_.max_change_bytes);
   stream_.expires_after(core_->options_.request_timeout);
   http::async_read(stream_, buffer_, parser,
                    [self = this->shared_from_this()](const error_code& error, std::size_t) {
@@ -165,6 +219,12 @@ void AdminServer::Core::Session::on_request(const error_code& error) {
     reply(error_reply(431, "the request's header is too long"), kHttp11, false, true);
     return;
   }
+  if (error == http::error::body_limit && !core_->changes_.empty()) {
+    reply(error_reply(413, fmt::format("the request is longer than {} octets",
+                                       core_->options_.max_change_bytes)),
+          kHttp11, false, true);
+    return;
+  }
   if (error.category() == http::make_error_code(http::error::bad_method).category() &&
       error != http::error::end_of_stream && error != http::error::partial_message) {
     reply(error_reply(400, "this is no request that is served here: " + error.message()), kHttp11,
@@ -175,8 +235,20 @@ void AdminServer::Core::Session::on_request(const error_code& error) {
     return;
   }
   const auto& request = parser_->get();
+  if (const Changer* const changer = core_->changer_of(request)) {
+    change(*changer, request);
+    return;
+  }
   const bool with_body = request.method() != http::verb::head;
   reply(core_->answer(request), request.version(), request.keep_alive(), with_body);
+}
+
+void AdminServer::Core::Session::change(const Changer& changer, const Request& request) {
+  const AdminChange change{.query = std::string(parse_target(view_of(request.target())).query),
+                           .body = request.body()};
+  changer(change, [self = shared_from_this(), version = request.version()](AdminReply reply) {
+    self->reply(std::move(reply), version, false, true);
+  });
 }
 
 void AdminServer::Core::Session::reply(AdminReply reply, unsigned version, bool keep_alive,
@@ -252,14 +324,32 @@ void AdminServer::Core::Session::finish() {
     return;
   }
   error_code ignored;
-  stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+  stream_.socket().shutdown(Protocol::socket::shutdown_send, ignored);
 }
 
-AdminReply AdminServer::Core::answer(const http::request<http::empty_body>& request) const {
-  if (request.method() != http::verb::get && request.method() != http::verb::head) {
-    return error_reply(405, "only GET and HEAD are served");
+const AdminServer::Changer* AdminServer::Core::changer_of(const Request& request) const {
+  if (request.method() != http::verb::post) {
+    return nullptr;
   }
-  const auto route = routes_.find(path_of({request.target().data(), request.target().size()}));
+  const auto changer = changes_.find(parse_target(view_of(request.target())).path);
+  return changer == changes_.end() ? nullptr : &changer->second;
+}
+
+AdminReply AdminServer::Core::answer(const Request& request) const {
+  if (request.method() != http::verb::get && request.method() != http::verb::head) {
+    return error_reply(405,
+                       "only GET and HEAD are served here (changes: see `meshdns vip --help`)");
+  }
+  const Target target = parse_target(view_of(request.target()));
+  const auto header = request.find(http::field::host);
+  const std::string_view host = !target.host.empty()      ? target.host
+                                : header == request.end() ? std::string_view()
+                                                          : view_of(header->value());
+  if (!is_unix() && !is_own_host(host)) {
+    return error_reply(421, "the Host '" + escape_name(host) +
+                                "' is not this machine; ask by its address or its own name");
+  }
+  const auto route = routes_.find(target.path);
   if (route == routes_.end()) {
     return not_found(routes_);
   }
@@ -271,17 +361,46 @@ AdminReply AdminServer::Core::answer(const http::request<http::empty_body>& requ
   }
 }
 
+// The file is made for its owner alone: bind(2) gives it the mode that the umask leaves.
+Result<void> AdminServer::Core::listen_on_path() {
+  const std::string& path = options_.unix_path;
+  if (path.size() >= sizeof(sockaddr_un::sun_path)) {
+    return fail(ErrorCode::kNetwork,
+                fmt::format("{} is too long for the name of a unix socket", path));
+  }
+  ::unlink(path.c_str());
+  const Protocol::endpoint endpoint = asio::local::stream_protocol::endpoint(path);
+  error_code error;
+  acceptor_.open(Protocol(AF_UNIX, 0), error);
+  if (!error) {
+    const mode_t before = ::umask(S_IRWXG | S_IRWXO | S_IXUSR);
+    acceptor_.bind(endpoint, error);
+    ::umask(before);
+  }
+  if (!error) {
+    acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  }
+  if (error) {
+    return fail(ErrorCode::kNetwork,
+                fmt::format("cannot serve admin HTTP on {}: {}", path, error.message()));
+  }
+  return {};
+}
+
 Result<void> AdminServer::Core::listen() {
+  if (is_unix()) {
+    return listen_on_path();
+  }
   const IpAddress& ip = options_.listen.ip;
   const auto address = asio::ip::make_address(ip.to_string());
   const tcp::endpoint endpoint(address, options_.listen.port);
   error_code error;
-  acceptor_.open(endpoint.protocol(), error);
+  acceptor_.open(Protocol(endpoint.protocol()), error);
   if (!error) {
     acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
   }
   if (!error) {
-    acceptor_.bind(endpoint, error);
+    acceptor_.bind(Protocol::endpoint(endpoint), error);
   }
   if (!error) {
     acceptor_.listen(asio::socket_base::max_listen_connections, error);
@@ -298,25 +417,26 @@ Result<void> AdminServer::Core::listen() {
 }
 
 void AdminServer::Core::accept() {
-  acceptor_.async_accept([self = shared_from_this()](const error_code& error, tcp::socket socket) {
-    if (self->closed_) {
-      return;
-    }
-    if (!error &&
-        (self->sessions_.size() < self->options_.max_connections || self->evict_waiting())) {
-      std::make_shared<Session>(self, std::move(socket))->read();
-    }
-    if (!error || error == asio::error::connection_aborted) {
-      self->accept();
-      return;
-    }
-    self->pause_.expires_after(kAcceptPause);
-    self->pause_.async_wait([self](const error_code& cancelled) {
-      if (!cancelled && !self->closed_) {
-        self->accept();
-      }
-    });
-  });
+  acceptor_.async_accept(
+      [self = shared_from_this()](const error_code& error, Protocol::socket socket) {
+        if (self->closed_) {
+          return;
+        }
+        if (!error &&
+            (self->sessions_.size() < self->options_.max_connections || self->evict_waiting())) {
+          std::make_shared<Session>(self, std::move(socket))->read();
+        }
+        if (!error || error == asio::error::connection_aborted) {
+          self->accept();
+          return;
+        }
+        self->pause_.expires_after(kAcceptPause);
+        self->pause_.async_wait([self](const error_code& cancelled) {
+          if (!cancelled && !self->closed_) {
+            self->accept();
+          }
+        });
+      });
 }
 
 bool AdminServer::Core::evict_waiting() {
@@ -340,6 +460,9 @@ void AdminServer::Core::close() {
   closed_ = true;
   error_code ignored;
   acceptor_.close(ignored);
+  if (is_unix()) {
+    ::unlink(options_.unix_path.c_str());
+  }
   pause_.cancel();
   for (Session* const session : sessions_) {
     session->close();
@@ -353,7 +476,13 @@ AdminServer::~AdminServer() { core_->close(); }
 Result<std::unique_ptr<AdminServer>> AdminServer::start(asio::io_context& io,
                                                         const Options& options, Routes routes,
                                                         Logger& logger) {
-  auto core = std::make_shared<Core>(io, options, std::move(routes), logger);
+  return start(io, options, std::move(routes), {}, logger);
+}
+
+Result<std::unique_ptr<AdminServer>> AdminServer::start(asio::io_context& io,
+                                                        const Options& options, Routes routes,
+                                                        Changes changes, Logger& logger) {
+  auto core = std::make_shared<Core>(io, options, std::move(routes), std::move(changes), logger);
   if (auto listening = core->listen(); !listening) {
     return tl::unexpected(std::move(listening).error());
   }

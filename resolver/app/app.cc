@@ -27,8 +27,11 @@
 #include "resolver/app/first_table.h"
 #include "resolver/app/reload_plan.h"
 #include "resolver/app/table_publisher.h"
+#include "resolver/app/vip_command.h"
+#include "resolver/app/vip_editor.h"
 #include "resolver/snapshot/snapshot.h"
 #include "vip/lease_store.h"
+#include "vip/pin.h"
 
 namespace meshdns::dns {
 namespace {
@@ -47,18 +50,26 @@ discovery::NodeInfo node_of(const Config& config) {
   return node;
 }
 
-vip::LeaseStore::Options lease_options(const Config& config) {
-  vip::LeaseStore::Options options;
-  options.ipv4_pool = config.vip.ipv4_pool;
-  if (config.vip.ipv6) {
-    options.ipv6_pool = config.vip.ipv6_pool;
+AdminReply change_reply(const Result<std::string>& result) {
+  AdminReply reply;
+  reply.body = result ? *result : result.error().message + "\n";
+  if (!result) {
+    switch (result.error().code) {
+      case ErrorCode::kInvalidArgument:
+        reply.status = 400;
+        break;
+      case ErrorCode::kNotFound:
+        reply.status = 404;
+        break;
+      case ErrorCode::kAlreadyExists:
+        reply.status = 409;
+        break;
+      default:
+        reply.status = 507;  // it could not be stored
+        break;
+    }
   }
-  options.directory = config.state.directory;
-  options.instance = config.instance;
-  options.mode = config.state.policy == StatePolicy::kRequired ? vip::StateMode::kRequired
-                                                               : vip::StateMode::kBestEffort;
-  options.quarantine = config.vip.quarantine;
-  return options;
+  return reply;
 }
 
 }  // namespace
@@ -87,6 +98,7 @@ App::App(Options options, const Environment& environment)
 
 App::~App() {
   // Callbacks end before what they use.
+  changes_.reset();
   admin_.reset();
   link_.reset();
 }
@@ -116,8 +128,57 @@ Result<void> App::start() {
     }
   }
   connect();
+  serve_changes();
   refresh_timer_.set(environment_.clock.now() + kRefresh);
   return {};
+}
+
+AdminServer::Routes App::admin_routes() {
+  return make_admin_routes(
+      {.readiness = [this] { return readiness(); },
+       .config = [this] { return print_config(loaded_); },
+       .entries = [this] { return publisher_ ? &publisher_->entries() : nullptr; },
+       .before_metrics = [this] { set_late_gauges(); },
+       .registry = &registry_});
+}
+
+AdminServer::Changes App::admin_changes() {
+  // What a change says about other services shows at once.
+  const auto answer = [this](const AdminServer::Reply& reply) {
+    return [this, reply](const Result<std::string>& result) {
+      pump();
+      reply(change_reply(result));
+    };
+  };
+  AdminServer::Changes changes;
+  changes["/vips/release"] = [this, answer](const AdminChange& change, const auto& reply) {
+    editor_->release(change.body, answer(reply));
+  };
+  changes["/vips/pin"] = [this, answer](const AdminChange& change, const auto& reply) {
+    editor_->pin(change.body,
+                 change.query == "force" ? vip::PinMode::kForce : vip::PinMode::kOnlyWithoutLease,
+                 answer(reply));
+  };
+  changes["/vips/import"] = [this, answer](const AdminChange& change, const auto& reply) {
+    editor_->import(change.body, answer(reply));
+  };
+  return changes;
+}
+
+void App::serve_changes() {
+  if (changes_ || !leases_->is_recording()) {
+    return;
+  }
+  AdminServer::Options options;
+  options.unix_path = admin_socket(loaded_.config);
+  auto server = AdminServer::start(loop_.io(), options, admin_routes(), admin_changes(),
+                                   logs_->logger("admin"));
+  if (!server) {
+    logs_->logger("admin").warn("`meshdns vip` cannot change anything: {}", server.error().message);
+    return;
+  }
+  changes_ = *std::move(server);
+  logs_->logger("admin").info("taking changes socket={}", options.unix_path);
 }
 
 Result<void> App::start_admin() {
@@ -126,15 +187,7 @@ Result<void> App::start_admin() {
   }
   AdminServer::Options options;
   options.listen = *loaded_.config.admin_listen;
-  auto admin = AdminServer::start(
-      loop_.io(), options,
-      make_admin_routes(
-          {.readiness = [this] { return readiness(); },
-           .config = [this] { return print_config(loaded_); },
-           .entries = [this] { return publisher_ ? &publisher_->entries() : nullptr; },
-           .before_metrics = [this] { set_late_gauges(); },
-           .registry = &registry_}),
-      logs_->logger("admin"));
+  auto admin = AdminServer::start(loop_.io(), options, admin_routes(), logs_->logger("admin"));
   if (!admin) {
     return fail("admin.listen", std::move(admin.error()));
   }
@@ -173,6 +226,11 @@ Result<void> App::open_leases() {
       front_->builder(), *leases_, vip_pools(loaded_.config), environment_.clock,
       logs_->logger("table"), metrics_,
       [this](std::unique_ptr<const Snapshot> next) { front_->publish(std::move(next)); });
+  editor_ =
+      std::make_unique<VipEditor>(*leases_, loaded_.config.mesh, vip_pools(loaded_.config), [this] {
+        return VipEditor::Services{.entries = &publisher_->entries(),
+                                   .are_awaited = !publisher_->is_ready()};
+      });
   return {};
 }
 
@@ -224,6 +282,7 @@ void App::refresh() {
   publisher_->retry();
   pump();
   leases_->retry_folder();
+  serve_changes();
   refresh_timer_.set(environment_.clock.now() + kRefresh);
 }
 
@@ -306,6 +365,7 @@ void App::reload() {
 
 void App::run() {
   loop_.run();
+  changes_.reset();
   admin_.reset();
   link_.reset();
   front_->stop();

@@ -27,6 +27,7 @@
 #include "resolver/app/first_table.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/table_publisher.h"
+#include "resolver/app/vip_editor.h"
 #include "vip/lease_store.h"
 #include "vip/metrics.h"
 
@@ -63,6 +64,10 @@ class App {
   [[nodiscard]] Result<void> start_admin();
   [[nodiscard]] Result<void> write_port_file();
   [[nodiscard]] Result<void> open_leases();
+  // Serves admin.sock while the state folder is ours.
+  void serve_changes();
+  [[nodiscard]] AdminServer::Routes admin_routes();
+  [[nodiscard]] AdminServer::Changes admin_changes();
   void connect();
   void on_delta(const discovery::ServiceDelta& delta);
   void apply(const discovery::TableChange& change);
@@ -91,6 +96,8 @@ class App {
   std::unique_ptr<discovery::ServiceTable> table_;
   std::unique_ptr<ControlPlaneLink> link_;
   std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<VipEditor> editor_;
+  std::unique_ptr<AdminServer> changes_;  // on admin.sock
   WakeTimer publish_timer_;
   WakeTimer expiry_timer_;
   WakeTimer refresh_timer_;

@@ -20,6 +20,7 @@
 #include "resolver/app/query.h"
 #include "resolver/app/settings.h"
 #include "resolver/app/spelling.h"
+#include "resolver/app/vip_command.h"
 
 namespace meshdns::dns {
 namespace {
@@ -35,7 +36,7 @@ constexpr std::string_view kFooter = R"(examples:
   meshdns run --control-plane 127.0.0.1:5678 --state-dir /var/lib/meshdns/default
   meshdns check --config /etc/meshdns/meshdns.yaml
   meshdns query web.mesh AAAA
-  meshdns vip web
+  meshdns vip show web
 
 `meshdns VERB --help` lists the flags of a verb. Exit codes: 0 success, 1 configuration, 2 network,
 3 file or permission, 4 memory, 5 other.)";
@@ -65,14 +66,52 @@ What it prints is a configuration file, each line with where its value comes fro
   meshdns query web.mesh AAAA --tcp
   meshdns query 244.0.0.7
   meshdns query example.org MX --server 192.0.2.53 --timeout 500ms)"},
-    {Verb::kVip, "vip", "list the virtual IPs of the running resolver",
+    {Verb::kVip, "vip", "list, show, release, pin or import virtual IPs",
      R"(examples:
-  meshdns vip
-  meshdns vip web
-  meshdns vip --admin 127.0.0.1:19153)"},
+  meshdns vip list
+  meshdns vip show web
+  meshdns vip release web
+  meshdns vip pin web 244.0.0.7
+  meshdns vip import addresses.json
+
+They act on the resolver that runs on the state folder (by STATE/admin.sock), or on the folder when
+none does. What changes something is on disk when it says that it is done.)"},
     {Verb::kVersion, "version", "print the version and how it was built",
      R"(example:
   meshdns version)"},
+}};
+
+struct VipText {
+  VipAction action;
+  std::string_view name;
+  std::string_view description;
+  std::string_view footer;
+};
+
+constexpr std::array<VipText, 5> kVipActions{{
+    {VipAction::kList, "list", "a line for each virtual IP",
+     R"(examples:
+  meshdns vip list
+  meshdns vip list --admin 127.0.0.1:19153)"},
+    {VipAction::kShow, "show", "the line of one service",
+     R"(examples:
+  meshdns vip show web)"},
+    {VipAction::kRelease, "release", "quarantine the address of a name that no service bears",
+     R"(examples:
+  meshdns vip release web
+  meshdns vip release other-mesh/web)"},
+    {VipAction::kPin, "pin", "give a service without an address this one",
+     R"(examples:
+  meshdns vip pin web 244.0.0.7
+  meshdns vip pin web 244.0.0.7 --force
+
+With --force a service loses the address it has, which is quarantined.)"},
+    {VipAction::kImport, "import", "take over the addresses that a mesh has, all or none",
+     R"(examples:
+  meshdns vip import addresses.json
+
+FILE is JSON: {"web": "244.0.0.7", "cache": ["244.0.0.8", "fd6d:6573:6864:6e73::8"]}. Import before the first start: services that have an
+address already keep it. Run it as the user that the resolver runs as.)"},
 }};
 
 // The texts that the flags got, by setting key.
@@ -116,6 +155,33 @@ void add_query(CLI::App& verb, QueryOptions& query) {
       ->option_text("DURATION [2s]");
 }
 
+void add_vip(CLI::App& verb, const VipText& text, VipCommand& vip, std::string& config,
+             Flags& flags) {
+  CLI::App& action = *verb.add_subcommand(std::string(text.name), std::string(text.description));
+  action.footer(std::string(text.footer));
+  add_config(action, config);
+  const bool is_change = text.action != VipAction::kList && text.action != VipAction::kShow;
+  if (text.action == VipAction::kImport) {
+    action.add_option("file", vip.file, "JSON, name to address")->required()->option_text("FILE");
+  } else if (text.action != VipAction::kList) {
+    action.add_option("name", vip.name, "SERVICE or MESH/SERVICE")->required()->option_text("NAME");
+  }
+  if (text.action == VipAction::kPin) {
+    action.add_option("address", vip.address, "of a pool of this resolver")
+        ->required()
+        ->option_text("ADDRESS");
+    action.add_flag("--force", vip.force, "also where the service has another address");
+  }
+  if (!is_change) {
+    add_setting(action, *find_setting("admin.listen"), flags);
+  }
+  for (const std::string_view key : {"state.directory", "instance", "mesh", "vip.ipv4_pool",
+                                     "vip.ipv6", "vip.ipv6_pool", "vip.quarantine"}) {
+    add_setting(action, *find_setting(key), flags);
+  }
+  action.callback([&vip, action_of = text.action] { vip.action = action_of; });
+}
+
 // Flags in the order of settings(): a list's items stand in the order of the command line.
 void take_flags(const Flags& flags, ConfigSources& sources) {
   for (const Setting& setting : settings()) {
@@ -127,6 +193,23 @@ void take_flags(const Flags& flags, ConfigSources& sources) {
 }
 
 void complain(const std::string& text) { fmt::print(stderr, "meshdns: {}\n", text); }
+
+// The same of what follows the verb `vip`.
+bool has_good_action(std::string_view word) {
+  std::vector<std::string_view> names;
+  std::ranges::transform(kVipActions, std::back_inserter(names), &VipText::name);
+  if (word.empty()) {
+    complain(fmt::format("vip: what is to be done? (write {}; `meshdns vip --help` explains them)",
+                         fmt::join(names, ", ")));
+    return false;
+  }
+  if (word == "--help" || word == "-h" || std::ranges::find(names, word) != names.end()) {
+    return true;
+  }
+  complain(fmt::format("vip: '{}' is nothing that can be done{}", escape_name(word),
+                       suggestion(word, names, "`meshdns vip --help` lists what can")));
+  return false;
+}
 
 // A verb, --help and --version are all that may come first. Looked at before the parser, which
 // only says that a verb is missing.
@@ -143,7 +226,7 @@ bool has_good_start(int argc, const char* const* argv) {
   const bool is_flag = first.starts_with('-');
   if (is_flag ? std::ranges::find(kFlags, first) != kFlags.end()
               : std::ranges::find(names, first) != names.end()) {
-    return true;
+    return first != "vip" || has_good_action(argc < 3 ? std::string_view() : argv[2]);
   }
   complain(is_flag ? fmt::format("{}: is no known flag{}", escape_name(first),
                                  suggestion(first, kFlags,
@@ -155,9 +238,12 @@ bool has_good_start(int argc, const char* const* argv) {
 
 // The flags of the verb that was parsed, or of the program.
 std::vector<std::string> known_flags(const CLI::App& app) {
-  const auto verbs = app.get_subcommands();
+  const CLI::App* verb = &app;
+  while (!verb->get_subcommands().empty()) {
+    verb = verb->get_subcommands().front();
+  }
   std::vector<std::string> names;
-  for (const CLI::Option* const option : (verbs.empty() ? app : *verbs.front()).get_options()) {
+  for (const CLI::Option* const option : verb->get_options()) {
     if (option->nonpositional()) {
       names.push_back(option->get_name());
     }
@@ -237,7 +323,7 @@ std::variant<Command, ExitCode> parse_command_line(int argc, const char* const* 
     verb->footer(std::string(text.footer));
     verbs[text.verb] = verb;
   }
-  for (const Verb verb : {Verb::kRun, Verb::kCheck, Verb::kQuery, Verb::kVip}) {
+  for (const Verb verb : {Verb::kRun, Verb::kCheck, Verb::kQuery}) {
     add_config(*verbs[verb], command.sources.path);
   }
   add_settings(*verbs[Verb::kRun], flags);
@@ -247,10 +333,10 @@ std::variant<Command, ExitCode> parse_command_line(int argc, const char* const* 
                    R"(write the ports taken to this file, as {"dns":N,"admin":N})")
       ->option_text("FILE");
   add_query(*verbs[Verb::kQuery], command.query);
-  verbs[Verb::kVip]
-      ->add_option("service", command.service, "this one alone")
-      ->option_text("[SERVICE]");
-  add_setting(*verbs[Verb::kVip], *find_setting("admin.listen"), flags);
+  verbs[Verb::kVip]->require_subcommand(1);
+  for (const VipText& text : kVipActions) {
+    add_vip(*verbs[Verb::kVip], text, command.vip, command.sources.path, flags);
+  }
 
   try {
     app.parse(argc, argv);
@@ -258,6 +344,9 @@ std::variant<Command, ExitCode> parse_command_line(int argc, const char* const* 
     return report(app, error);
   }
   take_flags(flags, command.sources);
+  const auto is_given = [&flags](std::string_view key) { return !flags[key].empty(); };
+  command.vip.names_admin = is_given("admin.listen");
+  command.vip.names_folder = is_given("state.directory") || is_given("instance");
   for (const auto& [verb, parsed] : verbs) {
     if (*parsed) {
       command.verb = verb;

@@ -8,6 +8,7 @@
 #include "resolver/app/config_loader.h"
 #include "resolver/app/exit_code.h"
 #include "resolver/app/query.h"
+#include "resolver/app/vip_command.h"
 
 namespace meshdns::dns {
 
@@ -18,7 +19,7 @@ struct Command {
   ConfigSources sources;  // of this process, with the path and the flags that were given
   std::string port_file;  // run
   QueryOptions query;     // query; an empty server: the first listen address of the configuration
-  std::string service;    // vip; empty: every service
+  VipCommand vip;         // vip
 };
 
 // What is to be done, or the exit code after --help, --version or an error has been printed; an

@@ -25,7 +25,7 @@
 #include "resolver/app/dns_front.h"
 #include "resolver/app/exit_code.h"
 #include "resolver/app/query.h"
-#include "resolver/app/vip_listing.h"
+#include "resolver/app/vip_command.h"
 
 namespace meshdns::dns {
 namespace {
@@ -110,18 +110,14 @@ ExitCode query(QueryOptions options, const Config& config) {
   return print(run_query(options));
 }
 
-ExitCode vip(const std::string& service, const Config& config) {
-  if (!config.admin_listen || config.admin_listen->port == 0) {
-    return report(Error{ErrorCode::kInvalidArgument,
-                        "admin.listen names no address: `meshdns vip` reads the running "
-                        "resolver's admin HTTP (set --admin to where it is)"});
+ExitCode vip(const VipCommand& command, const Config& config, FileSystem& files) {
+  const auto done = run_vip_command(command, config, files);
+  if (!done && (done.error().code == ErrorCode::kNotFound ||
+                done.error().code == ErrorCode::kAlreadyExists)) {
+    report(done.error());
+    return ExitCode::kOther;  // refused: no file is missing
   }
-  const auto listed = list_vips(*config.admin_listen, service);
-  if (!listed && listed.error().code == ErrorCode::kNotFound) {
-    report(listed.error());
-    return ExitCode::kOther;  // no file is missing
-  }
-  return print(listed);
+  return print(done);
 }
 
 // Reads what the configuration names, too, as far as that tells right from wrong.
@@ -150,7 +146,7 @@ ExitCode execute(Command command) {
     case Verb::kQuery:
       return query(std::move(command.query), loaded.config);
     case Verb::kVip:
-      return vip(command.service, loaded.config);
+      return vip(command.vip, loaded.config, files);
     default:
       return run(std::move(command), std::move(loaded), files);
   }

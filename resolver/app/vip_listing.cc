@@ -2,88 +2,21 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
-#include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "resolver/app/admin_client.h"
 
 namespace meshdns::dns {
 namespace {
-
-namespace http = boost::beast::http;
-
-constexpr std::chrono::seconds kTimeout{10};
-constexpr std::size_t kMaxBody = std::size_t{256} << 20U;
-constexpr unsigned kHttp11 = 11;
-
-// GET `target`, as a chain of completions on one io_context that ends with the body or an error.
-class Download {
- public:
-  Download(const SocketAddress& server, const std::string& target)
-      : server_(server), request_(http::verb::get, target, kHttp11) {
-    request_.set(http::field::host, server.to_string());
-    response_.body_limit(kMaxBody);
-  }
-
-  Result<std::string> run() {
-    stream_.expires_after(kTimeout);
-    stream_.async_connect({boost::asio::ip::make_address(server_.ip.to_string()), server_.port},
-                          [this](const Failure& failure) { on_connect(failure); });
-    io_.run();
-    if (failure_) {
-      return fail(ErrorCode::kNetwork,
-                  fmt::format("no answer from http://{}: {} (is `meshdns run` up, and is --admin "
-                              "the address that it serves?)",
-                              server_.to_string(), failure_.message()));
-    }
-    if (response_.get().result() != http::status::ok) {
-      return fail(ErrorCode::kNetwork,
-                  fmt::format("http://{} is no meshdns: it answered {}", server_.to_string(),
-                              response_.get().result_int()));
-    }
-    return response_.get().body();
-  }
-
- private:
-  using Failure = boost::beast::error_code;
-
-  void on_connect(const Failure& failure) {
-    failure_ = failure;
-    if (!failure) {
-      http::async_write(stream_, request_,
-                        [this](const Failure& sent, std::size_t) { on_sent(sent); });
-    }
-  }
-
-  void on_sent(const Failure& failure) {
-    failure_ = failure;
-    if (!failure) {
-      http::async_read(stream_, buffer_, response_,
-                       [this](const Failure& received, std::size_t) { failure_ = received; });
-    }
-  }
-
-  SocketAddress server_;
-  boost::asio::io_context io_{1};
-  boost::beast::tcp_stream stream_{io_};
-  http::request<http::empty_body> request_;
-  boost::beast::flat_buffer buffer_;
-  http::response_parser<http::string_body> response_;
-  Failure failure_;
-};
 
 using Row = std::array<std::string, 5>;
 
@@ -147,22 +80,27 @@ Result<std::string> print_vips(const std::string& json, const std::string& servi
                 fmt::format("/vips does not decode: {}", escape_text(error.what())));
   }
   if (rows.empty() && !service.empty()) {
-    return fail(
-        ErrorCode::kNotFound,
-        fmt::format("there is no service '{}' (`meshdns vip` lists all)", escape_name(service)));
+    return fail(ErrorCode::kNotFound,
+                fmt::format("there is no service '{}' (`meshdns vip list` shows all)",
+                            escape_name(service)));
   }
   return print_rows(std::move(rows));
 }
 
-Result<std::string> list_vips(const SocketAddress& admin, const std::string& service) {
-  const auto json = Download(admin, "/vips").run();
-  if (!json) {
-    return tl::unexpected(json.error());
+Result<std::string> list_vips(const AdminAddress& admin, const std::string& service) {
+  const auto answer = ask_admin(admin, {.target = "/vips", .is_post = false, .body = {}});
+  if (!answer) {
+    return tl::unexpected(answer.error());
   }
-  auto text = print_vips(*json, service);
+  constexpr unsigned kOk = 200;
+  if (answer->status != kOk) {
+    return fail(ErrorCode::kNetwork,
+                fmt::format("{} is no meshdns: it answered {}", to_string(admin), answer->status));
+  }
+  auto text = print_vips(answer->body, service);
   if (!text && text.error().code == ErrorCode::kCorrupt) {
-    return fail(ErrorCode::kNetwork, fmt::format("http://{} is no meshdns: {}", admin.to_string(),
-                                                 text.error().message));
+    return fail(ErrorCode::kNetwork,
+                fmt::format("{} is no meshdns: {}", to_string(admin), text.error().message));
   }
   return text;
 }

@@ -171,8 +171,8 @@ TEST_F(StateFolder, FullWithholdsNewNamesUntilThereIsRoom) {
   EXPECT_EQ(vip("svc-199")["addresses"].size(), 0U);
   EXPECT_FALSE(vip("svc-199")["ipv4"].IsDefined());
   EXPECT_EQ(vip("web")["ipv4"].as<std::string>(), web_);
-  const auto listed = run_command(
-      {program_path("meshdns"), "vip", "svc-199", "--admin", resolver_.admin().to_string()});
+  const auto listed = run_command({program_path("meshdns"), "vip", "show", "svc-199", "--admin",
+                                   resolver_.admin().to_string()});
   EXPECT_EQ(listed.exit_code, 0) << listed.error;
   EXPECT_THAT(listed.output, HasSubstr("svc-199.mesh"));
   EXPECT_THAT(listed.output, Not(HasSubstr("244.")));

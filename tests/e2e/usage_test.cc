@@ -63,10 +63,10 @@ TEST(Usage, AMistakeIsNamedOnStandardErrorWithItsExitCode) {
       {{"query", "web.mesh", "--server", loopback(free_port()).to_string(), "--timeout", "50ms"},
        2,
        "no answer from 127.0.0.1:"},
-      {{"vip", "--admin", loopback(free_port()).to_string()},
+      {{"vip", "list", "--admin", loopback(free_port()).to_string()},
        2,
        "no answer from http://127.0.0.1:"},
-      {{"vip", "--admin", "none"}, 1, "admin.listen names no address"},
+      {{"vip", "list", "--admin", "none"}, 1, "admin.listen names no address"},
   };
   for (const UsageCase& row : cases) {
     const CommandResult result = meshdns(row.words);
@@ -420,12 +420,12 @@ TEST(UsageVip, NamesAServiceThatIsNotThere) {
   ResolverProgram resolver;
   resolver.start_ready(control_plane);
   const std::string admin = resolver.admin().to_string();
-  const CommandResult all = meshdns({"vip", "--admin", admin});
+  const CommandResult all = meshdns({"vip", "list", "--admin", admin});
   EXPECT_EQ(all.exit_code, 0) << all.error;
   EXPECT_THAT(all.output, HasSubstr("web.mesh"));
   EXPECT_THAT(all.output, HasSubstr(resolver.address_of("web.mesh")));
-  EXPECT_EQ(meshdns({"vip", "web", "--admin", admin}).output, all.output);
-  const CommandResult none = meshdns({"vip", "wbe", "--admin", admin});
+  EXPECT_EQ(meshdns({"vip", "show", "web", "--admin", admin}).output, all.output);
+  const CommandResult none = meshdns({"vip", "show", "wbe", "--admin", admin});
   EXPECT_EQ(none.exit_code, 5);
   EXPECT_THAT(none.error, HasSubstr("there is no service 'wbe'"));
 }

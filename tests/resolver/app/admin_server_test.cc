@@ -1,5 +1,6 @@
 #include "resolver/app/admin_server.h"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -7,6 +8,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -128,6 +130,34 @@ TEST(AdminServer, RefusesOtherMethodsAndNonsense) {
   for (const Case& row : cases) {
     EXPECT_THAT(admin.exchange(row.request), StartsWith(row.want)) << row.request.substr(0, 40);
   }
+}
+
+// A page from elsewhere that had its own name point here (DNS rebinding) asks by that name.
+TEST(AdminServer, AnswersOnlyAHostThatIsThisMachine) {
+  struct Case {
+    std::string host;
+    bool is_ours;
+  };
+  std::array<char, 256> name{};
+  ASSERT_EQ(::gethostname(name.data(), name.size() - 1), 0);
+  const std::vector<Case> cases{{"127.0.0.1:19153", true},   {"127.0.0.1", true},
+                                {"[::1]:19153", true},       {"localhost:19153", true},
+                                {"192.0.2.7:19153", true},   {"meshdns:19153", true},
+                                {name.data(), true},         {"", true},
+                                {"example.org", false},      {"example.org:19153", false},
+                                {"127.0.0.1.nip.io", false}, {"127.0.0.1.example.org:19153", false},
+                                {"localhost.example", false}};
+  RunningAdmin admin(sample_routes());
+  for (const Case& row : cases) {
+    EXPECT_THAT(
+        admin.exchange("GET /a HTTP/1.1\r\nHost: " + row.host + "\r\nConnection: close\r\n\r\n"),
+        StartsWith(row.is_ours ? "HTTP/1.1 200 " : "HTTP/1.1 421 "))
+        << row.host;
+  }
+  // The host of an absolute target counts, whatever the header says (RFC 9112 section 3.2.2).
+  EXPECT_THAT(admin.exchange("GET http://example.org/a HTTP/1.1\r\nHost: localhost\r\n"
+                             "Connection: close\r\n\r\n"),
+              StartsWith("HTTP/1.1 421 "));
 }
 
 TEST(AdminServer, TellsAFailedHandlerFromASuccess) {

@@ -13,6 +13,7 @@
 #include "base/build_info.h"
 #include "resolver/app/exit_code.h"
 #include "resolver/app/settings.h"
+#include "resolver/app/vip_command.h"
 
 namespace meshdns::dns {
 namespace {
@@ -49,8 +50,11 @@ Command command_of(const std::vector<std::string>& words) {
 
 TEST(CommandLine, KnowsEachVerb) {
   const std::vector<std::pair<std::vector<std::string>, Verb>> cases{
-      {{"run"}, Verb::kRun}, {{"check"}, Verb::kCheck},     {{"query", "web.mesh"}, Verb::kQuery},
-      {{"vip"}, Verb::kVip}, {{"version"}, Verb::kVersion},
+      {{"run"}, Verb::kRun},
+      {{"check"}, Verb::kCheck},
+      {{"query", "web.mesh"}, Verb::kQuery},
+      {{"vip", "list"}, Verb::kVip},
+      {{"version"}, Verb::kVersion},
   };
   for (const auto& [words, verb] : cases) {
     EXPECT_EQ(command_of(words).verb, verb) << words.front();
@@ -101,10 +105,23 @@ TEST(CommandLine, ReadsTheArgumentsOfEachVerb) {
   EXPECT_EQ(bare.query.server, "");
   EXPECT_EQ(bare.query.timeout, "2s");
 
-  const Command vip = command_of({"vip", "web", "--admin", "127.0.0.1:1"});
-  EXPECT_EQ(vip.service, "web");
-  EXPECT_THAT(vip.sources.flags, ElementsAre(Pair("admin.listen", ElementsAre("127.0.0.1:1"))));
-  EXPECT_EQ(command_of({"vip"}).service, "");
+  const Command show = command_of({"vip", "show", "web", "--admin", "127.0.0.1:1"});
+  EXPECT_EQ(show.vip.action, VipAction::kShow);
+  EXPECT_EQ(show.vip.name, "web");
+  EXPECT_TRUE(show.vip.names_admin);
+  EXPECT_THAT(show.sources.flags, ElementsAre(Pair("admin.listen", ElementsAre("127.0.0.1:1"))));
+  const Command list = command_of({"vip", "list", "--state-dir", "/s"});
+  EXPECT_EQ(list.vip.action, VipAction::kList);
+  EXPECT_EQ(list.vip.name, "");
+  EXPECT_FALSE(list.vip.names_admin);
+  EXPECT_TRUE(list.vip.names_folder);
+  const Command pin = command_of({"vip", "pin", "web", "244.0.0.7", "--force"});
+  EXPECT_EQ(pin.vip.action, VipAction::kPin);
+  EXPECT_EQ(pin.vip.address, "244.0.0.7");
+  EXPECT_TRUE(pin.vip.force);
+  EXPECT_FALSE(command_of({"vip", "pin", "web", "244.0.0.7"}).vip.force);
+  EXPECT_EQ(command_of({"vip", "release", "web"}).vip.action, VipAction::kRelease);
+  EXPECT_EQ(command_of({"vip", "import", "/f"}).vip.file, "/f");
   EXPECT_EQ(command_of({"run", "--port-file", "/p"}).port_file, "/p");
 }
 
@@ -131,6 +148,14 @@ TEST(CommandLine, SaysWhatIsWrongAndWhatToWrite) {
       {{"run", "now"}, "meshdns: 'now' is one word too many ("},
       {{"query", "web.mesh", "A", "B"}, "meshdns: 'B' is one word too many ("},
       {{"query"}, "meshdns: name is required ("},
+      {{"vip"}, "meshdns: vip: what is to be done? (write list, show, release, pin, import; "},
+      {{"vip", "web"}, "meshdns: vip: 'web' is nothing that can be done ("},
+      {{"vip", "realease", "web"},
+       "meshdns: vip: 'realease' is nothing that can be done (did you mean release?)\n"},
+      {{"vip", "pin", "web"}, "meshdns: address is required ("},
+      {{"vip", "release", "web", "--forced"}, "meshdns: --forced: is no known flag ("},
+      {{"vip", "pin", "web", "244.0.0.7", "--forc"},
+       "meshdns: --forc: is no known flag (did you mean --force?)\n"},
       {{"run", "--ttl"}, "meshdns: --ttl: takes one value (write --ttl DURATION)\n"},
       {{"run", "--ttl", "1s", "--ttl", "2s"},
        "meshdns: --ttl: takes one value (write --ttl DURATION)\n"},
@@ -148,6 +173,10 @@ TEST(CommandLine, SaysWhatIsWrongAndWhatToWrite) {
 }
 
 TEST(CommandLine, PrintsHelpWithExamplesForEveryVerb) {
+  for (const std::string action : {"list", "show", "release", "pin", "import"}) {
+    EXPECT_THAT(parse({"vip", action, "--help"}).output, HasSubstr("\n  meshdns vip " + action));
+    EXPECT_THAT(parse({"vip", "--help"}).output, HasSubstr("\n  " + action + " "));
+  }
   for (const std::string verb : {"run", "check", "query", "vip", "version"}) {
     const Parsed parsed = parse({verb, "--help"});
     ASSERT_TRUE(std::holds_alternative<ExitCode>(parsed.result)) << verb;

@@ -90,7 +90,7 @@ TEST(ListVips, SaysWhomItAskedWhenNobodyAnswers) {
   const SocketAddress nobody = support::loopback(support::free_port());
   const auto text = list_vips(nobody, "");
   ASSERT_FALSE(text);
-  EXPECT_EQ(text.error().code, ErrorCode::kNetwork);
+  EXPECT_EQ(text.error().code, ErrorCode::kUnavailable);
   EXPECT_THAT(text.error().message, HasSubstr("no answer from http://" + nobody.to_string()));
 }
 
