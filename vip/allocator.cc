@@ -86,34 +86,44 @@ bool Allocator::release(std::string_view key) {
 }
 
 std::optional<PinRefusal> Allocator::refuse(const Pin& pin, PinMode mode) const {
-  const Entry* own = find(pin.key);
   for (const auto& address : {pin.ipv4, pin.ipv6}) {
-    if (!address) {
-      continue;
-    }
-    PinRefusal refusal{.pin = 0, .reason = {}, .address = *address, .holder = {}, .has = {}};
-    const auto& pool = pool_of(*address);
-    if (!pool || !pool->contains(*address)) {
-      refusal.reason = pool && pool->prefix().contains(*address) ? PinRefusal::Reason::kPoolEdge
-                                                                 : PinRefusal::Reason::kOutsidePool;
-      return refusal;
-    }
-    if (const auto other = holder(*address); other && *other != pin.key) {
-      const Entry& entry = *find(*other);
-      const bool is_held = entry.state == LeaseState::kActive;
-      refusal.reason = is_held ? PinRefusal::Reason::kHeld : PinRefusal::Reason::kQuarantined;
-      refusal.holder = *other;
-      refusal.remaining = is_held ? std::chrono::nanoseconds(0) : entry.free_at - clock_.now();
-      return refusal;
-    }
-    const auto has = own == nullptr ? std::nullopt : address->is_v4() ? own->ipv4 : own->ipv6;
-    if (mode != PinMode::kForce && has && has != address && own->state == LeaseState::kActive) {
-      refusal.reason = PinRefusal::Reason::kHasLease;
-      refusal.has = has;
-      return refusal;
+    if (address) {
+      if (auto refusal = refuse(pin.key, *address, mode)) {
+        return refusal;
+      }
     }
   }
   return std::nullopt;
+}
+
+std::optional<PinRefusal> Allocator::refuse(const std::string& key, const IpAddress& address,
+                                            PinMode mode) const {
+  PinRefusal refusal{.pin = 0, .reason = {}, .address = address, .holder = {}, .has = {}};
+  const auto& pool = pool_of(address);
+  if (!pool || !pool->contains(address)) {
+    refusal.reason = pool && pool->prefix().contains(address) ? PinRefusal::Reason::kPoolEdge
+                                                              : PinRefusal::Reason::kOutsidePool;
+    return refusal;
+  }
+  if (const auto other = holder(address); other && *other != key) {
+    const Entry& entry = *find(*other);
+    const bool is_held = entry.state == LeaseState::kActive;
+    refusal.reason = is_held ? PinRefusal::Reason::kHeld : PinRefusal::Reason::kQuarantined;
+    refusal.holder = *other;
+    refusal.remaining = is_held ? std::chrono::nanoseconds(0) : entry.free_at - clock_.now();
+    return refusal;
+  }
+  const Entry* const own = find(key);
+  if (mode == PinMode::kForce || own == nullptr || own->state != LeaseState::kActive) {
+    return std::nullopt;
+  }
+  const auto has = address.is_v4() ? own->ipv4 : own->ipv6;
+  if (!has || *has == address) {
+    return std::nullopt;
+  }
+  refusal.reason = PinRefusal::Reason::kHasLease;
+  refusal.has = has;
+  return refusal;
 }
 
 std::vector<std::string> Allocator::pin(const Pin& pin) {
@@ -129,8 +139,9 @@ std::vector<std::string> Allocator::pin(const Pin& pin) {
       continue;
     }
     auto& had = address->is_v4() ? entry.ipv4 : entry.ipv6;
-    if (had && had != address) {
-      const IpAddress former = *std::exchange(had, std::nullopt);
+    if (had && *had != *address) {
+      const IpAddress former = *had;
+      had.reset();
       holders_.erase(former);
       if (was_blocked) {
         changed.push_back(former_key(former));

@@ -91,6 +91,9 @@ class Allocator {
   };
   using Entries = std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>>;
 
+  // refuse() for one address of the pin.
+  [[nodiscard]] std::optional<PinRefusal> refuse(const std::string& key, const IpAddress& address,
+                                                 PinMode mode) const;
   // An address of `pool` that is free, by the key's candidates; nothing when the pool is exhausted.
   [[nodiscard]] std::optional<IpAddress> choose(const AddressPool& pool, std::string_view key);
   [[nodiscard]] bool is_free(const IpAddress& address) const;

@@ -256,7 +256,8 @@ std::vector<PinRefusal> LeaseStore::refusals(std::span<const Pin> pins, PinMode 
   for (std::size_t i = 0; i < pins.size(); ++i) {
     const Pin& pin = pins[i];
     bool is_new = keys.insert(pin.key).second;
-    IpAddress repeated = pin.ipv4 ? *pin.ipv4 : *pin.ipv6;
+    // A pin has an address at least.
+    IpAddress repeated = pin.ipv4.value_or(pin.ipv6.value_or(IpAddress()));
     for (const auto& address : {pin.ipv4, pin.ipv6}) {
       if (address && !addresses.insert(*address).second) {
         is_new = false;

@@ -24,6 +24,7 @@
 #include "tests/support/manual_clock.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/vip/tasks.h"
+#include "vip/allocator.h"
 #include "vip/key.h"
 #include "vip/metrics.h"
 #include "vip/pin.h"
