@@ -107,7 +107,9 @@ Outcome LocalAnswer::host(const Snapshot::Host& host, NameView folded) {
                 .service = host,
                 .service_name = folded,
                 .service_at = owner_at_,
-                .selection = {}});
+                .selection = query_.qtype == rrtype::kHttps
+                                 ? PortSelection::of_https_origin(snapshot_.ports(host))
+                                 : PortSelection()});
 }
 
 Outcome LocalAnswer::below_service(const ServicePlace& place, NameView folded) {

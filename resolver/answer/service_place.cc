@@ -1,6 +1,7 @@
 #include "resolver/answer/service_place.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -73,6 +74,12 @@ bool tells_ports(std::uint16_t type) {
 PortSelection PortSelection::of_service(Label label, std::span<const Port> ports) {
   const PortSelection exact(By::kNameOrNumber, label);
   return exact.count(ports, rrtype::kSrv) > 0 ? exact : PortSelection(By::kProtocol, label);
+}
+
+PortSelection PortSelection::of_https_origin(std::span<const Port> ports) {
+  static constexpr std::array<std::uint8_t, 3> kDefaultPort{'4', '4', '3'};
+  const PortSelection its_own = of_number(kDefaultPort);
+  return its_own.count(ports, rrtype::kHttps) > 0 ? its_own : PortSelection();
 }
 
 PortSelection PortSelection::of_number(Label label) { return {By::kNumber, label}; }

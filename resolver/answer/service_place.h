@@ -31,6 +31,8 @@ class PortSelection {
   // protocol.
   [[nodiscard]] static PortSelection of_service(std::span<const std::uint8_t> label,
                                                 std::span<const Port> ports);
+  // What `https://NAME/` may lead to: port 443 where it has an HTTPS record, else any.
+  [[nodiscard]] static PortSelection of_https_origin(std::span<const Port> ports);
   // The one of that number.
   [[nodiscard]] static PortSelection of_number(std::span<const std::uint8_t> label);
 

@@ -1,9 +1,9 @@
 #include "resolver/snapshot/port_lists.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
