@@ -113,8 +113,8 @@ AdminReply error_reply(unsigned status, std::string text) {
 // sessions.
 class AdminServer::Core : public std::enable_shared_from_this<AdminServer::Core> {
  public:
-  Core(asio::io_context& io, const Options& options, Routes routes, Changes changes, Logger& logger)
-      : options_(options),
+  Core(asio::io_context& io, Options options, Routes routes, Changes changes, Logger& logger)
+      : options_(std::move(options)),
         routes_(std::move(routes)),
         changes_(std::move(changes)),
         logger_(logger),

@@ -1,5 +1,6 @@
 // `meshdns vip` that changes something: on a running resolver, on a folder that none uses, and what
 // it refuses.
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <utility>
