@@ -159,9 +159,8 @@ SectionResult copy_section(std::span<const std::uint8_t> message, Section sectio
 RebuildResult failed(RebuildStatus status) { return {.status = status}; }
 
 // Ends the response with TC and no records; over TCP that would be a lie.
-RebuildResult finish_truncated(const Query& client, const RebuildOptions& options,
-                               const ResponseWriter::Mark& empty, ResponseWriter& writer) {
-  (void)client;
+RebuildResult finish_truncated(const RebuildOptions& options, const ResponseWriter::Mark& empty,
+                               ResponseWriter& writer) {
   if (options.transport == Transport::kTcp) {
     return failed(RebuildStatus::kTruncated);
   }
@@ -185,8 +184,9 @@ std::size_t write_upstream_query(const Query& client, std::uint16_t id,
   ours.has_edns = udp_payload_size != 0;
   ours.dnssec_ok = ours.has_edns && client.dnssec_ok;
   ours.aliases.clear();
-  ours.assign_question(client.asked_name(), client.qtype, client.qclass);
-  ours.assign_question(ours.name, client.qtype, client.qclass);  // folded
+  Name folded;
+  folded.assign_folded(client.asked_name());
+  ours.assign_question(folded, client.qtype, client.qclass);
   ResponseWriter writer(ours, buffer);
   const std::size_t size = writer.finish();
   constexpr std::uint16_t kKept = flag::kCheckingDisabled;
@@ -256,7 +256,7 @@ RebuildResult rebuild_reply(std::span<const std::uint8_t> reply, const Query& cl
   const ResponseWriter::Mark empty = writer.mark();
   writer.set_rcode(status.rcode > flag::kRcodeMask ? rcode::kServFail : status.rcode);
   if (status.truncated) {
-    return finish_truncated(client, options, empty, writer);
+    return finish_truncated(options, empty, writer);
   }
   const bool wants_ad = (client.authentic_data() || client.dnssec_ok) && client.aliases.empty();
   const std::uint16_t upstream_flags = MessageReader(reply).header().flags;
@@ -264,7 +264,7 @@ RebuildResult rebuild_reply(std::span<const std::uint8_t> reply, const Query& cl
     writer.set_flags(upstream_flags & flag::kAuthenticData);
   }
   if (!put_aliases(client, writer)) {
-    return finish_truncated(client, options, empty, writer);
+    return finish_truncated(options, empty, writer);
   }
   const SectionResult answer = copy_section(reply, Section::kAnswer, writer);
   const bool has_answer = writer.mark().counts[0] > client.aliases.size();
@@ -277,7 +277,7 @@ RebuildResult rebuild_reply(std::span<const std::uint8_t> reply, const Query& cl
   }
   if (answer == SectionResult::kDoesNotFit ||
       (authority == SectionResult::kDoesNotFit && !has_answer)) {
-    return finish_truncated(client, options, empty, writer);
+    return finish_truncated(options, empty, writer);
   }
   if (authority == SectionResult::kWhole &&
       copy_section(reply, Section::kAdditional, writer) == SectionResult::kMalformed) {
