@@ -171,7 +171,10 @@ class RecordReader {
     while (offset < file_.size()) {
       const auto next = find_record(offset, expected);
       if (!next) {
-        return;  // a torn tail
+        if (is_damaged_record(offset)) {
+          add_damage({.offset = offset, .octets = file_.size() - offset});
+        }
+        return;
       }
       if (next->offset != offset || (expected && next->sealed.sequence != *expected)) {
         add_damage({.offset = offset, .octets = next->offset - offset});
@@ -206,6 +209,13 @@ class RecordReader {
       }
     }
     return std::nullopt;
+  }
+
+  // Whether the file's end is where a record at `offset` says that it ends.
+  [[nodiscard]] bool is_damaged_record(std::size_t offset) const {
+    const std::string_view tail = file_.substr(offset);
+    return tail.size() >= kMinRecordOctets &&
+           load_number<std::uint32_t>(tail, kLengthOffset) == tail.size();
   }
 
   void add_damage(const Damage& damage) {

@@ -22,8 +22,9 @@
 // an older program can tell a newer file from a damaged one.
 //
 // A record is believed only when its checksum, its shape and its sequence number are right. What
-// follows the last believable record is a torn tail (a write that power or a signal cut short): it
-// was never acknowledged. A believable record after one that is not shows damage in the middle.
+// follows the last believable record is a torn tail (a write that power or a signal cut short),
+// which was never acknowledged, unless it has the length of one record that nothing cut short: that
+// is damage, as is whatever is not believable before a record that is.
 #pragma once
 
 #include <cstddef>
@@ -53,7 +54,7 @@ void append_record(const LeaseRecord& record, std::string& out);
 // their checksums. Returns how many there are.
 std::uint64_t seal_records(std::span<char> records, std::uint64_t first_sequence);
 
-// A stretch of a journal that is not believable although something after it is.
+// A stretch of a journal that was written and is not believable.
 struct Damage {
   std::uint64_t offset = 0;  // octets from the start of the file
   std::uint64_t octets = 0;  // 0 where records are missing between two that are there

@@ -167,6 +167,11 @@ class JournalDamage : public testing::Test {
     }
     // Nothing that can be read stands behind what a store cuts.
     EXPECT_TRUE(was_damaged || begin == journal.size() || end >= all_records.back().begin) << begin;
+    // Nor is the last record cut without a copy while it has its length.
+    EXPECT_TRUE(was_damaged || journal.size() < the_journal.size() ||
+                number_at(journal, all_records.back().begin + 4) !=
+                    journal.size() - all_records.back().begin)
+        << begin;
     const std::uint64_t damages = folder.damages();
     expect_leases(folder, begin, end);
     EXPECT_EQ(folder.damages(), damages) << "the journal that was left is damaged";
