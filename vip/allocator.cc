@@ -64,10 +64,10 @@ Allocator::Grant Allocator::acquire(std::string_view key) {
   set_blocked(stored, false);
   stored.state = LeaseState::kActive;
   if (ipv4) {
-    take(place->first, stored, *ipv4);
+    take(*place, *ipv4);
   }
   if (ipv6) {
-    take(place->first, stored, *ipv6);
+    take(*place, *ipv6);
   }
   set_blocked(stored, true);
   active_ += was_active ? 0 : 1;
@@ -128,8 +128,8 @@ std::optional<PinRefusal> Allocator::refuse(const std::string& key, const IpAddr
 
 std::vector<std::string> Allocator::pin(const Pin& pin) {
   end_quarantines();
-  // References to entries stay when others are added or go.
-  Entry& entry = entries_.try_emplace(pin.key).first->second;
+  Holding& holding = *entries_.try_emplace(pin.key).first;
+  Entry& entry = holding.second;
   const bool was_active = entry.blocked && entry.state == LeaseState::kActive;
   const bool was_blocked = entry.blocked;
   std::vector<std::string> changed{pin.key};
@@ -149,7 +149,7 @@ std::vector<std::string> Allocator::pin(const Pin& pin) {
                  former.is_v4() ? std::nullopt : std::optional(former), changed.back()});
       }
     }
-    take(pin.key, entry, *address);
+    take(holding, *address);
   }
   entry.state = LeaseState::kActive;
   set_blocked(entry, true);
@@ -218,31 +218,29 @@ bool Allocator::is_free(const IpAddress& address) const {
   if (holder == holders_.end()) {
     return true;
   }
-  const Entry& entry = entries_.find(holder->second)->second;
-  return !entry.blocked;
+  return !holder->second->second.blocked;
 }
 
-void Allocator::take(const std::string& key, Entry& entry, const IpAddress& address) {
-  const auto [holder, is_new] = holders_.try_emplace(address, key);
-  if (!is_new && holder->second != key) {
-    const auto loser = entries_.find(holder->second);
-    const bool was_blocked = loser->second.blocked;
-    set_blocked(loser->second, false);
-    (address.is_v4() ? loser->second.ipv4 : loser->second.ipv6).reset();
-    if (!loser->second.ipv4 && !loser->second.ipv6) {
-      active_ -= loser->second.state == LeaseState::kActive ? 1U : 0U;
-      entries_.erase(loser);
+void Allocator::take(Holding& taker, const IpAddress& address) {
+  const auto [holder, is_new] = holders_.try_emplace(address, &taker);
+  if (!is_new && holder->second != &taker) {
+    Holding& loser = *std::exchange(holder->second, &taker);
+    Entry& lost = loser.second;
+    const bool was_blocked = lost.blocked;
+    set_blocked(lost, false);
+    (address.is_v4() ? lost.ipv4 : lost.ipv6).reset();
+    if (!lost.ipv4 && !lost.ipv6) {
+      active_ -= lost.state == LeaseState::kActive ? 1U : 0U;
+      entries_.erase(entries_.find(loser.first));
     } else {
-      set_blocked(loser->second, was_blocked);
+      set_blocked(lost, was_blocked);
     }
-    holder->second = key;
   }
-  (address.is_v4() ? entry.ipv4 : entry.ipv6) = address;
+  (address.is_v4() ? taker.second.ipv4 : taker.second.ipv6) = address;
 }
 
 void Allocator::restore(const LeaseRecord& record) {
-  const std::string key(record.key);
-  const auto [place, is_new] = entries_.try_emplace(key);
+  const auto [place, is_new] = entries_.try_emplace(std::string(record.key));
   if (!is_new) {
     set_blocked(place->second, false);
     active_ -= place->second.state == LeaseState::kActive ? 1U : 0U;
@@ -254,11 +252,11 @@ void Allocator::restore(const LeaseRecord& record) {
     place->second.ipv4.reset();
     place->second.ipv6.reset();
   }
-  // Taking an address from another key may erase that key's entry, never this one: references stay.
+  // Taking an address from another key may erase that key's entry, never this one.
   Entry& entry = place->second;
   for (const auto& address : {record.ipv4, record.ipv6}) {
     if (address) {
-      take(key, entry, *address);
+      take(*place, *address);
     }
   }
   set_blocked(entry, true);
@@ -266,14 +264,14 @@ void Allocator::restore(const LeaseRecord& record) {
     entry.state = LeaseState::kActive;
     ++active_;
   } else {
-    begin_quarantine(key, entry);
+    begin_quarantine(place->first, entry);
   }
 }
 
 std::size_t Allocator::forget_expired() {
   end_quarantines();
   // NOLINTNEXTLINE(misc-include-cleaner): it knows only the erase_if of <vector>.
-  return std::erase_if(entries_, [&](const auto& item) {
+  return erase_if(entries_, [&](const auto& item) {
     const Entry& entry = item.second;
     if (entry.blocked) {
       return false;
@@ -297,11 +295,11 @@ std::optional<std::string_view> Allocator::holder(const IpAddress& address) cons
   if (place == holders_.end()) {
     return std::nullopt;
   }
-  const Entry& entry = entries_.find(place->second)->second;
+  const auto& [key, entry] = *place->second;
   if (entry.state == LeaseState::kReleased && entry.free_at <= clock_.now()) {
     return std::nullopt;  // free for any key, though it would get it back today
   }
-  return place->second;
+  return key;
 }
 
 void Allocator::for_each(

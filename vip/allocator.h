@@ -14,8 +14,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_map.hpp>
 
 #include "base/clock.h"
 #include "base/ip_address.h"
@@ -42,8 +44,9 @@ class Allocator {
     std::optional<IpAddress> ipv6;
     TimePoint free_at;  // released: when the quarantine ends
     std::uint64_t generation =
-        0;                 // counts releases, so that a quarantine of an earlier one is known
-    bool blocked = false;  // held or in quarantine: nobody else may have the addresses
+        0;                    // counts releases, so that a quarantine of an earlier one is known
+    bool blocked = false;     // held or in quarantine: nobody else may have the addresses
+    std::uint64_t batch = 0;  // the caller's: the journal's batch that its newest change is in
   };
 
   enum class Grant : std::uint8_t {
@@ -71,6 +74,10 @@ class Allocator {
 
   // Nothing for a key never seen or forgotten.
   [[nodiscard]] const Entry* find(std::string_view key) const;
+  // Sets the entry's `batch`; the key has one.
+  void set_batch(std::string_view key, std::uint64_t batch) {
+    entries_.find(key)->second.batch = batch;
+  }
   // The key that holds an address or has it in quarantine.
   [[nodiscard]] std::optional<std::string_view> holder(const IpAddress& address) const;
   void for_each(const std::function<void(std::string_view key, const Entry&)>& visit) const;
@@ -89,7 +96,8 @@ class Allocator {
       return std::hash<std::string_view>{}(key);
     }
   };
-  using Entries = std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>>;
+  using Entries = boost::unordered_map<std::string, Entry, KeyHash, std::equal_to<>>;
+  using Holding = Entries::value_type;  // stays where it is until it is erased
 
   // refuse() for one address of the pin.
   [[nodiscard]] std::optional<PinRefusal> refuse(const std::string& key, const IpAddress& address,
@@ -97,8 +105,8 @@ class Allocator {
   // An address of `pool` that is free, by the key's candidates; nothing when the pool is exhausted.
   [[nodiscard]] std::optional<IpAddress> choose(const AddressPool& pool, std::string_view key);
   [[nodiscard]] bool is_free(const IpAddress& address) const;
-  // Gives `address` to the entry named `key`; a released or contradicted holder loses it.
-  void take(const std::string& key, Entry& entry, const IpAddress& address);
+  // Gives it `address`; a released or contradicted holder loses it, and is erased with its last.
+  void take(Holding& taker, const IpAddress& address);
   void begin_quarantine(const std::string& key, Entry& entry);
   [[nodiscard]] const std::optional<AddressPool>& pool_of(const IpAddress& address) const {
     return address.is_v4() ? options_.ipv4 : options_.ipv6;
@@ -110,7 +118,7 @@ class Allocator {
   Options options_;
   Clock& clock_;
   Entries entries_;
-  std::unordered_map<IpAddress, std::string> holders_;
+  boost::unordered_flat_map<IpAddress, Holding*, std::hash<IpAddress>> holders_;
   std::deque<Quarantined> quarantines_;  // by end
   std::size_t active_ = 0;
   // Addresses of blocked entries inside the present pools: what exhaustion is told by.

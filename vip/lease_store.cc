@@ -191,7 +191,7 @@ LeaseStore::Lease LeaseStore::acquire(std::string_view key) {
     forget_exhausted(key);
   }
   const auto* entry = allocator_.find(key);
-  return entry == nullptr ? Lease{} : lease_of(key, *entry);
+  return entry == nullptr ? Lease{} : lease_of(*entry);
 }
 
 void LeaseStore::release(std::string_view key) {
@@ -230,7 +230,15 @@ void LeaseStore::note_change(std::string_view key) {
   }
   const auto* entry = allocator_.find(key);
   append_record({entry->state, entry->ipv4, entry->ipv6, key}, gathered_);
-  unwritten_[std::string(key)] = {batch_, false};
+  if (entry->batch == batch_) {
+    return;
+  }
+  allocator_.set_batch(key, batch_);
+  if (unwritten_.empty() || unwritten_.back().batch != batch_) {
+    unwritten_.push_back({batch_, {}, false});
+  }
+  unwritten_.back().keys.emplace_back(key);
+  ++unwritten_keys_;
 }
 
 void LeaseStore::flush() {
@@ -308,7 +316,6 @@ void LeaseStore::confirm(OnRecorded done) {
 }
 
 void LeaseStore::tell_waiting(const JournalWriter::Done& done) {
-  done_batch_ = done.batch;
   const auto is_later = [&](const Waiting& waiting) { return waiting.batch > done.batch; };
   const auto later = std::ranges::find_if(waiting_, is_later);  // they are in order
   const std::vector<Waiting> told(std::make_move_iterator(waiting_.begin()),
@@ -337,22 +344,8 @@ std::string LeaseStore::image() const {
 }
 
 void LeaseStore::on_done(const JournalWriter::Done& done) {
-  std::vector<std::string> changed;
-  for (auto entry = unwritten_.begin(); entry != unwritten_.end();) {
-    if (entry->second.batch > done.batch) {
-      ++entry;
-      continue;
-    }
-    if (done.result) {
-      changed.push_back(entry->first);
-      entry = unwritten_.erase(entry);
-      continue;
-    }
-    if (!std::exchange(entry->second.failed, true)) {
-      changed.push_back(entry->first);
-    }
-    ++entry;
-  }
+  done_batch_ = done.batch;
+  const std::vector<std::string> changed = take_changed(done);
   metrics_.degraded.set(done.result ? 0 : 1);
   if (done.result) {
     metrics_.journal_syncs.add();
@@ -383,11 +376,29 @@ void LeaseStore::on_done(const JournalWriter::Done& done) {
   tell_waiting(done);
 }
 
-LeaseStore::Lease LeaseStore::lease_of(std::string_view key, const Allocator::Entry& entry) const {
-  const auto unwritten = unwritten_.find(std::string(key));
+std::vector<std::string> LeaseStore::take_changed(const JournalWriter::Done& done) {
+  std::vector<std::string> changed;
+  const auto is_later = [&](const Unwritten& unwritten) { return unwritten.batch > done.batch; };
+  const auto later = std::ranges::find_if(unwritten_, is_later);
+  for (auto unwritten = unwritten_.begin(); unwritten != later; ++unwritten) {
+    if (done.result) {
+      unwritten_keys_ -= unwritten->keys.size();
+      std::ranges::move(unwritten->keys, std::back_inserter(changed));
+    } else if (!std::exchange(unwritten->failed, true)) {
+      std::ranges::copy(unwritten->keys, std::back_inserter(changed));
+    }
+  }
+  if (done.result) {
+    unwritten_.erase(unwritten_.begin(), later);
+    durable_batch_ = done.batch;
+  }
+  return changed;
+}
+
+LeaseStore::Lease LeaseStore::lease_of(const Allocator::Entry& entry) const {
   LeaseStatus status = LeaseStatus::kDurable;
-  if (unwritten != unwritten_.end()) {
-    status = unwritten->second.failed ? LeaseStatus::kStorageFailed : LeaseStatus::kPending;
+  if (entry.batch > durable_batch_) {
+    status = entry.batch > done_batch_ ? LeaseStatus::kPending : LeaseStatus::kStorageFailed;
   }
   return {entry.ipv4, entry.ipv6, status};
 }
@@ -402,14 +413,14 @@ std::optional<LeaseStore::Lease> LeaseStore::find(std::string_view key) const {
   if (entry == nullptr || entry->state != LeaseState::kActive) {
     return std::nullopt;
   }
-  return lease_of(key, *entry);
+  return lease_of(*entry);
 }
 
 void LeaseStore::for_each(
     const std::function<void(std::string_view key, const Lease&)>& visit) const {
   allocator_.for_each([&](std::string_view key, const Allocator::Entry& entry) {
     if (entry.state == LeaseState::kActive) {
-      visit(key, lease_of(key, entry));
+      visit(key, lease_of(entry));
     }
   });
 }
@@ -417,7 +428,7 @@ void LeaseStore::for_each(
 void LeaseStore::update_metrics() {
   metrics_.active.set(static_cast<double>(allocator_.active()));
   metrics_.released.set(static_cast<double>(allocator_.released()));
-  metrics_.pending.set(static_cast<double>(unwritten_.size()));
+  metrics_.pending.set(static_cast<double>(unwritten_keys_));
   if (!writer_) {
     metrics_.degraded.set(1);
   }

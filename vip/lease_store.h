@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,7 +16,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
@@ -116,9 +116,10 @@ class LeaseStore {
   [[nodiscard]] std::string state_note() const;
 
  private:
-  // What a batch holds that is not on disk yet.
+  // The keys that changed in a batch that is not on disk yet.
   struct Unwritten {
     std::uint64_t batch = 0;
+    std::vector<std::string> keys;
     bool failed = false;
   };
   struct Waiting {
@@ -147,10 +148,12 @@ class LeaseStore {
   void note_exhausted(std::string_view key);
   void forget_exhausted(std::string_view key);
   void on_done(const JournalWriter::Done& done);
+  // The keys whose status `done` changes.
+  [[nodiscard]] std::vector<std::string> take_changed(const JournalWriter::Done& done);
   void tell_waiting(const JournalWriter::Done& done);
   void replace_all();
   [[nodiscard]] std::string image() const;
-  [[nodiscard]] Lease lease_of(std::string_view key, const Allocator::Entry& entry) const;
+  [[nodiscard]] Lease lease_of(const Allocator::Entry& entry) const;
   void update_metrics();
 
   FileSystem& files_;
@@ -168,11 +171,15 @@ class LeaseStore {
   std::uint64_t image_bytes_ = 0;  // of the last whole write
   std::uint64_t batch_ = 1;        // the one being gathered
   std::uint64_t done_batch_ = 0;   // the last that the writer is done with
+  // The last that is on disk, as is all before it: once a batch failed, none is written before the
+  // whole journal is.
+  std::uint64_t durable_batch_ = 0;
   std::vector<Waiting> waiting_;
   std::string gathered_;                          // its records, unsealed
   bool replacing_ = false;                        // a whole write is on its way
   std::set<std::string, std::less<>> exhausted_;  // keys that asked in vain and were not released
-  std::unordered_map<std::string, Unwritten> unwritten_;
+  std::deque<Unwritten> unwritten_;               // by batch
+  std::size_t unwritten_keys_ = 0;                // in all of them
   std::shared_ptr<Mailbox> mailbox_;
   std::unique_ptr<JournalWriter>
       writer_;  // last: its thread ends first; none with leases in memory

@@ -49,6 +49,7 @@ THIRD_PARTIES = {
     "protobuf": ("google/protobuf/", "google/rpc/"),
     "yaml-cpp": ("yaml-cpp/",),
     "Boost.Beast": ("boost/beast",),
+    "Boost.Unordered": ("boost/unordered",),
     "Asio": ("boost/asio", "boost/system"),
     "c-ares": ("ares.h", "ares_"),
     "ldns": ("ldns/",),
@@ -79,7 +80,7 @@ WITH_BASE = {"fmt"}
 FOLDER_THIRD_PARTIES = {
     "base": {"fmt", "spdlog", "tl::expected", "sockets"},
     "proto": {"protobuf", "gRPC"},
-    "vip": {"OpenSSL"},
+    "vip": {"OpenSSL", "Boost.Unordered"},
     "discovery": set(),
     "discovery/xds": {"gRPC", "protobuf"},
     "discovery/feeds": {"protobuf", "yaml-cpp", "Boost.Beast"},
