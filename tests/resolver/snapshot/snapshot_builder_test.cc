@@ -14,10 +14,10 @@
 
 #include "base/ip_address.h"
 #include "discovery/service.h"
-#include "resolver/snapshot/sip_hash.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
+#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

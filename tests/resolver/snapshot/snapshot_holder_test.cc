@@ -11,12 +11,12 @@
 #include <gtest/gtest.h>
 
 #include "resolver/snapshot/port_lists.h"
-#include "resolver/snapshot/sip_hash.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
+#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

@@ -1,4 +1,4 @@
-#include "resolver/snapshot/sip_hash.h"
+#include "resolver/wire/sip_hash.h"
 
 #include <array>
 #include <cstddef>
