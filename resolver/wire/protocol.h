@@ -102,6 +102,8 @@ inline constexpr std::uint16_t kExtendedError = 15;  // RFC 8914
 // RFC 8914 section 4.
 namespace extended_error {
 inline constexpr std::uint16_t kOther = 0;
+inline constexpr std::uint16_t kStaleAnswer = 3;
+inline constexpr std::uint16_t kCachedError = 13;
 inline constexpr std::uint16_t kNotReady = 14;
 inline constexpr std::uint16_t kNotSupported = 21;
 inline constexpr std::uint16_t kNoReachableAuthority = 22;

@@ -175,6 +175,16 @@ bool ResponseWriter::end_record() {
   return true;
 }
 
+bool ResponseWriter::add_all_records(std::span<const std::uint8_t> octets,
+                                     const std::array<std::uint16_t, 3>& counts) {
+  overflow_ = false;
+  put_octets(octets);
+  if (!overflow_) {
+    counts_ = counts;
+  }
+  return !overflow_;
+}
+
 void ResponseWriter::rewind(const Mark& mark) {
   size_ = mark.size;
   counts_ = mark.counts;

@@ -74,6 +74,12 @@ class ResponseWriter {
   void put_compressed_name(NameView name);
   [[nodiscard]] bool end_record();
 
+  // All records of a response to the same question, octet for octet as they stood behind it there:
+  // what they point at stands where it stood. False, and nothing written, when they do not fit.
+  // Only where no record has been written; no other may follow.
+  [[nodiscard]] bool add_all_records(std::span<const std::uint8_t> octets,
+                                     const std::array<std::uint16_t, 3>& counts);
+
   // A place to come back to: an RRset or section is written whole or not at all (RFC 2181 section
   // 9).
   struct Mark {

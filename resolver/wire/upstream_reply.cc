@@ -158,6 +158,14 @@ SectionResult copy_section(std::span<const std::uint8_t> message, Section sectio
 
 RebuildResult failed(RebuildStatus status) { return {.status = status}; }
 
+RebuildResult finish(const RebuildOptions& options, ResponseWriter& writer) {
+  const std::size_t size = writer.finish(options.error);
+  return {.status = RebuildStatus::kOk,
+          .size = size,
+          .rcode = static_cast<std::uint8_t>(writer.rcode()),
+          .truncated = false};
+}
+
 // Ends the response with TC and no records; over TCP that would be a lie.
 RebuildResult finish_truncated(const RebuildOptions& options, const ResponseWriter::Mark& empty,
                                ResponseWriter& writer) {
@@ -166,11 +174,9 @@ RebuildResult finish_truncated(const RebuildOptions& options, const ResponseWrit
   }
   writer.rewind(empty);
   writer.set_flags(flag::kTruncated);
-  const std::size_t size = writer.finish();
-  return {.status = RebuildStatus::kOk,
-          .size = size,
-          .rcode = static_cast<std::uint8_t>(writer.rcode()),
-          .truncated = true};
+  RebuildResult result = finish(options, writer);
+  result.truncated = true;
+  return result;
 }
 
 }  // namespace
@@ -283,11 +289,26 @@ RebuildResult rebuild_reply(std::span<const std::uint8_t> reply, const Query& cl
       copy_section(reply, Section::kAdditional, writer) == SectionResult::kMalformed) {
     return failed(RebuildStatus::kMalformed);
   }
-  const std::size_t size = writer.finish();
-  return {.status = RebuildStatus::kOk,
-          .size = size,
-          .rcode = static_cast<std::uint8_t>(writer.rcode()),
-          .truncated = false};
+  return finish(options, writer);
+}
+
+RebuildResult rebuild_denial(std::span<const std::uint8_t> reply, const Query& client,
+                             const RebuildOptions& options, std::span<std::uint8_t> buffer) {
+  ResponseWriter writer(client, buffer);
+  const ResponseWriter::Mark empty = writer.mark();
+  writer.set_rcode(inspect_reply(reply).rcode);
+  if (!put_aliases(client, writer)) {
+    return finish_truncated(options, empty, writer);
+  }
+  switch (copy_section(reply, Section::kAuthority, writer)) {
+    case SectionResult::kWhole:
+      return finish(options, writer);
+    case SectionResult::kDoesNotFit:
+      return finish_truncated(options, empty, writer);
+    case SectionResult::kMalformed:
+      break;
+  }
+  return failed(RebuildStatus::kMalformed);
 }
 
 }  // namespace meshdns::dns

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "resolver/wire/query.h"
+#include "resolver/wire/response_writer.h"
 #include "resolver/wire/transport.h"
 
 namespace meshdns::dns {
@@ -56,7 +57,8 @@ struct RebuildResult {
 // What the client's response may be and whom it came from.
 struct RebuildOptions {
   Transport transport = Transport::kUdp;
-  bool trusted_upstream = false;  // its AD means something (RFC 6840 section 5.8)
+  bool trusted_upstream = false;         // its AD means something (RFC 6840 section 5.8)
+  const ExtendedError* error = nullptr;  // to be said beside the answer, where there is room
 };
 
 // Writes `reply` for `client` into `buffer`, which ends where the client's response must
@@ -74,5 +76,11 @@ struct RebuildOptions {
 [[nodiscard]] RebuildResult rebuild_reply(std::span<const std::uint8_t> reply, const Query& client,
                                           const RebuildOptions& options,
                                           std::span<std::uint8_t> buffer);
+
+// Writes what `reply` says of a name that does not exist to a client who asks for one below it (RFC
+// 8020): its rcode and the proof in its authority section.
+[[nodiscard]] RebuildResult rebuild_denial(std::span<const std::uint8_t> reply, const Query& client,
+                                           const RebuildOptions& options,
+                                           std::span<std::uint8_t> buffer);
 
 }  // namespace meshdns::dns
