@@ -1,0 +1,156 @@
+#include "resolver/cache/answer_cache.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "base/clock.h"
+#include "resolver/cache/cache_entry.h"
+#include "resolver/cache/cache_shard.h"
+#include "resolver/wire/name.h"
+#include "resolver/wire/sip_hash.h"
+#include "resolver/wire/stored_reply.h"
+
+namespace meshdns::dns {
+namespace {
+
+CachedQuestion denial_of(CachedQuestion question) {
+  question.type = kDenialType;
+  return question;
+}
+
+}  // namespace
+
+AnswerCache::AnswerCache(const CacheOptions& options, const HashKey& key)
+    : options_(options), key_(key) {
+  for (std::size_t i = 0; i < kShards; ++i) {
+    shards_.push_back(
+        std::make_unique<CacheShard>(options.max_octets / kShards, options.stale_for));
+  }
+}
+
+AnswerCache::~AnswerCache() = default;
+
+std::uint64_t AnswerCache::hash(const CachedQuestion& question) const {
+  std::array<std::uint8_t, kMaxNameOctets + 5> octets{};
+  auto* end = std::ranges::copy(question.name.octets(), octets.begin()).out;
+  for (const std::uint16_t number : {question.type, question.rrclass}) {
+    *end++ = static_cast<std::uint8_t>(number >> 8U);
+    *end++ = static_cast<std::uint8_t>(number);
+  }
+  *end++ = static_cast<std::uint8_t>((question.dnssec_ok ? 2U : 0U) |
+                                     (question.checking_disabled ? 1U : 0U));
+  return sip_hash<1, 3>(key_, std::span(octets.data(), end));
+}
+
+CacheHit AnswerCache::find(const CachedQuestion& question, std::size_t cut_labels, TimePoint now,
+                           StoredReply& reply) {
+  const std::uint64_t at = hash(question);
+  const CacheHit hit = shard_of(at).find(at, question, now, reply);
+  if (hit.freshness == Freshness::kFresh || !has_denials_.load(std::memory_order_relaxed)) {
+    return hit;
+  }
+  StoredReply denial;
+  const CacheHit denied = find_denial(question, cut_labels, now, denial);
+  const bool is_better =
+      denied.freshness == Freshness::kFresh ||
+      (denied.freshness == Freshness::kStale && hit.freshness == Freshness::kMiss);
+  if (!is_better) {
+    return hit;
+  }
+  reply = std::move(denial);
+  return denied;
+}
+
+CacheHit AnswerCache::find_denial(const CachedQuestion& question, std::size_t cut_labels,
+                                  TimePoint now, StoredReply& reply) {
+  CachedQuestion denial = denial_of(question);
+  std::uint64_t at = hash(denial);
+  CacheHit hit = shard_of(at).find(at, denial, now, reply);
+  if (hit.freshness != Freshness::kMiss || question.dnssec_ok) {
+    return hit;
+  }
+  for (std::size_t labels = denial.name.label_count(); labels > cut_labels + 1; --labels) {
+    denial.name = denial.name.parent();
+    at = hash(denial);
+    hit = shard_of(at).find(at, denial, now, reply);
+    if (hit.freshness == Freshness::kFresh) {
+      return hit;
+    }
+  }
+  return {};
+}
+
+void AnswerCache::store(const CachedQuestion& question, const ReplyFacts& facts, TimePoint now,
+                        StoredReply& reply) {
+  const auto longest =
+      facts.kind == ReplyKind::kAnswer ? options_.max_ttl : options_.max_denial_ttl;
+  const auto least = static_cast<std::uint32_t>(options_.min_ttl.count());
+  const auto most = static_cast<std::uint32_t>(std::max(longest, options_.min_ttl).count());
+  if (!facts.ttl) {
+    return;
+  }
+  clamp_ttls(reply, least, most);
+  const std::chrono::seconds ttl(std::clamp(*facts.ttl, least, most));
+  if (ttl.count() == 0 || options_.max_octets == 0) {
+    return;
+  }
+  const CachedQuestion denial = denial_of(question);
+  if (facts.kind == ReplyKind::kNoSuchName) {
+    has_denials_.store(true, std::memory_order_relaxed);
+    const std::uint64_t at = hash(denial);
+    shard_of(at).store(at, denial, facts.kind, ttl, now, reply);
+    return;
+  }
+  const std::uint64_t at = hash(question);
+  shard_of(at).store(at, question, facts.kind, ttl, now, reply);
+  if (has_denials_.load(std::memory_order_relaxed)) {
+    const std::uint64_t denial_at = hash(denial);
+    shard_of(denial_at).erase(denial_at, denial);  // the name exists by now
+  }
+}
+
+void AnswerCache::store_failure(const CachedQuestion& question, std::uint16_t rcode,
+                                TimePoint now) {
+  if (options_.max_octets != 0) {
+    const std::uint64_t at = hash(question);
+    shard_of(at).store_failure(at, question, rcode, now);
+  }
+}
+
+std::size_t AnswerCache::flush(NameView name, bool below) {
+  std::size_t count = 0;
+  for (const auto& shard : shards_) {
+    count += shard->erase_if([&](NameView held) {
+      return below ? held.is_within(name) : held.equals_ignoring_case(name);
+    });
+  }
+  return count;
+}
+
+CacheStats AnswerCache::stats() const {
+  CacheStats sum;
+  for (const auto& shard : shards_) {
+    const CacheStats stats = shard->stats();
+    sum.entries += stats.entries;
+    sum.octets += stats.octets;
+    sum.evictions += stats.evictions;
+  }
+  return sum;
+}
+
+void AnswerCache::for_each(TimePoint now,
+                           const std::function<void(const CacheItem&)>& visit) const {
+  for (const auto& shard : shards_) {
+    shard->for_each(now, visit);
+  }
+}
+
+}  // namespace meshdns::dns

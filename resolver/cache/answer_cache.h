@@ -1,0 +1,80 @@
+// AnswerCache: replies of upstream, kept as long as they may be told, bounded in octets.
+//
+// Any thread: each shard has a lock, held only to look up, to copy or to link. What is kept under
+// which name is chosen by whoever asks, so hashes are keyed and eviction costs the same whatever is
+// asked: entries that were asked for once go before those that were asked for again (S3-FIFO, Yang
+// and others, SOSP 2023), so that a flood of random names evicts itself.
+//
+// Time is given by the caller and counts suspend; nothing here knows the wall clock.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "resolver/cache/cache_entry.h"
+#include "resolver/wire/name.h"
+#include "resolver/wire/sip_hash.h"
+#include "resolver/wire/stored_reply.h"
+
+namespace meshdns::dns {
+
+class CacheShard;
+
+struct CacheOptions {
+  std::size_t max_octets = std::size_t{16} << 20U;  // entries with all that they cost; 0: no cache
+  std::chrono::seconds min_ttl{0};
+  std::chrono::seconds max_ttl{std::chrono::hours(24)};
+  std::chrono::seconds max_denial_ttl{std::chrono::hours(3)};  // RFC 2308 section 5
+  // How long beyond its TTL an answer is kept for when upstream does not answer (RFC 8767); 0: not.
+  std::chrono::seconds stale_for{std::chrono::hours(24)};
+};
+
+class AnswerCache {
+ public:
+  AnswerCache(const CacheOptions& options, const HashKey& key);
+  AnswerCache(const AnswerCache&) = delete;
+  AnswerCache& operator=(const AnswerCache&) = delete;
+  ~AnswerCache();
+
+  // Copies what is kept of `question` into `reply`, whose former content is gone. That a name does
+  // not exist is looked for upwards, at names of more than `cut_labels` labels: the reply is then
+  // that name's (RFC 8020). Questions with DO get none from above: its proof may not be theirs.
+  [[nodiscard]] CacheHit find(const CachedQuestion& question, std::size_t cut_labels, TimePoint now,
+                              StoredReply& reply);
+  // Keeps a reply that facts_of() judged, unless it may not be kept. Its TTLs are brought within
+  // the bounds, in `reply` too.
+  void store(const CachedQuestion& question, const ReplyFacts& facts, TimePoint now,
+             StoredReply& reply);
+  // Upstream failed, or did not answer (SERVFAIL): an answer that there is stays, and may be told
+  // stale; else the failure is kept for 1 s, after each more of them for twice as long, up to 5 s
+  // (RFC 9520 section 3.2), so that an upstream that is well again is asked soon.
+  void store_failure(const CachedQuestion& question, std::uint16_t rcode, TimePoint now);
+
+  // Forgets `name`, or with `below` all at and below it; returns how many entries.
+  std::size_t flush(NameView name, bool below);
+  [[nodiscard]] CacheStats stats() const;
+  // Calls `visit` for every entry, a shard at a time under its lock: it must be quick.
+  void for_each(TimePoint now, const std::function<void(const CacheItem&)>& visit) const;
+
+ private:
+  static constexpr std::size_t kShards = 16;
+
+  [[nodiscard]] std::uint64_t hash(const CachedQuestion& question) const;
+  [[nodiscard]] CacheShard& shard_of(std::uint64_t hash) const { return *shards_[hash % kShards]; }
+  // Whether `question`'s name, or one above it, is known not to exist.
+  [[nodiscard]] CacheHit find_denial(const CachedQuestion& question, std::size_t cut_labels,
+                                     TimePoint now, StoredReply& reply);
+
+  CacheOptions options_;
+  HashKey key_;
+  std::vector<std::unique_ptr<CacheShard>> shards_;
+  std::atomic<bool> has_denials_ = false;  // since the start
+};
+
+}  // namespace meshdns::dns
