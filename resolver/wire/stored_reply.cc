@@ -32,15 +32,18 @@ void store_u32(std::span<std::uint8_t> octets, std::size_t at, std::uint32_t val
   }
 }
 
-// The question as it is stored: without the client's case, identity and OPT.
-Query stored_question(const Query& client) {
+// The client's question as it is stored: without its identity and OPT, in the reply's case, so that
+// names of the reply that end in it do so in the stored form.
+Query stored_question(std::span<const std::uint8_t> reply, const Query& client) {
   Query query;
-  query.has_question = true;
   query.flags = flag::kAuthenticData;  // so that upstream's AD is kept
-  query.qtype = client.qtype;
-  query.qclass = client.qclass;
-  query.name.assign_folded(client.asked_name());
-  query.assign_question(query.name, query.qtype, query.qclass);
+  query.assign_question(client.asked_name(), client.qtype, client.qclass);
+  MessageReader reader(reply);
+  QuestionView question;
+  if (reader.read_question(question) &&
+      question.name.view().equals_ignoring_case(client.asked_name())) {
+    query.assign_question(question.name, client.qtype, client.qclass);
+  }
   return query;
 }
 
@@ -78,7 +81,7 @@ RebuildStatus store_reply(std::span<const std::uint8_t> reply, const Query& clie
                           std::span<std::uint8_t> scratch, StoredReply& stored) {
   stored.ttl_offsets.clear();
   const RebuildResult rebuilt =
-      rebuild_reply(reply, stored_question(client),
+      rebuild_reply(reply, stored_question(reply, client),
                     {.transport = Transport::kTcp, .trusted_upstream = true}, scratch);
   const auto message = scratch.first(rebuilt.size);
   stored.message.assign(message.begin(), message.end());

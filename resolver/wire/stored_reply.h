@@ -17,8 +17,8 @@
 
 namespace meshdns::dns {
 
-// The whole message as over TCP, without OPT, for the folded question. Its header has id 0, and AD
-// as upstream said it.
+// The whole message as over TCP, without OPT. Its header has id 0, and AD as upstream said it; its
+// question is in upstream's case.
 struct StoredReply {
   std::vector<std::uint8_t> message;
   std::vector<std::uint16_t> ttl_offsets;  // in `message`, of every record

@@ -1,5 +1,5 @@
-// A reply of an upstream server, written anew for a client whose question is the reply's own, and
-// read by ldns before and after.
+// A reply of an upstream server, written anew for a client whose question is the reply's own, at
+// once and by way of the form in which replies are kept, and read by ldns before and after.
 //
 // Input: one octet of choices (1 EDNS, 2 DO, 4 TCP, 8 trusted), two of the client's
 // payload size, then the reply.
@@ -17,6 +17,7 @@
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
 #include "resolver/wire/response_writer.h"
+#include "resolver/wire/stored_reply.h"
 #include "resolver/wire/transport.h"
 #include "resolver/wire/upstream_reply.h"
 
@@ -35,6 +36,25 @@ void require_same(const std::string& difference) {
     std::fprintf(stderr, "not as ldns: %s\n", difference.c_str());
     std::abort();
   }
+}
+
+// The way of every reply that is kept: it must say the same.
+void check_stored(const std::vector<std::uint8_t>& reply, const dns::Query& client,
+                  const dns::RebuildOptions& options, const dns::RebuildResult& direct) {
+  std::vector<std::uint8_t> buffer(dns::kMaxMessageOctets);
+  dns::StoredReply stored;
+  if (dns::store_reply(reply, client, buffer, stored) != dns::RebuildStatus::kOk) {
+    require(stored.message.empty());
+    require(direct.status != dns::RebuildStatus::kOk || direct.truncated);
+    return;
+  }
+  (void)dns::facts_of(stored);
+  buffer.resize(dns::response_limit(client, options.transport, 1232));
+  const dns::RebuildResult result = dns::write_stored_reply(stored, {}, client, options, buffer);
+  require(result.status == direct.status && result.size == direct.size &&
+          result.rcode == direct.rcode && result.truncated == direct.truncated);
+  buffer.resize(result.size);
+  require_same(meshdns::fuzz::compare_rebuilt(reply, client, result, buffer));
 }
 
 }  // namespace
@@ -65,6 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<std::uint8_t> written(
       buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(result.size));
   require_same(meshdns::fuzz::compare_rebuilt(reply, client, result, written));
+  check_stored(reply, client, options, result);
   if (result.status != dns::RebuildStatus::kOk) {
     return 0;
   }

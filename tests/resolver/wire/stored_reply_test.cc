@@ -70,7 +70,7 @@ Octets chain_reply(unsigned flags = kReplyFlags) {
   const Octets server = MessageBytes().name("ns.example.org").bytes();
   return MessageBytes()
       .header(9, flags, 1, 2, 1, 2)
-      .question("www.Example.org", rrtype::kA)
+      .question("www.example.org", rrtype::kA)
       .record("www.example.org", rrtype::kCname, 300, target)
       .record("web.example.org", rrtype::kA, 60, kAddress)
       .record("example.org", rrtype::kNs, 40, server)
@@ -124,6 +124,21 @@ TEST(StoredReply, IsTheReplyThatRebuildingGives) {
       }
     }
   }
+}
+
+// As comes back where the case of a question is drawn by lot.
+TEST(StoredReply, NamesThatEndInTheQuestionDoSoInTheClientsCase) {
+  const Octets target = MessageBytes().name("a.wWw.eXample.oRg").bytes();
+  const Octets reply = MessageBytes()
+                           .header(9, kReplyFlags, 1, 1, 0, 0)
+                           .question("wWw.eXample.oRg", rrtype::kMx)
+                           .record("wWw.eXample.oRg", rrtype::kCname, 300, target)
+                           .bytes();
+  const Query client = client_of("www.example.org", rrtype::kMx);
+  const Written written = write(stored(reply, client), client);
+  EXPECT_THAT(written.message.answer,
+              ElementsAre("www.example.org. 300 IN CNAME a.www.example.org."));
+  EXPECT_EQ(written.result.size, reply.size() - target.size() + 4 - 15);
 }
 
 TEST(StoredReply, CountsTtlsDownToZero) {
