@@ -28,8 +28,8 @@
 #include "base/metrics.h"
 #include "base/unique_fd.h"
 #include "resolver/resolve/resolver.h"
-#include "resolver/server/frame_reader.h"
 #include "resolver/server/worker_context.h"
+#include "resolver/wire/frame_reader.h"
 
 namespace meshdns::dns {
 

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "resolver/server/frame_reader.h"
+#include "resolver/wire/frame_reader.h"
 
 namespace dns = meshdns::dns;
 

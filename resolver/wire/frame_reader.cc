@@ -1,4 +1,4 @@
-#include "resolver/server/frame_reader.h"
+#include "resolver/wire/frame_reader.h"
 
 #include <cstddef>
 #include <cstdint>
