@@ -85,5 +85,7 @@ if(MESHDNS_SANITIZE STREQUAL "thread")
   # Asio counts references with fences, which TSan does not model (chriskohlhoff/asio#1760).
   target_compile_options(meshdns_asio PUBLIC $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
 endif()
+add_library(meshdns_asio_ssl STATIC ${CMAKE_CURRENT_LIST_DIR}/asio_ssl_impl.cc)
+target_link_libraries(meshdns_asio_ssl PUBLIC meshdns_asio OpenSSL::SSL)
 add_library(meshdns_beast STATIC ${CMAKE_CURRENT_LIST_DIR}/beast_impl.cc)
 target_link_libraries(meshdns_beast PUBLIC meshdns_asio)

@@ -1,0 +1,390 @@
+#include "resolver/forward/stream_upstream.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "resolver/forward/metrics.h"
+#include "resolver/forward/tls_client.h"
+#include "resolver/forward/upstream.h"
+#include "resolver/wire/protocol.h"
+#include "resolver/wire/query.h"
+#include "tests/resolver/forward/stream_server.h"
+#include "tests/support/dns_message.h"
+#include "tests/support/ldns_judge.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/support/wait_until.h"
+
+namespace meshdns::dns {
+namespace {
+
+using std::chrono::milliseconds;
+using support::MessageBytes;
+using support::StreamServer;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::Field;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+using Message = StreamServer::Message;
+using Question = StreamServer::Question;
+using Reaction = StreamServer::Reaction;
+
+constexpr milliseconds kLong{60'000};
+constexpr milliseconds kShort{200};
+
+Query query_for(const std::string& name) {
+  Query query;
+  EXPECT_EQ(parse_query(support::make_query(name, rrtype::kA), query), ParseStatus::kOk);
+  return query;
+}
+
+Query read(const Message& octets) {
+  Query query;
+  EXPECT_EQ(parse_query(octets, query), ParseStatus::kOk);
+  return query;
+}
+
+// An address for whatever was asked.
+Message reply_to(const Question& question, unsigned flags = 0x8180) {
+  const Query query = read(question.octets);
+  return MessageBytes()
+      .header(query.id, flags, 1, 1, 0, 0)
+      .octets(query.question())
+      .pointer(kHeaderOctets)
+      .u16(rrtype::kA)
+      .u16(rrclass::kIn)
+      .u32(60)
+      .u16(4)
+      .octets({192, 0, 2, 1})
+      .bytes();
+}
+
+Reaction answer(const Question& question) { return {.replies = {reply_to(question)}}; }
+
+class StreamUpstreamTest : public ::testing::Test {
+ protected:
+  void serve(StreamServer::Script script) {
+    server_ = std::make_unique<StreamServer>(std::move(script));
+    use(server_->address(), nullptr);
+  }
+  void serve_tls(StreamServer::Script script, const StreamServer::Certificate& certificate,
+                 const TlsClient::Options& options) {
+    server_ = std::make_unique<StreamServer>(std::move(script), &certificate);
+    auto client = TlsClient::create(options);
+    ASSERT_TRUE(client) << client.error().message;
+    use(server_->address(), *std::move(client));
+  }
+  void use(const SocketAddress& server, std::shared_ptr<const TlsClient> tls) {
+    upstream_ = std::make_unique<StreamUpstream>(server, std::move(tls), io_, logs_->logger("dns"),
+                                                 metrics_.upstream(server));
+  }
+  void begin(const std::string& name, milliseconds deadline = kLong) {
+    queries_.push_back(std::make_unique<Query>(query_for(name)));
+    upstream_->ask(*queries_.back(), deadline,
+                   [this](AttemptResult result) { results_.push_back(std::move(result)); });
+  }
+  // Runs until so many results are there.
+  void await(std::size_t count) {
+    const auto bound = std::chrono::steady_clock::now() + support::kHangBound;
+    while (results_.size() < count && std::chrono::steady_clock::now() < bound) {
+      io_.restart();
+      io_.run_for(milliseconds(20));
+    }
+    ASSERT_EQ(results_.size(), count);
+  }
+  AttemptStatus ask(const std::string& name, milliseconds deadline = kLong) {
+    results_.clear();
+    begin(name, deadline);
+    await(1);
+    return results_.empty() ? AttemptStatus::kTimeout : results_.front().status;
+  }
+  std::string write_file(const std::string& content) {
+    const std::string path = folder_.path() + "/ca.pem";
+    std::ofstream(path) << content;
+    return path;
+  }
+
+  support::TemporaryDirectory folder_;
+  boost::asio::io_context io_;
+  MetricRegistry registry_;
+  ForwardMetrics metrics_{registry_};
+  std::unique_ptr<Logs> logs_ = Logs::create({"off", LogFormat::kText}).value();
+  std::vector<std::unique_ptr<Query>> queries_;
+  std::vector<AttemptResult> results_;
+  std::unique_ptr<StreamServer> server_;
+  std::unique_ptr<StreamUpstream> upstream_;
+};
+
+TEST_F(StreamUpstreamTest, ManyQuestionsShareOneConnection) {
+  serve(answer);
+  constexpr std::size_t kQuestions = 1000;
+  for (std::size_t i = 0; i < kQuestions; ++i) {
+    begin("n" + std::to_string(i) + ".example.");
+  }
+  await(kQuestions);
+  EXPECT_THAT(results_, Each(Field(&AttemptResult::status, AttemptStatus::kReply)));
+  EXPECT_EQ(server_->connections(), 1);
+  std::vector<std::string> names;
+  for (const AttemptResult& result : results_) {
+    const auto message = support::judge(result.reply);
+    ASSERT_TRUE(message);
+    names.push_back(message->question.at(0));
+  }
+  std::ranges::sort(names);
+  EXPECT_EQ(std::ranges::unique(names).begin(), names.end()) << "each has its own answer";
+}
+
+TEST_F(StreamUpstreamTest, AnswersMayComeInAnyOrder) {
+  std::vector<Message> kept;
+  serve([&kept](const Question& question) -> Reaction {
+    kept.insert(kept.begin(), reply_to(question));
+    return question.number == 2 ? Reaction{.replies = kept} : Reaction{};
+  });
+  for (const std::string name : {"a.example.", "b.example.", "c.example."}) {
+    begin(name);
+  }
+  await(3);
+  std::vector<std::string> names;
+  for (const AttemptResult& result : results_) {
+    names.push_back(support::judge(result.reply).value().question.at(0));
+  }
+  EXPECT_THAT(names, ElementsAre("c.example. IN A", "b.example. IN A", "a.example. IN A"));
+}
+
+TEST_F(StreamUpstreamTest, AConnectionThatDiesTakesNoQuestionWithIt) {
+  serve([](const Question& question) -> Reaction {
+    if (question.connection == 0) {
+      return {.replies = {}, .close = question.number == 4};
+    }
+    return answer(question);
+  });
+  for (int i = 0; i < 5; ++i) {
+    begin("n" + std::to_string(i) + ".example.");
+  }
+  await(5);
+  EXPECT_THAT(results_, Each(Field(&AttemptResult::status, AttemptStatus::kReply)));
+  EXPECT_EQ(server_->connections(), 2);
+}
+
+TEST_F(StreamUpstreamTest, AQuestionThatKillsItsConnectionsIsAskedTwiceAndNoMore) {
+  serve([](const Question& /*question*/) -> Reaction { return {.replies = {}, .close = true}; });
+  EXPECT_EQ(ask("killer.example."), AttemptStatus::kNetworkError);
+  EXPECT_EQ(server_->connections(), 2);
+  EXPECT_EQ(server_->questions().size(), 2);
+}
+
+// A server may close whenever it likes (RFC 7766 section 6.2.3).
+TEST_F(StreamUpstreamTest, AServerThatClosesAfterEachAnswerIsAskedOnNewConnections) {
+  serve([](const Question& question) -> Reaction {
+    return {.replies = {reply_to(question)}, .close = true};
+  });
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(ask("n" + std::to_string(i) + ".example."), AttemptStatus::kReply) << i;
+  }
+  EXPECT_LE(server_->connections(), 40);
+}
+
+TEST_F(StreamUpstreamTest, NobodyThereIsANetworkErrorForAllWhoWait) {
+  serve(answer);
+  const SocketAddress address = server_->address();
+  server_.reset();
+  use(address, nullptr);
+  for (int i = 0; i < 3; ++i) {
+    begin("n" + std::to_string(i) + ".example.");
+  }
+  await(3);
+  EXPECT_THAT(results_, Each(Field(&AttemptResult::status, AttemptStatus::kNetworkError)));
+}
+
+TEST_F(StreamUpstreamTest, ASilentConnectionIsGivenUpAtTheDeadline) {
+  std::atomic<bool> is_dead = true;
+  serve([&](const Question& question) -> Reaction {
+    return is_dead && question.connection == 0 ? Reaction{} : answer(question);
+  });
+  EXPECT_EQ(ask("first.example.", kShort), AttemptStatus::kTimeout);
+  EXPECT_EQ(ask("second.example."), AttemptStatus::kReply);
+  EXPECT_EQ(server_->connections(), 2);
+}
+
+TEST_F(StreamUpstreamTest, ASlowAnswerLeavesTheConnectionToTheOthers) {
+  serve([](const Question& question) -> Reaction {
+    return read(question.octets).name.to_text() == "slow.example." ? Reaction{} : answer(question);
+  });
+  begin("slow.example.", milliseconds(400));
+  begin("other.example.");
+  await(2);
+  EXPECT_EQ(results_.at(1).status, AttemptStatus::kTimeout);
+  EXPECT_EQ(ask("third.example."), AttemptStatus::kReply);
+  EXPECT_EQ(server_->connections(), 1);
+}
+
+TEST_F(StreamUpstreamTest, WhatAnswersNoOpenQuestionIsPassedOver) {
+  serve([](const Question& question) -> Reaction {
+    Message other_id = reply_to(question);
+    other_id[0] ^= 0xffU;
+    Message other_name = reply_to(question);
+    other_name[kHeaderOctets + 1] = 'x';
+    return {.replies = {Message{}, Message{1}, other_id, other_name, question.octets,
+                        reply_to(question)}};
+  });
+  EXPECT_EQ(ask("www.example."), AttemptStatus::kReply);
+  EXPECT_EQ(server_->connections(), 1);
+}
+
+TEST_F(StreamUpstreamTest, AReplyThatDoesNotParseIsABadOne) {
+  serve([](const Question& question) -> Reaction {
+    Message reply = reply_to(question);
+    reply.pop_back();
+    return {.replies = {reply}};
+  });
+  EXPECT_EQ(ask("www.example."), AttemptStatus::kBadReply);
+}
+
+TEST_F(StreamUpstreamTest, AsksWithoutEdnsWhoDoesNotKnowIt) {
+  serve([](const Question& question) -> Reaction {
+    if (!read(question.octets).has_edns) {
+      return answer(question);
+    }
+    const Query query = read(question.octets);
+    return {
+        .replies = {
+            MessageBytes().header(query.id, 0x8181, 1, 0, 0, 0).octets(query.question()).bytes()}};
+  });
+  EXPECT_EQ(ask("www.example."), AttemptStatus::kReply);
+  EXPECT_EQ(server_->questions().size(), 2);
+}
+
+TEST_F(StreamUpstreamTest, EndsWithQuestionsOpenAndTellsNobody) {
+  serve([](const Question& /*question*/) -> Reaction { return {}; });
+  begin("www.example.");
+  ASSERT_TRUE(support::wait_until([&] {
+    io_.restart();
+    io_.run_for(milliseconds(5));
+    return !server_->questions().empty();
+  }));
+  upstream_.reset();
+  io_.restart();
+  io_.run_for(milliseconds(20));
+  EXPECT_THAT(results_, IsEmpty());
+}
+
+class TlsUpstreamTest : public StreamUpstreamTest {
+ protected:
+  const StreamServer::Certificate certificate_ = StreamServer::make_certificate("dns.example");
+};
+
+TEST_F(TlsUpstreamTest, AsksTheServerThatTheCertificateNames) {
+  serve_tls(answer, certificate_,
+            {.name = "dns.example", .pins = {}, .ca_file = write_file(certificate_.pem)});
+  for (int i = 0; i < 50; ++i) {
+    begin("n" + std::to_string(i) + ".example.");
+  }
+  await(50);
+  EXPECT_THAT(results_, Each(Field(&AttemptResult::status, AttemptStatus::kReply)));
+  EXPECT_EQ(server_->connections(), 1);
+  for (const Question& question : server_->questions()) {
+    EXPECT_EQ(question.octets.size() % 128, 0) << "RFC 8467: padded";
+  }
+}
+
+struct Impostor {
+  std::string what;
+  std::string name;
+  bool trusted;
+  bool pinned_other;
+};
+
+class TlsImpostor : public TlsUpstreamTest, public testing::WithParamInterface<Impostor> {};
+
+// Whoever is not the one that is meant learns nothing of what is asked.
+TEST_P(TlsImpostor, IsAskedNothing) {
+  const StreamServer::Certificate other = StreamServer::make_certificate("dns.example");
+  TlsClient::Options options{.name = GetParam().name, .pins = {}, .ca_file = {}};
+  options.ca_file = write_file(GetParam().trusted ? certificate_.pem : other.pem);
+  if (GetParam().pinned_other) {
+    options.pins.emplace_back();
+    std::ranges::copy(other.pin, options.pins[0].begin());
+  }
+  serve_tls(answer, certificate_, options);
+  EXPECT_EQ(ask("secret.example."), AttemptStatus::kNetworkError);
+  EXPECT_THAT(server_->questions(), IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, TlsImpostor,
+                         testing::Values(Impostor{"AnotherName", "other.example", true, false},
+                                         Impostor{"ANameAbove", "example", true, false},
+                                         Impostor{"AnotherAuthority", "dns.example", false, false},
+                                         Impostor{"AnotherKey", "dns.example", true, true},
+                                         Impostor{"AnotherKeyAndNoName", "", true, true}),
+                         [](const auto& row) { return row.param.what; });
+
+TEST_F(TlsUpstreamTest, APinAloneIsEnough) {
+  TlsClient::Options options;
+  options.pins.emplace_back();
+  std::ranges::copy(certificate_.pin, options.pins[0].begin());
+  serve_tls(answer, certificate_, options);
+  EXPECT_EQ(ask("www.example."), AttemptStatus::kReply);
+}
+
+TEST_F(TlsUpstreamTest, AServerWithoutTlsIsAskedNothing) {
+  const StreamServer plain(answer);
+  auto client = TlsClient::create(
+      {.name = "dns.example", .pins = {}, .ca_file = write_file(certificate_.pem)});
+  ASSERT_TRUE(client);
+  use(plain.address(), *client);
+  EXPECT_NE(ask("secret.example.", milliseconds(2000)), AttemptStatus::kReply);
+  for (const Question& question : plain.questions()) {
+    EXPECT_THAT(std::string(question.octets.begin(), question.octets.end()),
+                testing::Not(HasSubstr("secret")));
+  }
+}
+
+TEST_F(TlsUpstreamTest, AConnectionThatDiesTakesNoQuestionWithIt) {
+  serve_tls(
+      [](const Question& question) -> Reaction {
+        return question.connection == 0 ? Reaction{.replies = {}, .close = true} : answer(question);
+      },
+      certificate_, {.name = "dns.example", .pins = {}, .ca_file = write_file(certificate_.pem)});
+  EXPECT_EQ(ask("www.example."), AttemptStatus::kReply);
+  EXPECT_EQ(server_->connections(), 2);
+}
+
+TEST(TlsClient, SaysWhatItLacks) {
+  EXPECT_THAT(TlsClient::create({}).error().message, HasSubstr("a name or a pin"));
+  EXPECT_THAT(
+      TlsClient::create({.name = "x", .pins = {}, .ca_file = "/nowhere/ca.pem"}).error().message,
+      HasSubstr("/nowhere/ca.pem"));
+}
+
+TEST(Pin, IsReadFromBase64) {
+  const auto pin = parse_pin("sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+  ASSERT_TRUE(pin);
+  for (std::size_t i = 0; i < pin->size(); ++i) {
+    EXPECT_EQ(pin->at(i), i);
+  }
+  for (const std::string text : {"", "sha256/", "sha1/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+                                 "sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+                                 "sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdH===",
+                                 "sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8==",
+                                 "sha256/AA*CAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}) {
+    EXPECT_FALSE(parse_pin(text)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace meshdns::dns
