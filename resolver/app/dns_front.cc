@@ -126,6 +126,7 @@ DnsFront::DnsFront(Config config, const Environment& environment,
       environment_(environment),
       server_metrics_(environment.registry),
       forward_metrics_(environment.registry),
+      resolve_metrics_(environment.registry),
       builder_(std::move(builder)),
       snapshots_(builder_->build()) {}
 
@@ -169,6 +170,7 @@ void DnsFront::serve(BoundListeners listeners) {
                                                                .log = environment_.log,
                                                                .metrics = server_metrics_,
                                                                .forward_metrics = forward_metrics_,
+                                                               .resolve_metrics = resolve_metrics_,
                                                                .snapshots = snapshots_},
                                         std::move(listeners));
   for (const SocketAddress& address : server_->addresses()) {

@@ -21,6 +21,7 @@
 #include "resolver/app/metrics.h"
 #include "resolver/app/upstream_selection.h"
 #include "resolver/forward/metrics.h"
+#include "resolver/resolve/metrics.h"
 #include "resolver/server/dns_server.h"
 #include "resolver/server/listener.h"
 #include "resolver/server/metrics.h"
@@ -80,6 +81,7 @@ class DnsFront {
   Environment environment_;
   ServerMetrics server_metrics_;
   ForwardMetrics forward_metrics_;
+  ResolveMetrics resolve_metrics_;
   std::unique_ptr<SnapshotBuilder> builder_;
   SnapshotHolder snapshots_;
   UpstreamSelection upstreams_;

@@ -26,6 +26,9 @@ UpstreamMetrics ForwardMetrics::upstream(const SocketAddress& server) {
       .mismatches = registry_.counter(
           "meshdns_forward_mismatches_total",
           "Datagrams from an upstream server's address that answer no open question.", labels),
+      .loops = registry_.counter(
+          "meshdns_forward_loops_total",
+          "Times an upstream server was found to lead back to this resolver.", labels),
   };
 }
 

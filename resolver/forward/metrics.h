@@ -14,6 +14,7 @@ struct UpstreamMetrics {
   Counter& failures;        // SERVFAIL, REFUSED and the like, and replies that do not parse
   Counter& plain_retries;   // asked again without EDNS
   Counter& mismatches;      // datagrams that answer no open question: strays or forgeries
+  Counter& loops;           // times it was found to lead back to us
 };
 
 // Outlives whoever uses it; owns nothing but names.

@@ -8,6 +8,9 @@
 // all fail, the first error reply is the answer; the rcode passes (RFC 5625 section 6.2 and the
 // stub's own retry depend on it).
 //
+// A server that leads back to us (loop_guard.h) is not asked for a while, even if it is the only
+// one.
+//
 // The whole question ends before a stub's usual 5 seconds (resolv.conf(5), `timeout`).
 //
 // Belongs to one worker's thread.
@@ -21,7 +24,8 @@
 
 #include "base/clock.h"
 #include "base/ip_address.h"
-#include "base/unique_function.h"
+#include "resolver/forward/loop_guard.h"
+#include "resolver/forward/server_health.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/wire/query.h"
 
@@ -32,7 +36,8 @@ enum class ForwardStatus : std::uint8_t {
   kTimeout,       // at least one server never spoke, and none gave a reply
   kNetworkError,  // no server could be reached at all
   kNoUpstream,    // there is none to ask
-  kCancelled,     // nobody wanted it any more
+  kLoop,          // the servers that are left lead back to us
+  kUnwanted,      // nobody wanted it any more
 };
 
 struct ForwardResult {
@@ -40,7 +45,22 @@ struct ForwardResult {
   std::vector<std::uint8_t> reply;  // only for kReply
 };
 
-using OnForward = UniqueFunction<void(ForwardResult)>;
+// One question and who asks it. Outlives its way through the forwarder.
+class ForwardClient {
+ public:
+  ForwardClient() = default;
+  ForwardClient(const ForwardClient&) = delete;
+  ForwardClient& operator=(const ForwardClient&) = delete;
+  virtual ~ForwardClient() = default;
+
+  [[nodiscard]] virtual const Query& query() const = 0;
+  // Somebody still waits; if not, no further server is asked.
+  [[nodiscard]] virtual bool is_wanted() const = 0;
+  // The same question has come in again meanwhile: maybe it is ours, which went round.
+  [[nodiscard]] virtual bool is_repeated() const = 0;
+  // Called once; the client may then be destroyed.
+  virtual void on_forwarded(ForwardResult result) = 0;
+};
 
 class SequentialForwarder {
  public:
@@ -51,34 +71,42 @@ class SequentialForwarder {
     unsigned rounds = 3;
   };
 
-  // One question on its way; what forward() returns and cancel() takes.
-  struct Exchange;
-  using Ticket = std::weak_ptr<Exchange>;
+  struct Environment {
+    const Clock& clock;
+    HealthBook& health;
+    LoopGuard& loops;
+  };
 
   SequentialForwarder(std::vector<std::unique_ptr<Upstream>> upstreams, const Options& options,
-                      const Clock& clock);
+                      const Environment& environment);
   SequentialForwarder(const SequentialForwarder&) = delete;
   SequentialForwarder& operator=(const SequentialForwarder&) = delete;
-  // Questions still open are dropped; their `done` is destroyed and not called.
+  // Questions still open are dropped; their clients are not told.
   ~SequentialForwarder();
 
-  // Asks `query`, which must live until `done` is called. `done` is called once; from within
-  // forward() only when there is no server.
-  Ticket forward(const Query& query, OnForward done);
-  // Asks no further server. `done` is still called, when the attempt under way ends.
-  void cancel(const Ticket& ticket);
+  // The client may be told from within when there is no server to ask.
+  void forward(ForwardClient& client);
 
-  [[nodiscard]] std::size_t server_count() const { return upstreams_.size(); }
+  [[nodiscard]] std::size_t server_count() const { return servers_.size(); }
 
  private:
+  struct Server {
+    std::unique_ptr<Upstream> upstream;
+    ServerHealth& health;
+  };
+  struct Exchange;
+
   void ask_next(const std::shared_ptr<Exchange>& exchange);
   void on_attempt(const std::shared_ptr<Exchange>& exchange, AttemptResult result);
+  // Finds out whether the server whose turn it is leads back to us, then goes on.
+  void probe(const std::shared_ptr<Exchange>& exchange);
   [[nodiscard]] bool find_next(Exchange& exchange) const;
+  [[nodiscard]] std::chrono::milliseconds remaining(const Exchange& exchange) const;
   static void finish(const std::shared_ptr<Exchange>& exchange);
 
   Options options_;
-  const Clock& clock_;
-  std::vector<std::unique_ptr<Upstream>> upstreams_;
+  Environment environment_;
+  std::vector<Server> servers_;
 };
 
 }  // namespace meshdns::dns

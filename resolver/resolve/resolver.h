@@ -2,11 +2,15 @@
 //
 // The reply is either the upstream's, checked and written anew for this client (never passed
 // through), or SERVFAIL with an extended error (RFC 8914): 22 when no server answered, 23 when none
-// could be reached, 0 when there is none to ask or too many questions wait. A question over the
-// limits is refused at once and never waits in a queue.
+// could be reached, 0 when there is none to ask, when they lead back to us, or when too many
+// questions wait. A question over the limits is refused at once and never waits in a queue.
 //
-// One per worker, on the worker's thread alone. [The cache and the table of equal questions in
-// flight come between resolve() and the forwarder.]
+// Equal questions of all workers are one upstream query (shared_questions.h). The resolver whose
+// client was first asks it; the others are posted the result, and each gives its clients their own
+// form of it: case, id, OPT, AD, truncation.
+//
+// One per worker, on the worker's thread alone but for post_result(). [The cache comes between
+// resolve() and the shared questions.]
 #pragma once
 
 #include <chrono>
@@ -21,18 +25,24 @@
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "base/unique_function.h"
+#include "resolver/forward/loop_guard.h"
 #include "resolver/forward/sequential_forwarder.h"
+#include "resolver/forward/server_health.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/resolve/in_flight_limits.h"
+#include "resolver/resolve/metrics.h"
+#include "resolver/resolve/shared_question.h"
+#include "resolver/resolve/shared_questions.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
 #include "resolver/wire/response_writer.h"
 #include "resolver/wire/transport.h"
 
-namespace meshdns::dns {
+namespace boost::asio {
+class io_context;
+}
 
-// Never 0, never used twice by one Resolver.
-using QuestionId = std::uint64_t;
+namespace meshdns::dns {
 
 struct ResolvedReply {
   QuestionId question = 0;
@@ -44,7 +54,7 @@ struct ResolvedReply {
 // Takes the one reply. May be called from within resolve().
 using ReplySink = UniqueFunction<void(const ResolvedReply&)>;
 
-class Resolver {
+class Resolver final : public WaitingParty {
  public:
   struct Options {
     SequentialForwarder::Options forward;
@@ -52,37 +62,58 @@ class Resolver {
     bool trusted_upstream = false;  // its AD means something (`options trust-ad`)
   };
   using UpstreamFactory = std::function<std::unique_ptr<Upstream>(const SocketAddress&)>;
+  // What the resolvers of all workers share, but for the first two.
+  struct Environment {
+    boost::asio::io_context& io;  // runs on this worker's thread
+    UpstreamFactory make_upstream;
+    const Clock& clock;
+    ResolveMetrics& metrics;
+    InFlightLimits& limits;
+    SharedQuestions& questions;
+    HealthBook& health;
+    LoopGuard& loops;
+  };
 
   // Has no upstream server until set_upstreams().
-  Resolver(const Options& options, UpstreamFactory make_upstream, InFlightLimits& limits,
-           const Clock& clock);
+  Resolver(const Options& options, Environment environment);
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
-  // Open questions are dropped; their sinks are destroyed and not called.
-  ~Resolver();
+  // Open questions are dropped; their sinks are destroyed and not called. Questions of other
+  // workers that wait for one of ours are never answered: only for when all workers end.
+  ~Resolver() override;
 
   // Takes a copy of `query`. Returns 0 when the sink has been called already.
   QuestionId resolve(const Query& query, Transport transport, const IpAddress& client,
                      ReplySink sink);
-  // The client has gone: the sink is destroyed now, no further server is asked. The question counts
-  // against the limits until the server that was asked is done, so that clients who come and go
-  // cannot multiply questions.
+  // The client has gone: the sink is destroyed now. No further server is asked when nobody else
+  // waits. The question counts against the limits until the server that was asked is done, so that
+  // clients who come and go cannot multiply questions.
   void cancel(QuestionId question);
 
-  // New questions go to these servers, in this order; open ones finish where they are.
+  // New questions go to these servers, in this order; open ones finish where they are. To be called
+  // alike on all workers.
   void set_upstreams(std::span<const SocketAddress> servers);
 
+  // Clients' questions that are open.
   [[nodiscard]] std::size_t in_flight() const { return questions_.size(); }
+
+  // Any thread, as long as `io` lives.
+  void post_result(std::shared_ptr<const ForwardResult> result,
+                   std::vector<QuestionId> questions) override;
 
  private:
   struct Question;
+  class Errand;
   // A forwarder in use or, after set_upstreams(), until its last question.
   struct Generation {
     std::unique_ptr<SequentialForwarder> forwarder;
     std::size_t open = 0;
   };
 
-  void on_forwarded(QuestionId id, const ForwardResult& result);
+  QuestionId refuse(const Query& query, const ExtendedError& error, ReplySink& sink);
+  void on_forwarded(Errand& errand, ForwardResult result);
+  void distribute(const std::vector<Waiter>& waiters, ForwardResult result);
+  void give(QuestionId id, const ForwardResult& result);
   [[nodiscard]] std::size_t write_reply(const Question& question, const ForwardResult& result,
                                         std::uint8_t& rcode);
   [[nodiscard]] std::size_t write_failure(const Query& query, const ExtendedError& error,
@@ -90,13 +121,13 @@ class Resolver {
   void drop_finished_generations();
 
   Options options_;
-  UpstreamFactory make_upstream_;
-  InFlightLimits& limits_;
-  const Clock& clock_;
+  Environment environment_;
   QuestionId last_id_ = 0;
+  std::uint64_t epoch_ = 0;                               // sets of servers so far
   std::vector<std::uint8_t> buffer_;                      // of one reply
   std::vector<std::unique_ptr<Generation>> generations_;  // the last one is in use
   std::unordered_map<QuestionId, std::unique_ptr<Question>> questions_;
+  std::unordered_map<const Errand*, std::unique_ptr<Errand>> errands_;
 };
 
 }  // namespace meshdns::dns

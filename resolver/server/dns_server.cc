@@ -40,7 +40,8 @@ DnsServer::DnsServer(const Options& options, const Environment& environment,
     : options_(options),
       environment_(environment),
       handler_(options.handler),
-      questions_(options.questions),
+      limits_(options.questions),
+      loops_(environment.clock, environment.log, environment.forward_metrics),
       connections_(within_descriptors(options.connections)),
       access_(std::make_shared<const AccessList>()) {
   const WorkerEnvironment shared{.sockets = environment.sockets,
@@ -49,7 +50,11 @@ DnsServer::DnsServer(const Options& options, const Environment& environment,
                                  .metrics = environment.metrics,
                                  .forward_metrics = environment.forward_metrics,
                                  .handler = handler_,
+                                 .resolve_metrics = environment.resolve_metrics,
+                                 .limits = limits_,
                                  .questions = questions_,
+                                 .health = health_,
+                                 .loops = loops_,
                                  .connections = connections_};
   for (std::size_t i = 0; i < options.workers; ++i) {
     snapshot_workers_.push_back(&environment.snapshots.register_worker());

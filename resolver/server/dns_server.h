@@ -16,8 +16,12 @@
 #include "base/result.h"
 #include "base/socket_layer.h"
 #include "resolver/answer/query_handler.h"
+#include "resolver/forward/loop_guard.h"
 #include "resolver/forward/metrics.h"
+#include "resolver/forward/server_health.h"
 #include "resolver/resolve/in_flight_limits.h"
+#include "resolver/resolve/metrics.h"
+#include "resolver/resolve/shared_questions.h"
 #include "resolver/server/access_list.h"
 #include "resolver/server/connection_limits.h"
 #include "resolver/server/listener.h"
@@ -44,6 +48,7 @@ class DnsServer {
     Logger& log;
     ServerMetrics& metrics;
     ForwardMetrics& forward_metrics;
+    ResolveMetrics& resolve_metrics;
     SnapshotHolder& snapshots;
   };
 
@@ -68,7 +73,7 @@ class DnsServer {
   void publish(std::unique_ptr<const Snapshot> next);
 
   // Questions that wait for upstream, over all workers. Any thread.
-  [[nodiscard]] std::size_t in_flight() const { return questions_.in_flight(); }
+  [[nodiscard]] std::size_t in_flight() const { return limits_.in_flight(); }
 
   // Reads no more, answers what is open for at most the drain timeout, and ends the threads.
   void stop();
@@ -83,7 +88,10 @@ class DnsServer {
   Options options_;
   Environment environment_;
   QueryHandler handler_;
-  InFlightLimits questions_;
+  InFlightLimits limits_;
+  SharedQuestions questions_;
+  HealthBook health_;
+  LoopGuard loops_;
   ConnectionLimits connections_;
   std::shared_ptr<const AccessList> access_;
   std::vector<Address> addresses_;

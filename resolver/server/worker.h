@@ -15,9 +15,13 @@
 #include "base/log.h"
 #include "base/socket_layer.h"
 #include "resolver/answer/query_handler.h"
+#include "resolver/forward/loop_guard.h"
 #include "resolver/forward/metrics.h"
+#include "resolver/forward/server_health.h"
 #include "resolver/resolve/in_flight_limits.h"
+#include "resolver/resolve/metrics.h"
 #include "resolver/resolve/resolver.h"
+#include "resolver/resolve/shared_questions.h"
 #include "resolver/server/access_list.h"
 #include "resolver/server/connection_limits.h"
 #include "resolver/server/listener.h"
@@ -35,7 +39,11 @@ struct WorkerEnvironment {
   ServerMetrics& metrics;
   ForwardMetrics& forward_metrics;
   const QueryHandler& handler;
-  InFlightLimits& questions;
+  ResolveMetrics& resolve_metrics;
+  InFlightLimits& limits;
+  SharedQuestions& questions;
+  HealthBook& health;
+  LoopGuard& loops;
   ConnectionLimits& connections;
 };
 

@@ -13,6 +13,11 @@
 
 #include "base/clock.h"
 #include "base/ip_address.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "resolver/forward/loop_guard.h"
+#include "resolver/forward/metrics.h"
+#include "resolver/forward/server_health.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/wire/query.h"
 #include "tests/support/manual_clock.h"
@@ -24,7 +29,13 @@ namespace {
 using std::chrono::milliseconds;
 using ::testing::ElementsAre;
 
-class SequentialForwarderTest : public ::testing::Test {
+class SequentialForwarderTest : public ::testing::Test, public ForwardClient {
+ public:
+  [[nodiscard]] const Query& query() const override { return query_; }
+  [[nodiscard]] bool is_wanted() const override { return wanted_; }
+  [[nodiscard]] bool is_repeated() const override { return false; }
+  void on_forwarded(ForwardResult result) override { result_ = std::move(result); }
+
  protected:
   void make(int servers, const SequentialForwarder::Options& options = {}) {
     std::vector<std::unique_ptr<Upstream>> upstreams;
@@ -32,12 +43,11 @@ class SequentialForwarderTest : public ::testing::Test {
       upstreams.push_back(std::make_unique<support::RecordingUpstream>(
           SocketAddress{.ip = {}, .port = static_cast<std::uint16_t>(i)}, asked_));
     }
-    forwarder_ = std::make_unique<SequentialForwarder>(std::move(upstreams), options, clock_);
+    forwarder_ = std::make_unique<SequentialForwarder>(
+        std::move(upstreams), options,
+        SequentialForwarder::Environment{.clock = clock_, .health = health_, .loops = loops_});
   }
-  SequentialForwarder::Ticket forward() {
-    return forwarder_->forward(query_,
-                               [this](ForwardResult result) { result_ = std::move(result); });
-  }
+  void forward() { forwarder_->forward(*this); }
   // Ends the attempt under way.
   void end(AttemptResult result) { asked_.back().end(std::move(result)); }
   void time_out() {
@@ -56,7 +66,13 @@ class SequentialForwarderTest : public ::testing::Test {
   }
 
   support::ManualClock clock_;
+  MetricRegistry registry_;
+  ForwardMetrics metrics_{registry_};
+  std::unique_ptr<Logs> logs_ = Logs::create({.level = "off"}).value();
+  HealthBook health_;
+  LoopGuard loops_{clock_, logs_->logger("fwd"), metrics_};
   Query query_;
+  bool wanted_ = true;
   support::AttemptRecord asked_;
   std::optional<ForwardResult> result_;
   std::unique_ptr<SequentialForwarder> forwarder_;
@@ -177,23 +193,14 @@ TEST_F(SequentialForwarderTest, WithoutServersSaysSoAtOnce) {
   EXPECT_EQ(result_.value().status, ForwardStatus::kNoUpstream);
 }
 
-TEST_F(SequentialForwarderTest, AsksNoFurtherServerOnceCancelled) {
+TEST_F(SequentialForwarderTest, AsksNoFurtherServerForNobody) {
   make(2);
-  const auto ticket = forward();
-  forwarder_->cancel(ticket);
+  forward();
+  wanted_ = false;
   EXPECT_FALSE(result_.has_value());
   time_out();
-  EXPECT_EQ(result_.value().status, ForwardStatus::kCancelled);
+  EXPECT_EQ(result_.value().status, ForwardStatus::kUnwanted);
   EXPECT_THAT(servers_asked(), ElementsAre(0));
-}
-
-TEST_F(SequentialForwarderTest, CancellingAfterTheEndDoesNothing) {
-  make(1);
-  const auto ticket = forward();
-  reply(0);
-  asked_.clear();
-  forwarder_->cancel(ticket);
-  EXPECT_EQ(result_.value().status, ForwardStatus::kReply);
 }
 
 }  // namespace

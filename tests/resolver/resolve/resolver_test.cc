@@ -7,12 +7,21 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/io_context.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/ip_address.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "resolver/forward/loop_guard.h"
+#include "resolver/forward/metrics.h"
+#include "resolver/forward/sequential_forwarder.h"
+#include "resolver/forward/server_health.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/resolve/in_flight_limits.h"
+#include "resolver/resolve/metrics.h"
+#include "resolver/resolve/shared_questions.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
 #include "resolver/wire/transport.h"
@@ -57,33 +66,64 @@ class ResolverTest : public ::testing::Test {
  protected:
   void make(const InFlightLimits::Options& limits = {}, const Resolver::Options& options = {}) {
     limits_ = std::make_unique<InFlightLimits>(limits);
-    resolver_ = std::make_unique<Resolver>(
-        options,
-        [this](const SocketAddress& server) {
-          return std::make_unique<support::RecordingUpstream>(server, asked_);
-        },
-        *limits_, clock_);
-    resolver_->set_upstreams(std::vector{kFirstServer, kSecondServer});
+    resolver_ = make_worker(options);
+    other_ = make_worker(options);
+  }
+  std::unique_ptr<Resolver> make_worker(const Resolver::Options& options) {
+    auto worker = std::make_unique<Resolver>(
+        options, Resolver::Environment{.io = io_,
+                                       .make_upstream =
+                                           [this](const SocketAddress& server) {
+                                             return std::make_unique<support::RecordingUpstream>(
+                                                 server, asked_);
+                                           },
+                                       .clock = clock_,
+                                       .metrics = metrics_,
+                                       .limits = *limits_,
+                                       .questions = questions_,
+                                       .health = health_,
+                                       .loops = loops_});
+    worker->set_upstreams(std::vector{kFirstServer, kSecondServer});
+    return worker;
   }
   QuestionId resolve(const std::string& name, Transport transport = Transport::kUdp,
                      const support::QueryOptions& options = {}) {
+    return resolve_at(*resolver_, name, transport, options);
+  }
+  QuestionId resolve_at(Resolver& worker, const std::string& name,
+                        Transport transport = Transport::kUdp,
+                        const support::QueryOptions& options = {}, unsigned type = rrtype::kA) {
     Query query;
-    EXPECT_EQ(parse_query(support::make_query(name, rrtype::kA, options), query), ParseStatus::kOk);
-    return resolver_->resolve(query, transport, kClient, [this](const ResolvedReply& reply) {
+    EXPECT_EQ(parse_query(support::make_query(name, type, options), query), ParseStatus::kOk);
+    return worker.resolve(query, transport, kClient, [this](const ResolvedReply& reply) {
       const auto judged = support::judge(reply.message);
       ASSERT_TRUE(judged.has_value());
       received_.push_back({*judged, reply.message.size(), reply.rcode, reply.elapsed});
     });
+  }
+  // What was posted to the workers.
+  void run_posted() {
+    io_.restart();
+    io_.poll();
   }
   void answer(std::size_t attempt, const Octets& reply, std::uint16_t rcode = 0) {
     asked_.at(attempt).end({AttemptStatus::kReply, rcode, reply});
   }
 
   support::ManualClock clock_;
-  support::AttemptRecord asked_;
   std::vector<Received> received_;
+  boost::asio::io_context io_;
+  MetricRegistry registry_;
+  ForwardMetrics forward_metrics_{registry_};
+  ResolveMetrics metrics_{registry_};
+  std::unique_ptr<Logs> logs_ = Logs::create({.level = "off"}).value();
+  SharedQuestions questions_;
+  HealthBook health_;
+  LoopGuard loops_{clock_, logs_->logger("fwd"), forward_metrics_};
+  support::AttemptRecord asked_;  // may hold a probe
   std::unique_ptr<InFlightLimits> limits_;
   std::unique_ptr<Resolver> resolver_;
+  std::unique_ptr<Resolver> other_;  // of a second worker
 };
 
 TEST_F(ResolverTest, GivesTheClientItsOwnFormOfTheReply) {
@@ -109,9 +149,7 @@ TEST_F(ResolverTest, TruncatesForUdpAndNotForTcp) {
   resolve("www.example.org");
   resolve("www.example.org", Transport::kUdp, {.edns = 4096});
   resolve("www.example.org", Transport::kTcp);
-  for (std::size_t i = 0; i < 3; ++i) {
-    answer(i, address_reply("www.example.org", 100));
-  }
+  answer(0, address_reply("www.example.org", 100));
   ASSERT_THAT(received_, SizeIs(3));
   EXPECT_TRUE(received_[0].message.tc);
   EXPECT_LE(received_[0].size, 512U);
@@ -234,6 +272,201 @@ TEST_F(ResolverTest, GoingAwayDropsOpenQuestionsAndFreesTheirPlaces) {
   resolver_.reset();
   EXPECT_THAT(received_, IsEmpty());
   EXPECT_EQ(limits_->in_flight(), 0U);
+}
+
+TEST_F(ResolverTest, AsksOnceForEqualQuestionsOfAllWorkers) {
+  make();
+  resolve("www.example.org", Transport::kUdp, {.id = 1});
+  resolve("WWW.example.ORG", Transport::kUdp, {.id = 2, .edns = 1232});
+  resolve_at(*other_, "wWw.example.org", Transport::kTcp, {.id = 3});
+  resolve_at(*other_, "www.example.org", Transport::kUdp, {.id = 4});
+  EXPECT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(limits_->in_flight(), 4U);
+  EXPECT_EQ(metrics_.joined.value(), 3U);
+  answer(0, address_reply("www.example.org"));
+  EXPECT_THAT(received_, SizeIs(2)) << "the other worker's are its own to answer";
+  run_posted();
+  ASSERT_THAT(received_, SizeIs(4));
+  EXPECT_THAT(received_[0].message.question, ElementsAre("www.example.org. IN A"));
+  EXPECT_THAT(received_[1].message.question, ElementsAre("WWW.example.ORG. IN A"));
+  EXPECT_THAT(received_[2].message.question, ElementsAre("wWw.example.org. IN A"));
+  for (unsigned i = 0; i < 4; ++i) {
+    EXPECT_EQ(received_[i].message.id, i + 1);
+    EXPECT_EQ(received_[i].message.edns, i == 1);
+    EXPECT_THAT(received_[i].message.answer, SizeIs(1));
+  }
+  EXPECT_EQ(limits_->in_flight(), 0U);
+  EXPECT_EQ(resolver_->in_flight() + other_->in_flight(), 0U);
+}
+
+TEST_F(ResolverTest, AsksApartWhatMayBeAnsweredDifferently) {
+  make();
+  resolve("www.example.org");
+  resolve_at(*resolver_, "www.example.org", Transport::kUdp, {}, rrtype::kTxt);
+  resolve("www.example.org", Transport::kUdp, {.qclass = rrclass::kChaos});
+  resolve("www.example.org", Transport::kUdp, {.edns = 1232, .dnssec_ok = true});
+  resolve("www.example.org", Transport::kUdp, {.flags = 0x0110});
+  resolve("www.example.net");
+  EXPECT_THAT(asked_, SizeIs(6));
+}
+
+TEST_F(ResolverTest, SendsNothingOfAClientsButItsQuestion) {
+  make();
+  resolve("WWW.example.org", Transport::kUdp, {.id = 7, .flags = 0x0130, .edns = 512});
+  const Query& sent = *asked_.at(0).query;
+  EXPECT_EQ(sent.flags, flag::kRecursionDesired | flag::kCheckingDisabled) << "not its AD";
+  EXPECT_THAT(sent.question_name().to_text(), "www.example.org.");
+  EXPECT_EQ(sent.id, 0);
+}
+
+TEST_F(ResolverTest, AnswersThoseWhoStayWhenTheFirstAskerHasGone) {
+  make();
+  const QuestionId first = resolve("www.example.org");
+  resolve_at(*other_, "www.example.org");
+  resolver_->cancel(first);
+  asked_.at(0).end({AttemptStatus::kNetworkError, 0, {}});
+  ASSERT_THAT(asked_, SizeIs(2)) << "the second server is asked for the one who stays";
+  answer(1, address_reply("www.example.org"));
+  run_posted();
+  EXPECT_THAT(received_, SizeIs(1));
+  EXPECT_EQ(limits_->in_flight(), 0U);
+}
+
+TEST_F(ResolverTest, WhoComesAfterEverybodyLeftIsStillAnswered) {
+  make({}, {.forward = {.rounds = 1}});
+  resolver_->cancel(resolve("www.example.org"));
+  resolve_at(*other_, "www.example.org");
+  EXPECT_THAT(asked_, SizeIs(1)) << "clients who come and go do not multiply questions";
+  answer(0, address_reply("www.example.org"));
+  run_posted();
+  ASSERT_THAT(received_, SizeIs(1));
+  EXPECT_THAT(received_[0].message.answer, SizeIs(1));
+}
+
+TEST_F(ResolverTest, DoesNotJoinAQuestionToServersThatWereGivenUp) {
+  make();
+  resolve("www.example.org");
+  resolver_->set_upstreams(std::vector{kSecondServer});
+  resolve("www.example.org");
+  ASSERT_THAT(asked_, SizeIs(2));
+  EXPECT_EQ(asked_.at(1).server, kSecondServer);
+}
+
+TEST_F(ResolverTest, AQuestionAskedFromWithinAReplyIsAnotherOne) {
+  make();
+  Query query;
+  ASSERT_EQ(parse_query(support::make_query("www.example.org", rrtype::kA), query),
+            ParseStatus::kOk);
+  resolver_->resolve(query, Transport::kUdp, kClient,
+                     [this](const ResolvedReply&) { resolve("www.example.org"); });
+  answer(0, address_reply("www.example.org"));
+  EXPECT_THAT(asked_, SizeIs(2));
+  EXPECT_EQ(resolver_->in_flight(), 1U);
+}
+
+TEST_F(ResolverTest, FailureReachesEverybodyWhoWaits) {
+  make({}, {.forward = {.rounds = 1}});
+  resolve("www.example.org", Transport::kUdp, {.edns = 1232});
+  resolve_at(*other_, "www.example.org", Transport::kUdp, {.edns = 1232});
+  asked_.at(0).end({AttemptStatus::kNetworkError, 0, {}});
+  asked_.at(1).end({AttemptStatus::kNetworkError, 0, {}});
+  run_posted();
+  ASSERT_THAT(received_, SizeIs(2));
+  for (const Received& each : received_) {
+    EXPECT_EQ(each.message.rcode, rcode::kServFail);
+    EXPECT_EQ(each.message.extended_error.value().code, extended_error::kNetworkError);
+  }
+}
+
+TEST_F(ResolverTest, AWorkerMayGoWhileOthersWaitForItAndItForOthers) {
+  make();
+  resolve("a.example.org");
+  resolve_at(*other_, "a.example.org");
+  resolve_at(*other_, "b.example.org");
+  resolve("b.example.org");
+  asked_.at(0).done = {};  // a real upstream drops its attempts when it goes
+  resolver_.reset();
+  answer(1, address_reply("b.example.org"));
+  EXPECT_THAT(received_, SizeIs(1));
+  asked_.clear();
+  other_.reset();
+  run_posted();
+  EXPECT_THAT(received_, SizeIs(1));
+  EXPECT_EQ(limits_->in_flight(), 0U);
+}
+
+// Our question comes back to us from the server that we asked: it waits for itself.
+class ResolverLoop : public ResolverTest {
+ protected:
+  void make_loop(std::vector<SocketAddress> servers) {
+    make();
+    resolver_->set_upstreams(servers);
+    resolve("www.example.org", Transport::kUdp, {.edns = 1232});
+    resolve("www.example.org");  // as the server would ask
+    asked_.at(0).end({AttemptStatus::kTimeout, 0, {}});
+  }
+  [[nodiscard]] std::string probe_name() const {
+    return asked_.at(1).query->question_name().to_text();
+  }
+};
+
+TEST_F(ResolverLoop, IsFoundByANameThatComesBackAndEndsTheQuestion) {
+  make_loop({kFirstServer});
+  ASSERT_THAT(asked_, SizeIs(2));
+  EXPECT_THAT(probe_name(), ::testing::MatchesRegex("meshdns-loop-[0-9a-f]+.www.example.org."));
+  EXPECT_EQ(resolve(probe_name(), Transport::kUdp, {.edns = 1232}), 0U);
+  ASSERT_THAT(received_, SizeIs(1)) << "the probe is answered at once";
+  EXPECT_EQ(received_[0].message.rcode, rcode::kServFail);
+  answer(1, {}, rcode::kServFail);
+  ASSERT_THAT(received_, SizeIs(3));
+  EXPECT_EQ(received_[1].message.rcode, rcode::kServFail);
+  EXPECT_EQ(received_[1].message.extended_error.value().text,
+            "the upstream server leads back to this resolver");
+  EXPECT_EQ(forward_metrics_.upstream(kFirstServer).loops.value(), 1U);
+}
+
+TEST_F(ResolverLoop, TakesThatServerAloneOutForAWhile) {
+  make_loop({kFirstServer, kSecondServer});
+  resolve(probe_name());
+  answer(1, {}, rcode::kServFail);
+  ASSERT_THAT(asked_, SizeIs(3));
+  EXPECT_EQ(asked_.at(2).server, kSecondServer);
+  resolve("other.example.org");
+  EXPECT_EQ(asked_.at(3).server, kSecondServer);
+  clock_.advance(ServerHealth::kLoopHold);
+  resolve("third.example.org");
+  EXPECT_EQ(asked_.at(4).server, kFirstServer);
+}
+
+TEST_F(ResolverLoop, WithNoOtherServerIsAnsweredAtOnceMeanwhile) {
+  make_loop({kFirstServer});
+  resolve(probe_name());
+  answer(1, {}, rcode::kServFail);
+  const auto before = received_.size();
+  EXPECT_EQ(resolve("other.example.org"), 0U);
+  EXPECT_THAT(received_, SizeIs(before + 1));
+  EXPECT_THAT(asked_, SizeIs(2));
+}
+
+TEST_F(ResolverLoop, IsNotSuspectedTwiceASecond) {
+  make_loop({kFirstServer});
+  resolve("b.example.org");
+  resolve("b.example.org");
+  asked_.at(2).end({AttemptStatus::kTimeout, 0, {}});
+  EXPECT_THAT(asked_.at(3).query->question_name().to_text(), "b.example.org.") << "no probe";
+}
+
+TEST_F(ResolverLoop, AProbeThatDoesNotComeBackChangesNothing) {
+  make_loop({kFirstServer});
+  const std::string probe = probe_name();
+  asked_.at(1).end({AttemptStatus::kTimeout, 0, {}});
+  EXPECT_EQ(asked_.at(2).server, kFirstServer);
+  EXPECT_NE(resolve(probe), 0U) << "it is over, and a question like any other";
+}
+
+TEST_F(ResolverLoop, AGuessedProbeIsAQuestionLikeAnyOther) {
+  make_loop({kFirstServer});
+  EXPECT_NE(resolve("meshdns-loop-0123456789abcdef0123456789abcdef.www.example.org"), 0U);
 }
 
 }  // namespace

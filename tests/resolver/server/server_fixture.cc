@@ -55,6 +55,7 @@ void ServerFixture::start(const DnsServer::Options& options,
                                                                .log = logs_->logger("dns"),
                                                                .metrics = server_metrics_,
                                                                .forward_metrics = forward_metrics_,
+                                                               .resolve_metrics = resolve_metrics_,
                                                                .snapshots = *snapshots_},
                                         std::move(*bound));
 }

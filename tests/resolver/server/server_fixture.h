@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "resolver/forward/metrics.h"
+#include "resolver/resolve/metrics.h"
 #include "resolver/server/dns_server.h"
 #include "resolver/server/listener.h"
 #include "resolver/server/metrics.h"
@@ -57,6 +58,7 @@ class ServerFixture : public ::testing::Test {
   MetricRegistry registry_;
   ServerMetrics server_metrics_{registry_};
   ForwardMetrics forward_metrics_{registry_};
+  ResolveMetrics resolve_metrics_{registry_};
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<SnapshotHolder> snapshots_;
   std::unique_ptr<DnsServer> server_;
