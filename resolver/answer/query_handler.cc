@@ -94,9 +94,10 @@ bool is_local_class(std::uint16_t qclass) {
          qclass == rrclass::kAny;
 }
 
-// Answers a name in a zone of names, `offset` octets in front of the zone's own name.
-Outcome answer_name(const Snapshot& snapshot, const Query& query, std::size_t offset,
+// Answers a name in a zone of names.
+Outcome answer_name(const Snapshot& snapshot, const Query& query, const ZoneMatch& owned,
                     LocalAnswer& answer) {
+  const std::size_t offset = owned.offset;
   if (offset == 0 && (query.qtype == rrtype::kSoa || query.qtype == rrtype::kNs)) {
     return answer.apex();
   }
@@ -107,6 +108,9 @@ Outcome answer_name(const Snapshot& snapshot, const Query& query, std::size_t of
   const ServicePlace place = find_service_place(snapshot, query.name, offset);
   if (place.exists()) {
     return answer.below_service(place, query.name);
+  }
+  if (may_be_instance(snapshot, query.name, *owned.zone)) {
+    return answer.failure(kNotReadyError);
   }
   if (host.state == Snapshot::NameState::kEmptyNonTerminal) {
     return answer.no_data();
@@ -224,7 +228,7 @@ Outcome QueryHandler::respond(const Snapshot& snapshot, Query& query, Transport 
     }
     LocalAnswer answer(snapshot, query, transport, owned.offset, buffer);
     return owned.zone->pool ? answer_reverse(snapshot, query, owned.offset, answer)
-                            : answer_name(snapshot, query, owned.offset, answer);
+                            : answer_name(snapshot, query, owned, answer);
   }
   return respond_outside(snapshot, query, transport, buffer);
 }

@@ -9,6 +9,7 @@
 
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/zone_set.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
@@ -142,6 +143,20 @@ ServicePlace find_service_place(const Snapshot& snapshot, NameView folded,
     }
   }
   return place;
+}
+
+bool may_be_instance(const Snapshot& snapshot, NameView folded, const OwnedZone& zone) {
+  if (!zone.awaits_instances) {
+    return false;
+  }
+  const std::size_t zone_size = zone.name.size();
+  while (folded.size() > zone_size) {
+    folded = folded.parent();
+    if (folded.size() > zone_size && snapshot.find(folded, snapshot.hash(folded)).is_named()) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace meshdns::dns

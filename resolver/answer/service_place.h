@@ -16,6 +16,7 @@
 
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
@@ -70,5 +71,10 @@ struct ServicePlace {
 // whose addresses static records decide has no names below it.
 [[nodiscard]] ServicePlace find_service_place(const Snapshot& snapshot, NameView folded,
                                               std::size_t zone_offset);
+
+// Whether a name that is not there may be that of a single endpoint, whose feed has yet to deliver:
+// it is below the name of a service of `zone`.
+[[nodiscard]] bool may_be_instance(const Snapshot& snapshot, NameView folded,
+                                   const OwnedZone& zone);
 
 }  // namespace meshdns::dns

@@ -34,13 +34,13 @@ struct Place {
   const StaticNode* node = nullptr;
   Snapshot::Host host;
   ServicePlace below_service;
+  // Whether feeds may yet tell of it.
+  bool is_open = false;
 
   // Whether nobody here knows of it, nor ever will.
   [[nodiscard]] bool is_foreign() const {
     return zone.zone == nullptr && node == nullptr && host.state == Snapshot::NameState::kAbsent;
   }
-  // Whether feeds may yet tell of it.
-  [[nodiscard]] bool is_open() const { return zone.zone != nullptr && !zone.zone->ready; }
   [[nodiscard]] bool exists() const {
     return node != nullptr || host.state != Snapshot::NameState::kAbsent ||
            below_service.exists() || (zone.zone != nullptr && zone.offset == 0);
@@ -60,6 +60,11 @@ Place find_place(const Snapshot& snapshot, NameView folded, std::uint64_t hash) 
   place.host = snapshot.find(folded, hash);
   if (!place.host.is_named() && place.zone.zone != nullptr) {
     place.below_service = find_service_place(snapshot, folded, place.zone.offset);
+  }
+  if (place.zone.zone != nullptr) {
+    place.is_open =
+        !place.zone.zone->ready || (!place.host.is_named() && !place.below_service.exists() &&
+                                    may_be_instance(snapshot, folded, *place.zone.zone));
   }
   return place;
 }
@@ -126,7 +131,7 @@ class StaticWalk {
 
  private:
   [[nodiscard]] const StaticNode* node_of(const Place& place, NameView folded) const {
-    return place.exists() || place.is_open() ? place.node : find_wildcard(snapshot_, folded, place);
+    return place.exists() || place.is_open ? place.node : find_wildcard(snapshot_, folded, place);
   }
 
   // Whether static records decide about the question's name.
@@ -145,7 +150,7 @@ class StaticWalk {
     return alias_of(node) != nullptr || node->find(query_.qtype) != nullptr ||
            (asks_for_hosts() && node->decides_addresses()) ||
            (query_.qtype == rrtype::kAny && !node->rrsets().empty()) ||
-           (place.host.state == Snapshot::NameState::kAbsent && !place.is_open());
+           (place.host.state == Snapshot::NameState::kAbsent && !place.is_open);
   }
 
   // Whether services and records may have an answer for the type.
@@ -190,7 +195,7 @@ class StaticWalk {
     if (is_open_to_feeds && asks_for_hosts() && place.host.is_named()) {
       return answer_.host(place.host, folded);
     }
-    if (place.is_open() && is_open_to_feeds) {
+    if (place.is_open && is_open_to_feeds) {
       return answer_.failure(kNotReadyError);
     }
     if (place.zone.zone != nullptr && place.zone.offset == 0 && !place.static_zone) {

@@ -14,6 +14,8 @@
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/feeds/endpoints_feed.h"
+#include "discovery/feeds/mesh_feed.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/node.h"
@@ -248,6 +250,7 @@ void App::connect() {
   first_tables_ = std::make_unique<FirstTables>(link_->feeds());
   table_ = std::make_unique<discovery::ServiceTable>(link_->feeds(), environment_.clock,
                                                      logs_->logger("table"), registry_);
+  note_first_tables();
   link_->start();
 }
 
@@ -259,9 +262,10 @@ void App::on_delta(const discovery::ServiceDelta& delta) {
 }
 
 void App::note_first_tables() {
-  if (first_tables_->all_whole()) {
+  if (first_tables_->is_whole(discovery::MeshFeed::kName)) {
     publisher_->set_feeds_ready();
   }
+  publisher_->set_awaits_instances(!first_tables_->is_whole(discovery::EndpointsFeed::kName));
   settle_timer_.set(first_tables_->settles_at());
 }
 
@@ -288,9 +292,18 @@ void App::refresh() {
 
 Readiness App::readiness() const {
   Readiness readiness;
+  if (!first_tables_) {
+    readiness.missing.emplace_back("table: the control plane is not asked yet");
+  } else {
+    for (const std::string& feed : first_tables_->missing()) {
+      readiness.missing.push_back(
+          fmt::format("feed {}: nothing yet from the control plane, {}", feed, link_->state()));
+    }
+  }
   if (!publisher_ || !publisher_->is_ready()) {
-    readiness.missing.push_back("table: none yet from the control plane, " +
-                                (link_ ? link_->state() : "which is not asked yet"));
+    if (readiness.missing.empty()) {
+      readiness.missing.emplace_back("table: the addresses of its services are not stored yet");
+    }
   } else if (!link_->is_connected()) {
     readiness.notes.push_back("control plane: " + link_->state() + "; serving the last table");
   }

@@ -58,8 +58,20 @@ class FirstTables {
       feed.whole = feed.whole || (at && *at <= now);
     }
   }
-  [[nodiscard]] bool all_whole() const {
-    return std::ranges::all_of(feeds_, [](const auto& feed) { return feed.second.whole; });
+  // True of a feed that there is not.
+  [[nodiscard]] bool is_whole(const std::string& feed) const {
+    const auto place = feeds_.find(feed);
+    return place == feeds_.end() || place->second.whole;
+  }
+  // The feeds that are not whole, by name.
+  [[nodiscard]] std::vector<std::string> missing() const {
+    std::vector<std::string> names;
+    for (const auto& [name, feed] : feeds_) {
+      if (!feed.whole) {
+        names.push_back(name);
+      }
+    }
+    return names;
   }
   // When to settle next.
   [[nodiscard]] std::optional<TimePoint> settles_at() const {

@@ -302,6 +302,13 @@ void TablePublisher::set_feeds_ready() {
   }
 }
 
+void TablePublisher::set_awaits_instances(bool awaits) {
+  if (std::exchange(awaits_instances_, awaits) != awaits) {
+    builder_.set_awaits_instances(awaits);
+    schedule_.note_change(clock_.now(), Urgency::kNow);
+  }
+}
+
 void TablePublisher::release_leases_of_nobody() {
   std::vector<std::string> keys;
   leases_.for_each([&](std::string_view key, const vip::LeaseStore::Lease& /*lease*/) {

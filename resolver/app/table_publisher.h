@@ -71,9 +71,12 @@ class TablePublisher {
   // Tries again for services without an address of the pool, and for addresses of a feed that
   // were leased to others: a quarantine may be over. Call it now and then.
   void retry();
-  // Every feed has delivered: from now on a name that is not there does not exist, and a lease
+  // Every feed of services has delivered: from now on a name that is not there does not exist, and a lease
   // without a service is released.
   void set_feeds_ready();
+  // Whether names of single endpoints are wanted and not known yet: those below a service's names
+  // are then neither there nor denied.
+  void set_awaits_instances(bool awaits);
 
   // Publishes what is due. Call it after each of the above, and at wake_at().
   void run();
@@ -126,6 +129,7 @@ class TablePublisher {
   std::size_t withheld_ = 0;
   std::size_t pending_ = 0;
   bool feeds_ready_ = false;
+  bool awaits_instances_ = false;
   bool ready_ = false;
 };
 

@@ -163,6 +163,14 @@ void SnapshotBuilder::set_ready(NameView zone_name, bool ready) {
   zones_ = std::make_shared<const ZoneSet>(std::move(zones));
 }
 
+void SnapshotBuilder::set_awaits_instances(bool awaits) {
+  std::vector<OwnedZone> zones(zones_->zones().begin(), zones_->zones().end());
+  for (OwnedZone& zone : zones) {
+    zone.awaits_instances = awaits && !zone.pool;
+  }
+  zones_ = std::make_shared<const ZoneSet>(std::move(zones));
+}
+
 void SnapshotBuilder::set_static_records(std::shared_ptr<const StaticRecords> records) {
   static_records_ = std::move(records);
 }

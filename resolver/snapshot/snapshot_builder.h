@@ -97,6 +97,8 @@ class SnapshotBuilder {
   // one.
   void set_ready(bool ready);
   void set_ready(NameView zone, bool ready);
+  // Whether a feed of instances has yet to deliver; at first nobody waits for one.
+  void set_awaits_instances(bool awaits);
 
   // The zones that services and records fill, and the reverse ones.
   [[nodiscard]] const ZoneSet& zones() const { return *zones_; }

@@ -17,10 +17,13 @@ namespace meshdns::dns {
 // A zone whose names never go upstream.
 struct OwnedZone {
   Name name;  // folded
-  // Whether every feed that fills it has delivered. Until then its names are SERVFAIL with EDE 14.
+  // Whether every feed that fills it with services has delivered. Until then its names are SERVFAIL with EDE 14.
   bool ready = false;
   // The pool whose addresses' reverse names this zone holds; none for a zone of names.
-  std::optional<IpPrefix> pool;
+  std::optional<IpPrefix> pool = std::nullopt;
+  // Whether single endpoints below its services may still come: such a name that is not there is
+  // not known either.
+  bool awaits_instances = false;
 };
 
 // Where a name stands among zones: the innermost zone that holds it.

@@ -334,6 +334,35 @@ TEST_F(QueryHandlerTest, RefusesTypesThatAreNoTypesOfData) {
   }
 }
 
+TEST_F(QueryHandlerTest, DeniesNoNameBelowAServiceBeforeItsEndpointsHaveCome) {
+  add("below", {"a.b.web.mesh"}, at({"244.0.0.9"}));
+  builder_->set_awaits_instances(true);
+  snapshot_ = builder_->build();
+  for (const std::string name : {"x.web.mesh", "y.x.web.mesh", "b.web.mesh", "x.a.b.web.mesh",
+                                 "x.held.mesh", "x.none.mesh", "x.leaf.x.y.mesh"}) {
+    for (const std::uint16_t type : {std::uint16_t{1}, std::uint16_t{16}}) {
+      const Answer answer = ask(name, type, {.edns = 1232});
+      EXPECT_EQ(answer.message.rcode, rcode::kServFail) << name;
+      EXPECT_EQ(answer.message.extended_error.value_or(JudgedExtendedError{}).code, 14) << name;
+    }
+  }
+  // What is there is answered, and what is below no service is denied.
+  EXPECT_EQ(ask("web.mesh", 1).message.answer.size(), 1);
+  EXPECT_EQ(ask("a.b.web.mesh", 1).message.answer.size(), 1);
+  EXPECT_EQ(ask("web.mesh", 16).message.rcode, rcode::kNoError);
+  EXPECT_EQ(ask("y.mesh", 1).message.rcode, rcode::kNoError);
+  EXPECT_EQ(ask("mesh", 6).message.rcode, rcode::kNoError);
+  for (const std::string name : {"nope.mesh", "x.nope.mesh", "z.y.mesh", "webx.mesh"}) {
+    EXPECT_EQ(ask(name, 1).message.rcode, rcode::kNxDomain) << name;
+  }
+  EXPECT_EQ(ask("9.9.9.244.in-addr.arpa", 12).message.rcode, rcode::kNxDomain);
+
+  builder_->set_awaits_instances(false);
+  snapshot_ = builder_->build();
+  EXPECT_EQ(ask("x.web.mesh", 1).message.rcode, rcode::kNxDomain);
+  EXPECT_EQ(ask("b.web.mesh", 1).message.rcode, rcode::kNoError);
+}
+
 TEST_F(QueryHandlerTest, SaysServfailNotReadyBeforeTheTableHasCome) {
   builder_->set_ready(false);
   snapshot_ = builder_->build();

@@ -208,6 +208,20 @@ TEST_F(StaticAnswerTest, HoldsZonesOfItsOwn) {
   EXPECT_EQ(handle(make_query("notcorp.example", rrtype::kA)).verdict, Verdict::kForward);
 }
 
+TEST_F(StaticAnswerTest, SpeaksBelowAServiceBeforeItsEndpointsHaveComeOnlyForWhatIsWritten) {
+  builder_->set_awaits_instances(true);
+  serve({address("fixed.web.mesh", 1), text("fixed.web.mesh", "t"), text("*.web.mesh", "any"),
+         text("*.mesh", "any")});
+  EXPECT_THAT(ask("fixed.web.mesh", rrtype::kA).answer, SizeIs(1));
+  EXPECT_THAT(ask("fixed.web.mesh", kTxt).answer, SizeIs(1));
+  EXPECT_EQ(ask("x.web.mesh", kTxt).rcode, rcode::kServFail);
+  EXPECT_EQ(ask("x.web.mesh", rrtype::kA).rcode, rcode::kServFail);
+  EXPECT_THAT(ask("nobody.mesh", kTxt).answer, SizeIs(1));
+  builder_->set_awaits_instances(false);
+  serve({text("*.web.mesh", "any")});
+  EXPECT_THAT(ask("x.web.mesh", kTxt).answer, SizeIs(1));
+}
+
 TEST_F(StaticAnswerTest, SpeaksBeforeFeedsHaveOnlyForWhatIsWritten) {
   builder_->set_ready(false);
   serve({address("fixed.mesh", 1), text("fixed.mesh", "t"), text("*.mesh", "any"),

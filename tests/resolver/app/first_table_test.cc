@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/clock.h"
@@ -11,6 +12,9 @@
 
 namespace meshdns::dns {
 namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
 
 discovery::ServiceDelta delta_of(std::size_t services) {
   discovery::ServiceDelta delta;
@@ -54,14 +58,17 @@ discovery::ServiceDelta endpoints_of(std::size_t services) {
 TEST(FirstTables, AreWholeOnceEachIs) {
   const support::ManualClock clock;
   FirstTables tables({"mesh", "endpoints"});
-  EXPECT_FALSE(tables.all_whole());
+  EXPECT_THAT(tables.missing(), ElementsAre("endpoints", "mesh"));
   discovery::ServiceDelta services = delta_of(3);
   services.feed = "mesh";
   tables.take(services, clock.now());
-  EXPECT_FALSE(tables.all_whole()) << "no endpoint is known";
+  EXPECT_THAT(tables.missing(), ElementsAre("endpoints"));
+  EXPECT_TRUE(tables.is_whole("mesh"));
+  EXPECT_FALSE(tables.is_whole("endpoints"));
+  EXPECT_TRUE(tables.is_whole("another")) << "nobody waits for it";
   EXPECT_EQ(tables.settles_at(), std::nullopt);
   tables.take(endpoints_of(3), clock.now());
-  EXPECT_TRUE(tables.all_whole());
+  EXPECT_THAT(tables.missing(), IsEmpty());
 }
 
 TEST(FirstTables, SettleEachForItself) {
@@ -76,14 +83,14 @@ TEST(FirstTables, SettleEachForItself) {
   EXPECT_EQ(tables.settles_at(), first);
   clock.advance(FirstTable::kSettle / 2);
   tables.settle(clock.now());
-  EXPECT_FALSE(tables.all_whole());
+  EXPECT_THAT(tables.missing(), ElementsAre("mesh"));
   EXPECT_EQ(tables.settles_at(), first + FirstTable::kSettle / 2);
   clock.advance(FirstTable::kSettle / 2);
   tables.settle(clock.now());
-  EXPECT_TRUE(tables.all_whole());
+  EXPECT_THAT(tables.missing(), IsEmpty());
   // A large change later is no first table.
   tables.take(services, clock.now());
-  EXPECT_TRUE(tables.all_whole());
+  EXPECT_THAT(tables.missing(), IsEmpty());
   EXPECT_EQ(tables.settles_at(), std::nullopt);
 }
 

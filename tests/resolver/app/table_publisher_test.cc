@@ -266,6 +266,21 @@ TEST_F(TablePublisherTest, IsNotReadyWhileALeaseOfTheFirstTableIsPending) {
   EXPECT_TRUE(publisher_->is_ready());
 }
 
+TEST_F(TablePublisherTest, PublishesOnceThatInstancesAreAwaitedAndOnceThatTheyAreNot) {
+  publisher_->set_awaits_instances(false);
+  publisher_->run();
+  EXPECT_EQ(published_, 0) << "nobody waited for them";
+  for (const bool awaits : {true, false}) {
+    publisher_->set_awaits_instances(awaits);
+    publisher_->set_awaits_instances(awaits);
+    clock_.advance(PublishSchedule::kCoalesce);
+    publisher_->run();
+    EXPECT_EQ(snapshot_->zones().zones().front().awaits_instances, awaits);
+    EXPECT_EQ(publisher_->wake_at(), std::nullopt);
+  }
+  EXPECT_EQ(published_, 2);
+}
+
 TEST_F(TablePublisherTest, IsReadyWithAnEmptyTable) {
   publisher_->set_feeds_ready();
   publisher_->run();
