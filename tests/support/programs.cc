@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
@@ -28,7 +29,9 @@ bool answers_with(const SocketAddress& admin, const std::string& path, int statu
 }  // namespace
 
 std::string program_path(const std::string& name) {
-  return std::string(MESHDNS_PROGRAM_FOLDER) + "/" + name;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing sets the environment of a test.
+  const char* folder = std::getenv("MESHDNS_PROGRAM_FOLDER");
+  return std::string(folder == nullptr ? MESHDNS_PROGRAM_FOLDER : folder) + "/" + name;
 }
 
 SocketAddress loopback(std::uint16_t port) {

@@ -14,7 +14,7 @@
 
 namespace meshdns::support {
 
-// Where the build put them.
+// Where the build put them, or in the environment's MESHDNS_PROGRAM_FOLDER: another build's.
 [[nodiscard]] std::string program_path(const std::string& name);
 // 127.0.0.1:PORT.
 [[nodiscard]] SocketAddress loopback(std::uint16_t port);
