@@ -13,6 +13,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "resolver/answer/special_names.h"
+#include "resolver/cache/answer_cache.h"
 #include "resolver/snapshot/port_lists.h"
 
 namespace meshdns::dns {
@@ -55,6 +56,8 @@ struct Config {
     std::vector<SocketAddress> servers;       // when there are any, resolv_conf is not read
     std::chrono::milliseconds timeout{1500};  // of one attempt at one server
   } upstreams;
+
+  CacheOptions cache;  // of answers of upstream
 
   SpecialNames::Options special_names;
 

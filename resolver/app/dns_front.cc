@@ -15,11 +15,14 @@
 #include "base/file_system.h"
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/result.h"
 #include "resolver/app/config.h"
 #include "resolver/app/setting_text.h"
 #include "resolver/app/static_files.h"
 #include "resolver/app/upstream_selection.h"
+#include "resolver/cache/answer_cache.h"
+#include "resolver/cache/cache_entry.h"
 #include "resolver/server/access_list.h"
 #include "resolver/server/dns_server.h"
 #include "resolver/server/listener.h"
@@ -27,6 +30,8 @@
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/zone_set.h"
+#include "resolver/wire/name.h"
+#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {
@@ -127,6 +132,7 @@ DnsFront::DnsFront(Config config, const Environment& environment,
       server_metrics_(environment.registry),
       forward_metrics_(environment.registry),
       resolve_metrics_(environment.registry),
+      cache_(config_.cache, HashKey::random()),
       builder_(std::move(builder)),
       snapshots_(builder_->build()) {}
 
@@ -171,6 +177,7 @@ void DnsFront::serve(BoundListeners listeners) {
                                                                .metrics = server_metrics_,
                                                                .forward_metrics = forward_metrics_,
                                                                .resolve_metrics = resolve_metrics_,
+                                                               .cache = cache_,
                                                                .snapshots = snapshots_},
                                         std::move(listeners));
   for (const SocketAddress& address : server_->addresses()) {
@@ -194,6 +201,9 @@ void DnsFront::use(UpstreamSelection selection) {
   environment_.metrics.upstreams.set(static_cast<double>(selection.servers.size()));
   environment_.metrics.upstreams_refused.set(static_cast<double>(selection.refused));
   server_->set_upstreams(selection.servers);
+  if (selection.servers != upstreams_.servers) {
+    cache_.flush(NameView(), true);  // other servers may see other names
+  }
   upstreams_ = std::move(selection);
 }
 
@@ -246,6 +256,11 @@ void DnsFront::refresh() {
   }
   use_if_new(std::move(selection));
   snapshots_.collect();
+  const CacheStats cached = cache_.stats();
+  environment_.metrics.cache_entries.set(static_cast<double>(cached.entries));
+  environment_.metrics.cache_bytes.set(static_cast<double>(cached.octets));
+  Counter& evictions = environment_.metrics.cache_evictions;
+  evictions.add(cached.evictions - evictions.value());
   environment_.metrics.snapshot_generations.set(static_cast<double>(snapshots_.live_generations()));
 }
 

@@ -20,6 +20,7 @@
 #include "resolver/app/config.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/upstream_selection.h"
+#include "resolver/cache/answer_cache.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/resolve/metrics.h"
 #include "resolver/server/dns_server.h"
@@ -64,6 +65,8 @@ class DnsFront {
   [[nodiscard]] std::vector<SocketAddress> addresses() const { return server_->addresses(); }
   [[nodiscard]] const UpstreamSelection& upstreams() const { return upstreams_; }
 
+  [[nodiscard]] AnswerCache& cache() { return cache_; }
+
   // Answers what is open, for a moment, and ends.
   void stop() { server_->stop(); }
 
@@ -82,6 +85,7 @@ class DnsFront {
   ServerMetrics server_metrics_;
   ForwardMetrics forward_metrics_;
   ResolveMetrics resolve_metrics_;
+  AnswerCache cache_;
   std::unique_ptr<SnapshotBuilder> builder_;
   SnapshotHolder snapshots_;
   UpstreamSelection upstreams_;

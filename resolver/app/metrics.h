@@ -46,6 +46,11 @@ struct AppMetrics {
         upstreams_refused(registry.gauge(
             "meshdns_forward_upstreams_refused",
             "Servers of resolv.conf that are not asked because they are this resolver.")),
+        cache_entries(
+            registry.gauge("meshdns_cache_entries", "Answers of upstream that are kept.")),
+        cache_bytes(registry.gauge("meshdns_cache_bytes", "Memory that they take.")),
+        cache_evictions(registry.counter("meshdns_cache_evictions_total",
+                                         "Answers that had to go for others before their time.")),
         reloads(registry.counter("meshdns_config_reloads_total",
                                  "Configuration reloads, by what became of them.",
                                  {{"result", "ok"}})),
@@ -73,6 +78,9 @@ struct AppMetrics {
   Gauge& static_records;
   Gauge& upstreams;
   Gauge& upstreams_refused;
+  Gauge& cache_entries;
+  Gauge& cache_bytes;
+  Counter& cache_evictions;
   Counter& reloads;
   Counter& failed_reloads;
   Gauge& log_lines_dropped;

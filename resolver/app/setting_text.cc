@@ -22,6 +22,9 @@ namespace {
 constexpr std::array<std::pair<std::string_view, std::int64_t>, 4> kUnits{
     {{"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
 
+constexpr std::array<std::pair<std::string_view, std::uint64_t>, 3> kSizes{
+    {{"GiB", std::uint64_t{1} << 30U}, {"MiB", std::uint64_t{1} << 20U}, {"KiB", 1024}}};
+
 constexpr std::size_t kMaxLabel = 63;  // RFC 1035 section 3.1
 constexpr std::size_t kMaxZone = 253;
 
@@ -96,6 +99,33 @@ std::string print_duration(std::chrono::milliseconds duration) {
     }
   }
   return fmt::format("{}ms", duration.count());
+}
+
+Result<std::uint64_t> parse_size(std::string_view text, std::uint64_t minimum,
+                                 std::uint64_t maximum) {
+  const Leading leading = leading_number(text);
+  const auto* const unit =
+      std::ranges::find(kSizes, leading.rest, &std::pair<std::string_view, std::uint64_t>::first);
+  if (!leading.found || unit == kSizes.end()) {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("'{}' is no size (write a number with KiB, MiB or GiB, such as {})",
+                            escape_name(text), print_size(maximum)));
+  }
+  if (leading.number > maximum / unit->second || leading.number * unit->second < minimum) {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("'{}' is out of range (write {} to {})", escape_name(text),
+                            print_size(minimum), print_size(maximum)));
+  }
+  return leading.number * unit->second;
+}
+
+std::string print_size(std::uint64_t octets) {
+  for (const auto& [name, factor] : kSizes) {
+    if (octets != 0 && octets % factor == 0) {
+      return fmt::format("{}{}", octets / factor, name);
+    }
+  }
+  return fmt::format("{}MiB", octets >> 20U);
 }
 
 Result<bool> parse_boolean(std::string_view text) {

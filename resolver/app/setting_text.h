@@ -24,6 +24,13 @@ namespace meshdns::dns {
 // In the largest unit that is exact: "30s", "1500ms".
 [[nodiscard]] std::string print_duration(std::chrono::milliseconds duration);
 
+// Octets, as a whole number with its unit: KiB, MiB or GiB.
+[[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text, std::uint64_t minimum,
+                                               std::uint64_t maximum);
+
+// In the largest unit that is exact: "16MiB".
+[[nodiscard]] std::string print_size(std::uint64_t octets);
+
 // "true" or "false".
 [[nodiscard]] Result<bool> parse_boolean(std::string_view text);
 

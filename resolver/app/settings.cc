@@ -106,6 +106,7 @@ std::string printed(const SocketAddress& item) { return item.to_string(); }
 std::string printed(const IpPrefix& item) { return item.to_string(); }
 std::string printed(bool item) { return item ? "true" : "false"; }
 std::string printed(milliseconds item) { return print_duration(item); }
+std::string printed(std::size_t octets) { return print_size(octets); }
 
 template <typename Item>
 Texts print_all(const std::vector<Item>& items) {
@@ -184,6 +185,38 @@ Result<milliseconds> parse_attempt_timeout(const std::string& text) {
 Result<milliseconds> parse_quarantine(const std::string& text) {
   return parse_duration(text, seconds(1), hours(24 * 7));
 }
+Result<std::size_t> parse_cache_size(const std::string& text) {
+  constexpr std::uint64_t kLeast = std::uint64_t{1} << 20U;
+  auto size = parse_size(text, 0, std::uint64_t{64} << 30U);
+  if (size && *size != 0 && *size < kLeast) {
+    return refuse(fmt::format("'{}' is too little (write 1MiB or more, or 0MiB for no cache)",
+                              escape_name(text)));
+  }
+  return size;
+}
+Result<seconds> parse_seconds(const std::string& text, seconds minimum, seconds maximum) {
+  const auto duration = parse_duration(text, minimum, maximum);
+  if (!duration) {
+    return tl::unexpected(duration.error());
+  }
+  const auto whole = std::chrono::duration_cast<seconds>(*duration);
+  if (whole != *duration) {
+    return refuse(fmt::format("'{}' is no whole number of seconds (write such as 30s)", text));
+  }
+  return whole;
+}
+Result<seconds> parse_ttl(const std::string& text) {
+  return parse_seconds(text, seconds(1), hours(24));
+}
+Result<seconds> parse_min_ttl(const std::string& text) {
+  return parse_seconds(text, seconds(0), hours(1));
+}
+Result<seconds> parse_max_ttl(const std::string& text) {
+  return parse_seconds(text, seconds(1), hours(24 * 7));
+}
+Result<seconds> parse_stale_for(const std::string& text) {
+  return parse_seconds(text, seconds(0), hours(24 * 7));
+}
 Result<IpPrefix> parse_ipv4_pool(const std::string& text) {
   return parse_pool(text, IpFamily::kV4);
 }
@@ -208,18 +241,6 @@ Result<void> set_workers(Config& config, const std::string& text) {
     return refuse(number.error().message + " or auto");
   }
   config.workers = static_cast<unsigned>(*number);
-  return {};
-}
-
-Result<void> set_ttl(Config& config, const std::string& text) {
-  const auto duration = parse_duration(text, seconds(1), hours(24));
-  if (!duration) {
-    return tl::unexpected(duration.error());
-  }
-  config.ttl = std::chrono::duration_cast<seconds>(*duration);
-  if (config.ttl != *duration) {
-    return refuse(fmt::format("'{}' is no whole number of seconds (write such as 30s)", text));
-  }
   return {};
 }
 
@@ -267,8 +288,8 @@ const std::array kSettings = {
     list_of<[](auto& c) -> auto& { return c.zones; }, parse_zone>(
         {"zones", "--zones", "DOMAIN", "DNS zones that are answered here and never forwarded"},
         kRestart),
-    special({"ttl", "--ttl", "DURATION", "how long clients may keep the address of a service"},
-            set_ttl, [](const Config& c) { return Texts{print_duration(c.ttl)}; }),
+    value_of<[](auto& c) -> auto& { return c.ttl; }, parse_ttl>(
+        {"ttl", "--ttl", "DURATION", "how long clients may keep the address of a service"}),
     boolean<[](auto& c) -> auto& { return c.instance_names; }>(
         "instance_names", "--instance-names",
         "answer INSTANCE.SERVICE.mesh with the address of that one endpoint"),
@@ -300,6 +321,21 @@ const std::array kSettings = {
     value_of<[](auto& c) -> auto& { return c.upstreams.timeout; }, parse_attempt_timeout>(
         {"upstreams.timeout", "--upstream-timeout", "DURATION",
          "how long one server may take before the next is asked"}),
+
+    value_of<[](auto& c) -> auto& { return c.cache.max_octets; }, parse_cache_size>(
+        {"cache.size", "--cache-size", "SIZE",
+         "memory for answers of upstream servers; 0MiB: none are kept"}),
+    value_of<[](auto& c) -> auto& { return c.cache.min_ttl; }, parse_min_ttl>(
+        {"cache.min_ttl", "--cache-min-ttl", "DURATION",
+         "answers are kept at least so long, whatever their TTL"}),
+    value_of<[](auto& c) -> auto& { return c.cache.max_ttl; }, parse_max_ttl>(
+        {"cache.max_ttl", "--cache-max-ttl", "DURATION", "and at most so long"}),
+    value_of<[](auto& c) -> auto& { return c.cache.max_denial_ttl; }, parse_max_ttl>(
+        {"cache.max_negative_ttl", "--cache-max-negative-ttl", "DURATION",
+         "that there is no such name or record is kept at most so long"}),
+    value_of<[](auto& c) -> auto& { return c.cache.stale_for; }, parse_stale_for>(
+        {"cache.serve_stale", "--cache-serve-stale", "DURATION",
+         "how long after its TTL an answer is still told when upstream fails (RFC 8767)"}),
 
     boolean<[](auto& c) -> auto& { return c.special_names.localhost; }>(
         "special_names.localhost", "--special-localhost",
@@ -349,9 +385,8 @@ const std::array kSettings = {
     special({"admin.listen", "--admin", "ADDRESS:PORT|none",
              "where /metrics, /healthz, /readyz, /config, /table and /vips are served"},
             set_admin_listen,
-            [](const Config& c) {
-              return Texts{c.admin_listen ? c.admin_listen->to_string() : "none"};
-            }),
+            [](const Config&
+                   c) { return Texts{c.admin_listen ? c.admin_listen->to_string() : "none"}; }),
     value_of<[](auto& c) -> auto& { return c.log.level; }, parse_level>(
         {"log.level", "--log-level", "debug|info|warn|error|off",
          "the least grave lines that are written"},

@@ -10,11 +10,13 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "resolver/forward/sequential_forwarder.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/in_flight_limits.h"
 #include "resolver/resolve/shared_question.h"
 #include "resolver/resolve/shared_questions.h"
@@ -50,9 +52,11 @@ ExtendedError error_for(ForwardStatus status) {
 struct Resolver::Question {
   Query query;
   Transport transport = Transport::kUdp;
+  QuestionId id = 0;
   IpAddress client;
-  ReplySink sink;  // empty once cancelled
+  ReplySink sink;  // empty once told or cancelled
   TimePoint started;
+  bool has_stale = false;  // there was an answer that is over
   std::shared_ptr<SharedQuestion> shared;
 };
 
@@ -76,12 +80,24 @@ class Resolver::Errand final : public ForwardClient {
   Resolver& resolver_;
 };
 
+struct Resolver::StaleTimer {
+  StaleTimer(boost::asio::io_context& io, Resolver& resolver) : timer(io), owner(&resolver) {}
+  boost::asio::steady_timer timer;
+  Resolver* owner;
+};
+
 Resolver::Resolver(const Options& options, Environment environment)
-    : options_(options), environment_(std::move(environment)), buffer_(kMaxMessageOctets) {
+    : options_(options),
+      environment_(std::move(environment)),
+      cached_(options.cached, environment_.cache, environment_.clock, environment_.metrics),
+      stale_timer_(std::make_shared<StaleTimer>(environment_.io, *this)),
+      buffer_(kMaxMessageOctets) {
   set_upstreams({});
 }
 
 Resolver::~Resolver() {
+  stale_timer_->owner = nullptr;
+  stale_timer_->timer.cancel();
   generations_.clear();  // no callback comes after this
   for (const auto& [id, question] : questions_) {
     if (question->sink) {
@@ -92,8 +108,24 @@ Resolver::~Resolver() {
   environment_.questions.forget(*this);
 }
 
+CachedAnswers::Found Resolver::find_cached(const Query& query, Transport transport,
+                                           std::span<std::uint8_t> buffer) {
+  const CachedAnswers::Found found = cached_.find(query, transport, buffer);
+  if (found.refresh) {
+    refresh(query);
+  }
+  return found;
+}
+
+void Resolver::refresh(const Query& query) {
+  if (generations_.back()->forwarder->server_count() != 0) {
+    environment_.metrics.cache_refreshes.add();
+    ask(environment_.questions.join(query, epoch_, {.party = this, .question = 0}));
+  }
+}
+
 QuestionId Resolver::resolve(const Query& query, Transport transport, const IpAddress& client,
-                             ReplySink sink) {
+                             CachedAnswers::Outcome found, ReplySink sink) {
   drop_finished_generations();
   Generation& generation = *generations_.back();
   if (environment_.loops.catches(query.asked_name())) {
@@ -109,24 +141,37 @@ QuestionId Resolver::resolve(const Query& query, Transport transport, const IpAd
   const QuestionId id = ++last_id_;
   auto owned = std::make_unique<Question>();
   Question& question = *owned;
+  question.id = id;
   question.query = query;
   question.transport = transport;
   question.client = client;
   question.sink = std::move(sink);
   question.started = environment_.clock.now();
+  question.has_stale = found == CachedAnswers::Outcome::kStale;
   questions_.emplace(id, std::move(owned));
+  if (question.has_stale) {
+    stale_times_.push_back({.due = question.started + options_.stale_after, .question = id});
+    if (stale_times_.size() == 1) {
+      arm_stale_timer();
+    }
+  }
   const auto joined = environment_.questions.join(query, epoch_, {.party = this, .question = id});
   question.shared = joined.question;
+  ask(joined);
+  return questions_.contains(id) ? id : 0;
+}
+
+void Resolver::ask(const SharedQuestions::Joined& joined) {
   if (!joined.is_first) {
     environment_.metrics.joined.add();
-    return id;
+    return;
   }
+  Generation& generation = *generations_.back();
   ++generation.open;
   auto errand = std::make_unique<Errand>(*this, joined.question, generation);
   Errand& begun = *errand;
   errands_.emplace(&begun, std::move(errand));
   generation.forwarder->forward(begun);
-  return questions_.contains(id) ? id : 0;
 }
 
 QuestionId Resolver::refuse(const Query& query, const ExtendedError& error, ReplySink& sink) {
@@ -176,18 +221,21 @@ void Resolver::on_forwarded(Errand& errand, ForwardResult result) {
       return;
     }
     const auto done = errands_.extract(&errand);
-    distribute(*unwanted, std::move(result));
+    distribute(*unwanted, {.status = result.status, .reply = {}, .stored = {}});
     --errand.generation.open;
     return;
   }
   const auto done = errands_.extract(&errand);
-  distribute(environment_.questions.end(*errand.question), std::move(result));
+  // Kept before anybody may ask anew; not what servers said that are not asked any more.
+  const bool may_keep = &errand.generation == generations_.back().get();
+  const SharedResult shared =
+      cached_.take(errand.question->query(), std::move(result), may_keep, buffer_);
+  distribute(environment_.questions.end(*errand.question), shared);
   // Only now: the forwarder is on the stack, and the sinks may have asked anew.
   --errand.generation.open;
 }
 
-void Resolver::distribute(const std::vector<Waiter>& waiters, ForwardResult result) {
-  const auto shared = std::make_shared<const ForwardResult>(std::move(result));
+void Resolver::distribute(const std::vector<Waiter>& waiters, const SharedResult& result) {
   std::map<WaitingParty*, std::vector<QuestionId>> others;
   for (const Waiter& waiter : waiters) {
     if (waiter.party != this) {
@@ -195,16 +243,16 @@ void Resolver::distribute(const std::vector<Waiter>& waiters, ForwardResult resu
     }
   }
   for (auto& [party, questions] : others) {
-    party->post_result(shared, std::move(questions));
+    party->post_result(std::make_shared<const SharedResult>(result), std::move(questions));
   }
   for (const Waiter& waiter : waiters) {
     if (waiter.party == this) {
-      give(waiter.question, *shared);
+      give(waiter.question, result);
     }
   }
 }
 
-void Resolver::post_result(std::shared_ptr<const ForwardResult> result,
+void Resolver::post_result(std::shared_ptr<const SharedResult> result,
                            std::vector<QuestionId> questions) {
   boost::asio::post(environment_.io, [this, given = std::move(result), ids = std::move(questions)] {
     for (const QuestionId id : ids) {
@@ -213,32 +261,70 @@ void Resolver::post_result(std::shared_ptr<const ForwardResult> result,
   });
 }
 
-void Resolver::give(QuestionId id, const ForwardResult& result) {
+void Resolver::give(QuestionId id, const SharedResult& result) {
   const auto found = questions_.find(id);
+  if (found == questions_.end()) {
+    return;  // a refresh: nobody waits
+  }
   const std::unique_ptr<Question> question = std::move(found->second);
   questions_.erase(found);
   environment_.limits.release(question->client);
-  if (!question->sink) {
+  if (!question->sink || (result.is_failure && question->has_stale && tell_stale(*question))) {
     return;
   }
-  ResolvedReply reply{.question = id,
-                      .message = {},
-                      .rcode = 0,
-                      .elapsed = environment_.clock.now() - question->started};
-  reply.message = std::span(buffer_).first(write_reply(*question, result, reply.rcode));
-  question->sink(reply);
+  std::uint8_t rcode = 0;
+  const std::size_t size = write_reply(*question, result, rcode);
+  tell(*question, size, rcode);
 }
 
-std::size_t Resolver::write_reply(const Question& question, const ForwardResult& result,
+void Resolver::tell(Question& question, std::size_t size, std::uint8_t rcode) {
+  ReplySink sink = std::exchange(question.sink, {});
+  sink({.question = question.id,
+        .message = std::span(buffer_).first(size),
+        .rcode = rcode,
+        .elapsed = environment_.clock.now() - question.started});
+}
+
+bool Resolver::tell_stale(Question& question) {
+  const auto found = cached_.find_stale(question.query, question.transport, buffer_);
+  if (found.outcome != CachedAnswers::Outcome::kAnswered) {
+    return false;
+  }
+  tell(question, found.size, found.rcode);
+  return true;
+}
+
+void Resolver::answer_stale() {
+  const TimePoint now = environment_.clock.now();
+  while (!stale_times_.empty() && stale_times_.front().due <= now) {
+    const auto found = questions_.find(stale_times_.front().question);
+    stale_times_.pop_front();
+    // It stays a question: what comes is kept for the next client.
+    if (found != questions_.end() && found->second->sink) {
+      tell_stale(*found->second);
+    }
+  }
+  arm_stale_timer();
+}
+
+void Resolver::arm_stale_timer() {
+  if (stale_times_.empty()) {
+    return;
+  }
+  stale_timer_->timer.expires_after(stale_times_.front().due - environment_.clock.now());
+  stale_timer_->timer.async_wait([timer = stale_timer_](const boost::system::error_code& error) {
+    if (!error && timer->owner != nullptr) {
+      timer->owner->answer_stale();
+    }
+  });
+}
+
+std::size_t Resolver::write_reply(const Question& question, const SharedResult& result,
                                   std::uint8_t& rcode) {
   if (result.status != ForwardStatus::kReply) {
     return write_failure(question.query, error_for(result.status), rcode);
   }
-  const auto buffer = std::span(buffer_).first(
-      response_limit(question.query, question.transport, options_.max_udp_payload));
-  const RebuildOptions options{.transport = question.transport,
-                               .trusted_upstream = options_.trusted_upstream};
-  const RebuildResult rebuilt = rebuild_reply(result.reply, question.query, options, buffer);
+  const RebuildResult rebuilt = cached_.write(result, question.query, question.transport, buffer_);
   if (rebuilt.status != RebuildStatus::kOk) {
     return write_failure(question.query, error_for(result.status), rcode);
   }

@@ -9,13 +9,16 @@
 // client was first asks it; the others are posted the result, and each gives its clients their own
 // form of it: case, id, OPT, AD, truncation.
 //
-// One per worker, on the worker's thread alone but for post_result(). [The cache comes between
-// resolve() and the shared questions.]
+// What is kept of earlier replies is told first (find_cached()); when upstream fails, or does not
+// answer in time, what is stale is told rather than nothing (RFC 8767).
+//
+// One per worker, on the worker's thread alone but for post_result().
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
@@ -25,10 +28,12 @@
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "base/unique_function.h"
+#include "resolver/cache/answer_cache.h"
 #include "resolver/forward/loop_guard.h"
 #include "resolver/forward/sequential_forwarder.h"
 #include "resolver/forward/server_health.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/in_flight_limits.h"
 #include "resolver/resolve/metrics.h"
 #include "resolver/resolve/shared_question.h"
@@ -58,8 +63,9 @@ class Resolver final : public WaitingParty {
  public:
   struct Options {
     SequentialForwarder::Options forward;
-    std::uint16_t max_udp_payload = kOurUdpPayloadOctets;
-    bool trusted_upstream = false;  // its AD means something (`options trust-ad`)
+    CachedAnswers::Options cached;
+    // How long a client waits for upstream while there is a stale answer (RFC 8767 section 5).
+    std::chrono::milliseconds stale_after{1800};
   };
   using UpstreamFactory = std::function<std::unique_ptr<Upstream>(const SocketAddress&)>;
   // What the resolvers of all workers share, but for the first two.
@@ -72,6 +78,7 @@ class Resolver final : public WaitingParty {
     SharedQuestions& questions;
     HealthBook& health;
     LoopGuard& loops;
+    AnswerCache& cache;
   };
 
   // Has no upstream server until set_upstreams().
@@ -82,9 +89,14 @@ class Resolver final : public WaitingParty {
   // workers that wait for one of ours are never answered: only for when all workers end.
   ~Resolver() override;
 
-  // Takes a copy of `query`. Returns 0 when the sink has been called already.
+  // The response to `query` if one is kept, in `buffer`, which has kMaxMessageOctets or as many as
+  // the client takes. To be called before resolve(), which is to be told what came of it.
+  [[nodiscard]] CachedAnswers::Found find_cached(const Query& query, Transport transport,
+                                                 std::span<std::uint8_t> buffer);
+  // Takes a copy of `query`. Returns 0 when the sink has been called already. `found` is what
+  // find_cached() said.
   QuestionId resolve(const Query& query, Transport transport, const IpAddress& client,
-                     ReplySink sink);
+                     CachedAnswers::Outcome found, ReplySink sink);
   // The client has gone: the sink is destroyed now. No further server is asked when nobody else
   // waits. The question counts against the limits until the server that was asked is done, so that
   // clients who come and go cannot multiply questions.
@@ -97,8 +109,11 @@ class Resolver final : public WaitingParty {
   // Clients' questions that are open.
   [[nodiscard]] std::size_t in_flight() const { return questions_.size(); }
 
+  // Tells stale answers to those who have waited for long enough. Called by a timer of its own.
+  void answer_stale();
+
   // Any thread, as long as `io` lives.
-  void post_result(std::shared_ptr<const ForwardResult> result,
+  void post_result(std::shared_ptr<const SharedResult> result,
                    std::vector<QuestionId> questions) override;
 
  private:
@@ -112,16 +127,32 @@ class Resolver final : public WaitingParty {
 
   QuestionId refuse(const Query& query, const ExtendedError& error, ReplySink& sink);
   void on_forwarded(Errand& errand, ForwardResult result);
-  void distribute(const std::vector<Waiter>& waiters, ForwardResult result);
-  void give(QuestionId id, const ForwardResult& result);
-  [[nodiscard]] std::size_t write_reply(const Question& question, const ForwardResult& result,
+  void distribute(const std::vector<Waiter>& waiters, const SharedResult& result);
+  void give(QuestionId id, const SharedResult& result);
+  // Asks upstream what is joined, if nobody does.
+  void ask(const SharedQuestions::Joined& joined);
+  void refresh(const Query& query);
+  void tell(Question& question, std::size_t size, std::uint8_t rcode);
+  bool tell_stale(Question& question);
+  void arm_stale_timer();
+  [[nodiscard]] std::size_t write_reply(const Question& question, const SharedResult& result,
                                         std::uint8_t& rcode);
   [[nodiscard]] std::size_t write_failure(const Query& query, const ExtendedError& error,
                                           std::uint8_t& rcode);
   void drop_finished_generations();
 
+  // Shared with its handler, which may run after the resolver is gone.
+  struct StaleTimer;
+  struct StaleTime {
+    TimePoint due;
+    QuestionId question = 0;
+  };
+
   Options options_;
   Environment environment_;
+  CachedAnswers cached_;
+  std::deque<StaleTime> stale_times_;  // by time; some of questions that are answered
+  std::shared_ptr<StaleTimer> stale_timer_;
   QuestionId last_id_ = 0;
   std::uint64_t epoch_ = 0;                               // sets of servers so far
   std::vector<std::uint8_t> buffer_;                      // of one reply

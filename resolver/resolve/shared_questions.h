@@ -18,12 +18,13 @@
 #include <unordered_map>
 #include <vector>
 
-#include "resolver/forward/sequential_forwarder.h"
 #include "resolver/resolve/shared_question.h"
 #include "resolver/wire/query.h"
 #include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
+
+struct SharedResult;
 
 // One worker's resolver, as the others see it.
 class WaitingParty {
@@ -33,7 +34,7 @@ class WaitingParty {
   WaitingParty& operator=(const WaitingParty&) = delete;
   virtual ~WaitingParty() = default;
   // Gives these of its questions their result, on its own thread. Any thread.
-  virtual void post_result(std::shared_ptr<const ForwardResult> result,
+  virtual void post_result(std::shared_ptr<const SharedResult> result,
                            std::vector<QuestionId> questions) = 0;
 };
 

@@ -55,6 +55,7 @@ DnsServer::DnsServer(const Options& options, const Environment& environment,
                                  .questions = questions_,
                                  .health = health_,
                                  .loops = loops_,
+                                 .cache = environment.cache,
                                  .connections = connections_};
   for (std::size_t i = 0; i < options.workers; ++i) {
     snapshot_workers_.push_back(&environment.snapshots.register_worker());

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/socket_layer.h"
 #include "resolver/answer/query_handler.h"
+#include "resolver/cache/answer_cache.h"
 #include "resolver/forward/loop_guard.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/server_health.h"
@@ -49,6 +50,7 @@ class DnsServer {
     ServerMetrics& metrics;
     ForwardMetrics& forward_metrics;
     ResolveMetrics& resolve_metrics;
+    AnswerCache& cache;
     SnapshotHolder& snapshots;
   };
 

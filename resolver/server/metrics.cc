@@ -42,8 +42,8 @@ Counter& closed(MetricRegistry& registry, const std::string& reason) {
 ServerMetrics::ServerMetrics(MetricRegistry& registry)
     : udp_queries(queries(registry, "udp")),
       tcp_queries(queries(registry, "tcp")),
-      local_answers(answer_cells(registry, "local")),
-      upstream_answers(answer_cells(registry, "upstream")),
+      answers{answer_cells(registry, "local"), answer_cells(registry, "cache"),
+              answer_cells(registry, "upstream")},
       answer_seconds(registry.histogram(
           "meshdns_dns_answer_seconds", "Time from a forwarded query to its answer.",
           {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5})),

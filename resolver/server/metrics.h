@@ -9,7 +9,7 @@
 
 namespace meshdns::dns {
 
-enum class AnswerSource : std::uint8_t { kLocal, kUpstream };
+enum class AnswerSource : std::uint8_t { kLocal, kCache, kUpstream };
 
 // Registers all cells. Thread-safe; on the answered path added to once per batch.
 struct ServerMetrics {
@@ -23,15 +23,12 @@ struct ServerMetrics {
     return rcode < kRcodeCells - 1 ? rcode : kRcodeCells - 1;
   }
   void count_answer(AnswerSource source, std::uint8_t rcode) {
-    (source == AnswerSource::kLocal ? local_answers : upstream_answers)
-        .at(rcode_cell(rcode))
-        ->add();
+    answers.at(static_cast<std::size_t>(source)).at(rcode_cell(rcode))->add();
   }
 
   Counter& udp_queries;
   Counter& tcp_queries;
-  AnswerCells local_answers;
-  AnswerCells upstream_answers;
+  std::array<AnswerCells, 3> answers;  // by AnswerSource
   Histogram& answer_seconds;  // of forwarded questions alone: local ones do not look at a clock
   Counter& refused;
 

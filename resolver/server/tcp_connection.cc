@@ -22,7 +22,9 @@
 #include "base/unique_fd.h"
 #include "resolver/answer/outcome.h"
 #include "resolver/answer/query_handler.h"
+#include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/resolver.h"
+#include "resolver/resolve/shared_question.h"
 #include "resolver/server/metrics.h"
 #include "resolver/server/worker_context.h"
 #include "resolver/wire/protocol.h"
@@ -208,12 +210,19 @@ void TcpConnection::answer(std::span<const std::uint8_t> request) {
     put(response.first(outcome.size));
     return;
   }
-  const QuestionId question = context_.resolver.resolve(
-      query, Transport::kTcp, client_, [weak = weak_from_this()](const ResolvedReply& reply) {
-        if (const auto self = weak.lock()) {
-          self->on_resolved(reply);
-        }
-      });
+  const auto found = context_.resolver.find_cached(query, Transport::kTcp, response);
+  if (found.outcome == CachedAnswers::Outcome::kAnswered) {
+    metrics.count_answer(AnswerSource::kCache, found.rcode);
+    put(response.first(found.size));
+    return;
+  }
+  const QuestionId question =
+      context_.resolver.resolve(query, Transport::kTcp, client_, found.outcome,
+                                [weak = weak_from_this()](const ResolvedReply& reply) {
+                                  if (const auto self = weak.lock()) {
+                                    self->on_resolved(reply);
+                                  }
+                                });
   if (question != 0) {
     questions_.insert(question);
   }

@@ -14,6 +14,7 @@
 #include "base/unique_fd.h"
 #include "resolver/answer/outcome.h"
 #include "resolver/answer/query_handler.h"
+#include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/resolver.h"
 #include "resolver/server/datagram_batch.h"
 #include "resolver/server/metrics.h"
@@ -102,11 +103,11 @@ void UdpServer::answer(std::size_t index, Tally& tally) {
                                access, batch.response_buffer(index));
   switch (outcome.verdict) {
     case Verdict::kAnswer:
-      ++tally.answers[ServerMetrics::rcode_cell(outcome.rcode)];
+      ++tally.local_answers[ServerMetrics::rcode_cell(outcome.rcode)];
       batch.add_reply(index, outcome.size);
       return;
     case Verdict::kForward:
-      forward(index);
+      forward(index, tally);
       return;
     case Verdict::kDrop:
       ++tally.unanswerable;
@@ -114,10 +115,17 @@ void UdpServer::answer(std::size_t index, Tally& tally) {
   }
 }
 
-void UdpServer::forward(std::size_t index) {
+void UdpServer::forward(std::size_t index, Tally& tally) {
   DatagramBatch& batch = context_.datagrams;
+  const auto found = context_.resolver.find_cached(batch.query(index), Transport::kUdp,
+                                                   batch.response_buffer(index));
+  if (found.outcome == CachedAnswers::Outcome::kAnswered) {
+    ++tally.cached_answers[ServerMetrics::rcode_cell(found.rcode)];
+    batch.add_reply(index, found.size);
+    return;
+  }
   context_.resolver.resolve(
-      batch.query(index), Transport::kUdp, batch.client(index).ip,
+      batch.query(index), Transport::kUdp, batch.client(index).ip, found.outcome,
       [self = shared_from_this(), peer = batch.peer(index)](const ResolvedReply& reply) mutable {
         self->on_resolved(peer, reply);
       });
@@ -141,9 +149,13 @@ void UdpServer::record(const Tally& tally) {
   add(metrics.dropped_unanswerable, tally.unanswerable);
   add(metrics.dropped_empty, tally.empty);
   add(metrics.dropped_port_zero, tally.port_zero);
-  for (std::size_t i = 0; i < tally.answers.size(); ++i) {
-    add(*metrics.local_answers[i], tally.answers[i]);
-  }
+  const auto add_answers = [&](AnswerSource source, const auto& counts) {
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      add(*metrics.answers[static_cast<std::size_t>(source)][i], counts[i]);
+    }
+  };
+  add_answers(AnswerSource::kLocal, tally.local_answers);
+  add_answers(AnswerSource::kCache, tally.cached_answers);
 }
 
 void UdpServer::record(const DatagramBatch::SendResult& result) {

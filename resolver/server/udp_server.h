@@ -45,7 +45,8 @@ class UdpServer : public std::enable_shared_from_this<UdpServer> {
     std::size_t unanswerable = 0;
     std::size_t empty = 0;
     std::size_t port_zero = 0;
-    std::array<std::size_t, ServerMetrics::kRcodeCells> answers{};
+    std::array<std::size_t, ServerMetrics::kRcodeCells> local_answers{};
+    std::array<std::size_t, ServerMetrics::kRcodeCells> cached_answers{};
   };
   struct Socket;
 
@@ -53,7 +54,8 @@ class UdpServer : public std::enable_shared_from_this<UdpServer> {
   void drain();
   void answer_batch(std::size_t count);
   void answer(std::size_t index, Tally& tally);
-  void forward(std::size_t index);
+  // Answers from the cache, or hands the question to the resolver.
+  void forward(std::size_t index, Tally& tally);
   void on_resolved(DatagramPeer& peer, const ResolvedReply& reply);
   void record(const Tally& tally);
   void record(const DatagramBatch::SendResult& result);

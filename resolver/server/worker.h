@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/socket_layer.h"
 #include "resolver/answer/query_handler.h"
+#include "resolver/cache/answer_cache.h"
 #include "resolver/forward/loop_guard.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/server_health.h"
@@ -44,6 +45,7 @@ struct WorkerEnvironment {
   SharedQuestions& questions;
   HealthBook& health;
   LoopGuard& loops;
+  AnswerCache& cache;
   ConnectionLimits& connections;
 };
 

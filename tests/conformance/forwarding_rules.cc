@@ -42,8 +42,8 @@ void compressed_data(Visit& visit) {
 }
 
 void copies_cd_upstream(Visit& visit) {
-  (void)visit.exchange(make_query("www.example", kA, {.flags = 0x0110}));
-  const auto asked = visit.forwarded("www.example.");
+  (void)visit.exchange(make_query("cd.example", kA, {.flags = 0x0110}));
+  const auto asked = visit.forwarded("cd.example.");
   visit.expect(!asked.empty() && (asked.back().octets[3] & 0x10U) != 0, "CD is lost");
 }
 
@@ -71,21 +71,22 @@ void asks_tcp_itself(Visit& visit) {
 void own_ids(Visit& visit) {
   int same = 0;
   for (std::uint16_t id = 1; id <= 20; ++id) {
-    (void)visit.exchange(make_query("www.example", kA, {.id = id}));
-    const auto asked = visit.forwarded("www.example.");
+    const std::string name = fmt::format("id-{}.example", id);
+    (void)visit.exchange(make_query(name, kA, {.id = id}));
+    const auto asked = visit.forwarded(name + ".");
     same += !asked.empty() && asked.back().octets[0] == 0 && asked.back().octets[1] == id ? 1 : 0;
   }
   visit.expect(same < 3, "the client's ids are used upstream");
 }
 
 void own_cases(Visit& visit) {
-  has_data(visit, "www.example", kA, "A", "192.0.2.1");
-  visit.expect(!visit.forwarded("www.example.").empty(), "not forwarded");
+  has_data(visit, "foreign.example", kA, "A", "192.0.2.1");
+  visit.expect(!visit.forwarded("foreign.example.").empty(), "not forwarded");
 }
 
 void forgeries(Visit& visit) {
   for (int i = 0; i < 5; ++i) {
-    has_data(visit, "forged.example", kA, "A", "192.0.2.1");
+    has_data(visit, fmt::format("{}.forged.example", i).c_str(), kA, "A", "192.0.2.1");
   }
 }
 
@@ -102,11 +103,11 @@ void high_ttls(Visit& visit) {
 
 void hop_by_hop_up(Visit& visit) {
   MessageBytes query;
-  query.header(9, 0x0100, 1, 0, 0, 1).question("www.example", kA);
+  query.header(9, 0x0100, 1, 0, 0, 1).question("hop.example", kA);
   query.opt(4096, 0, Octets{0, 10, 0, 8, 1, 2, 3, 4, 5, 6,  7, 8,   0xfd, 0xe9,
                             0, 1,  7, 0, 8, 0, 7, 0, 1, 24, 0, 192, 0,    2});
   (void)visit.exchange(query.bytes());
-  const auto asked = visit.forwarded("www.example.");
+  const auto asked = visit.forwarded("hop.example.");
   const auto seen = asked.empty() ? std::nullopt : support::judge(asked.back().octets);
   visit.expect(seen.has_value(), "not forwarded");
   visit.expect(!seen || seen->edns_options.empty(), "the client's options went upstream");

@@ -150,8 +150,11 @@ const std::map<std::string, Scene>& scenes() {
 }
 
 Replies play(const UpstreamQuery& query) {
-  if (const auto scene = scenes().find(query.name); scene != scenes().end()) {
-    return scene->second(query);
+  // A scene plays at its name and below, where a resolver with a cache can be made to ask again.
+  for (const auto& [name, scene] : scenes()) {
+    if (query.name == name || query.name.ends_with("." + name)) {
+      return scene(query);
+    }
   }
   if (query.type == "A") {
     return {reply_with(query, kA, 60, kAddress)};

@@ -132,7 +132,7 @@ TEST(ConfigurationDocument, NamesBoundsThatAreAccepted) {
       ++bounds;
     }
   }
-  EXPECT_EQ(bounds, 12U);
+  EXPECT_EQ(bounds, 23U);
 }
 
 TEST(ConfigurationDocument, HasAnExampleThatIsAConfiguration) {

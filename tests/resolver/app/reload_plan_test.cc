@@ -63,6 +63,7 @@ TEST(ReloadPlan, CarriesEverySettingOver) {
       "mode: vm\ninstance: a\nworkers: 2\nmesh: m\nzone: z\nzones: [a.example]\nttl: 1s\n"
       "https_records: none\ninstance_names: true\n"
       "upstreams: {timeout: 1s}\n"
+      "cache: {size: 1MiB, min_ttl: 1s, max_ttl: 1h, max_negative_ttl: 1h, serve_stale: 1h}\n"
       "special_names: {localhost: false, invalid: false, test: false, onion: false,\n"
       "                resolver_arpa: false, reverse_loopback: false}\n"
       "vip: {ipv4_pool: 10.0.0.0/8, ipv6: true, ipv6_pool: 'fd00::/64', quarantine: 1h}\n"

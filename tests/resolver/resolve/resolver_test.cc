@@ -1,8 +1,6 @@
 #include "resolver/resolve/resolver.h"
 
 #include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,19 +10,18 @@
 #include <gtest/gtest.h>
 
 #include "base/ip_address.h"
-#include "base/log.h"
 #include "base/metrics.h"
-#include "resolver/forward/loop_guard.h"
 #include "resolver/forward/metrics.h"
-#include "resolver/forward/sequential_forwarder.h"
 #include "resolver/forward/server_health.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/in_flight_limits.h"
 #include "resolver/resolve/metrics.h"
-#include "resolver/resolve/shared_questions.h"
+#include "resolver/resolve/shared_question.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
 #include "resolver/wire/transport.h"
+#include "tests/resolver/resolve/resolver_fixture.h"
 #include "tests/support/dns_message.h"
 #include "tests/support/ldns_judge.h"
 #include "tests/support/manual_clock.h"
@@ -40,90 +37,10 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-const IpAddress kClient = IpAddress::parse("192.0.2.77").value();
-const SocketAddress kFirstServer = SocketAddress::parse("192.0.2.1:53").value();
-const SocketAddress kSecondServer = SocketAddress::parse("192.0.2.2:53").value();
-
-// What reached one client.
-struct Received {
-  JudgedMessage message;
-  std::size_t size = 0;
-  std::uint8_t rcode = 0;
-  std::chrono::nanoseconds elapsed{0};
-};
-
-Octets address_reply(const std::string& name, unsigned count = 1) {
-  MessageBytes bytes;
-  bytes.header(0x9999, 0x8180, 1, count, 0, 0).question(name, rrtype::kA);
-  for (unsigned i = 0; i < count; ++i) {
-    bytes.record(name, rrtype::kA, 60,
-                 Octets{192, 0, static_cast<std::uint8_t>(i / 256), static_cast<std::uint8_t>(i)});
-  }
-  return bytes.bytes();
-}
-
-class ResolverTest : public ::testing::Test {
+// Without a cache: each question goes upstream.
+class ResolverTest : public ResolverFixture {
  protected:
-  void make(const InFlightLimits::Options& limits = {}, const Resolver::Options& options = {}) {
-    limits_ = std::make_unique<InFlightLimits>(limits);
-    resolver_ = make_worker(options);
-    other_ = make_worker(options);
-  }
-  std::unique_ptr<Resolver> make_worker(const Resolver::Options& options) {
-    auto worker = std::make_unique<Resolver>(
-        options, Resolver::Environment{.io = io_,
-                                       .make_upstream =
-                                           [this](const SocketAddress& server) {
-                                             return std::make_unique<support::RecordingUpstream>(
-                                                 server, asked_);
-                                           },
-                                       .clock = clock_,
-                                       .metrics = metrics_,
-                                       .limits = *limits_,
-                                       .questions = questions_,
-                                       .health = health_,
-                                       .loops = loops_});
-    worker->set_upstreams(std::vector{kFirstServer, kSecondServer});
-    return worker;
-  }
-  QuestionId resolve(const std::string& name, Transport transport = Transport::kUdp,
-                     const support::QueryOptions& options = {}) {
-    return resolve_at(*resolver_, name, transport, options);
-  }
-  QuestionId resolve_at(Resolver& worker, const std::string& name,
-                        Transport transport = Transport::kUdp,
-                        const support::QueryOptions& options = {}, unsigned type = rrtype::kA) {
-    Query query;
-    EXPECT_EQ(parse_query(support::make_query(name, type, options), query), ParseStatus::kOk);
-    return worker.resolve(query, transport, kClient, [this](const ResolvedReply& reply) {
-      const auto judged = support::judge(reply.message);
-      ASSERT_TRUE(judged.has_value());
-      received_.push_back({*judged, reply.message.size(), reply.rcode, reply.elapsed});
-    });
-  }
-  // What was posted to the workers.
-  void run_posted() {
-    io_.restart();
-    io_.poll();
-  }
-  void answer(std::size_t attempt, const Octets& reply, std::uint16_t rcode = 0) {
-    asked_.at(attempt).end({AttemptStatus::kReply, rcode, reply});
-  }
-
-  support::ManualClock clock_;
-  std::vector<Received> received_;
-  boost::asio::io_context io_;
-  MetricRegistry registry_;
-  ForwardMetrics forward_metrics_{registry_};
-  ResolveMetrics metrics_{registry_};
-  std::unique_ptr<Logs> logs_ = Logs::create({.level = "off"}).value();
-  SharedQuestions questions_;
-  HealthBook health_;
-  LoopGuard loops_{clock_, logs_->logger("fwd"), forward_metrics_};
-  support::AttemptRecord asked_;  // may hold a probe
-  std::unique_ptr<InFlightLimits> limits_;
-  std::unique_ptr<Resolver> resolver_;
-  std::unique_ptr<Resolver> other_;  // of a second worker
+  ResolverTest() { cache_options_.max_octets = 0; }
 };
 
 TEST_F(ResolverTest, GivesTheClientItsOwnFormOfTheReply) {
@@ -180,7 +97,7 @@ struct FailureCase {
 class ResolverFailure : public ResolverTest, public ::testing::WithParamInterface<FailureCase> {};
 
 TEST_P(ResolverFailure, IsServFailWithItsReason) {
-  make({}, {.forward = {.rounds = 1}});
+  make({}, one_round());
   resolve("www.example.org", Transport::kUdp, {.edns = 1232});
   asked_.at(0).end({GetParam().first, 0, {}});
   asked_.at(1).end({GetParam().second, 0, {}});
@@ -333,7 +250,7 @@ TEST_F(ResolverTest, AnswersThoseWhoStayWhenTheFirstAskerHasGone) {
 }
 
 TEST_F(ResolverTest, WhoComesAfterEverybodyLeftIsStillAnswered) {
-  make({}, {.forward = {.rounds = 1}});
+  make({}, one_round());
   resolver_->cancel(resolve("www.example.org"));
   resolve_at(*other_, "www.example.org");
   EXPECT_THAT(asked_, SizeIs(1)) << "clients who come and go do not multiply questions";
@@ -357,7 +274,7 @@ TEST_F(ResolverTest, AQuestionAskedFromWithinAReplyIsAnotherOne) {
   Query query;
   ASSERT_EQ(parse_query(support::make_query("www.example.org", rrtype::kA), query),
             ParseStatus::kOk);
-  resolver_->resolve(query, Transport::kUdp, kClient,
+  resolver_->resolve(query, Transport::kUdp, kClient, CachedAnswers::Outcome::kNothing,
                      [this](const ResolvedReply&) { resolve("www.example.org"); });
   answer(0, address_reply("www.example.org"));
   EXPECT_THAT(asked_, SizeIs(2));
@@ -365,7 +282,7 @@ TEST_F(ResolverTest, AQuestionAskedFromWithinAReplyIsAnotherOne) {
 }
 
 TEST_F(ResolverTest, FailureReachesEverybodyWhoWaits) {
-  make({}, {.forward = {.rounds = 1}});
+  make({}, one_round());
   resolve("www.example.org", Transport::kUdp, {.edns = 1232});
   resolve_at(*other_, "www.example.org", Transport::kUdp, {.edns = 1232});
   asked_.at(0).end({AttemptStatus::kNetworkError, 0, {}});

@@ -67,12 +67,27 @@ TEST_F(DnsServerTest, ForwardsOtherNames) {
   const ScriptedUpstream upstream(support::always_address("192.0.2.1"));
   server_->set_upstreams({upstream.address()});
   EXPECT_EQ(ask("www.example.org"), "192.0.2.1");
-  EXPECT_EQ(ask("www.example.org", DnsTransport::kTcp), "192.0.2.1");
+  EXPECT_EQ(ask("ftp.example.org", DnsTransport::kTcp), "192.0.2.1");
   EXPECT_EQ(ask("nothing.mesh"), "NXDOMAIN");
   EXPECT_THAT(upstream.queries(), SizeIs(2)) << "names of ours never leave";
   EXPECT_THAT(metrics(),
               HasSubstr("meshdns_dns_answers_total{source=\"upstream\",rcode=\"NOERROR\"} 2\n"));
   EXPECT_THAT(metrics(), HasSubstr("meshdns_dns_answer_seconds_count 2\n"));
+}
+
+TEST_F(DnsServerTest, TellsAgainWhatItKeepsOverEitherTransport) {
+  start();
+  const ScriptedUpstream upstream(support::always_address("192.0.2.1"));
+  server_->set_upstreams({upstream.address()});
+  for (const DnsTransport first : {DnsTransport::kUdp, DnsTransport::kTcp}) {
+    const std::string name = first == DnsTransport::kUdp ? "www.example.org" : "ftp.example.org";
+    EXPECT_EQ(ask(name, first), "192.0.2.1");
+    EXPECT_EQ(ask(name, DnsTransport::kUdp), "192.0.2.1");
+    EXPECT_EQ(ask(name, DnsTransport::kTcp), "192.0.2.1");
+  }
+  EXPECT_THAT(upstream.queries(), SizeIs(2));
+  EXPECT_THAT(metrics(),
+              HasSubstr("meshdns_dns_answers_total{source=\"cache\",rcode=\"NOERROR\"} 4\n"));
 }
 
 TEST_F(DnsServerTest, AsksTheNextServerWhenOneIsDeadSilentOrFailing) {

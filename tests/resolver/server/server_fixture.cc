@@ -56,6 +56,7 @@ void ServerFixture::start(const DnsServer::Options& options,
                                                                .metrics = server_metrics_,
                                                                .forward_metrics = forward_metrics_,
                                                                .resolve_metrics = resolve_metrics_,
+                                                               .cache = cache_,
                                                                .snapshots = *snapshots_},
                                         std::move(*bound));
 }

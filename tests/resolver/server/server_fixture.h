@@ -14,6 +14,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "resolver/cache/answer_cache.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/resolve/metrics.h"
 #include "resolver/server/dns_server.h"
@@ -59,6 +60,7 @@ class ServerFixture : public ::testing::Test {
   ServerMetrics server_metrics_{registry_};
   ForwardMetrics forward_metrics_{registry_};
   ResolveMetrics resolve_metrics_{registry_};
+  AnswerCache cache_{{}, HashKey{}};
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<SnapshotHolder> snapshots_;
   std::unique_ptr<DnsServer> server_;
