@@ -190,6 +190,25 @@ bool ClientSubscription::wants(const std::string& name) const {
   return wildcard_ || name.empty() || names_.contains(name);
 }
 
+std::string ClientSubscription::fault_of(const DecodedResource& resource, bool is_repeated,
+                                         bool is_removed) const {
+  if (resource.is_damaged) {
+    return "is damaged: no Resource";
+  }
+  if (is_repeated) {
+    return "stands more than once in one response";
+  }
+  if (is_removed) {
+    return "is both sent and removed";
+  }
+  if (!resource.has_body) {
+    const auto held = versions_.find(resource.name);
+    const bool still = held != versions_.end() && held->second == resource.version;
+    return still ? "" : "has no body";
+  }
+  return resource.type_url == type_url_ ? "" : "is a " + resource.type_url;
+}
+
 ResponseView ClientSubscription::view_of(const DecodedResponse& response,
                                          std::vector<Rejection>& rejections) const {
   std::unordered_map<std::string_view, int> times;
@@ -198,28 +217,15 @@ ResponseView ClientSubscription::view_of(const DecodedResponse& response,
   }
   const std::unordered_set<std::string_view> removed(response.removed.begin(),
                                                      response.removed.end());
-  const auto fault_of = [&](const DecodedResource& resource) -> std::string {
-    if (!resource.name.empty() && times[resource.name] > 1) {
-      return "stands more than once in one response";
-    }
-    if (removed.contains(resource.name)) {
-      return "is both sent and removed";
-    }
-    const auto held = versions_.find(resource.name);
-    if (!resource.has_body) {
-      const bool still = held != versions_.end() && held->second == resource.version;
-      return still ? "" : "has no body";
-    }
-    return resource.type_url == type_url_ ? "" : "is a " + resource.type_url;
-  };
-
   ResponseView view;
   view.type_url = type_url_;
   for (const DecodedResource& resource : response.resources) {
-    if (!wants(resource.name)) {
+    if (!wants(resource.name) && !resource.is_damaged) {
       continue;
     }
-    if (std::string fault = fault_of(resource); !fault.empty()) {
+    const bool is_repeated = !resource.name.empty() && times[resource.name] > 1;
+    std::string fault = fault_of(resource, is_repeated, removed.contains(resource.name));
+    if (!fault.empty()) {
       rejections.push_back({resource.name, std::move(fault)});
     } else if (resource.has_body) {
       view.resources.push_back(

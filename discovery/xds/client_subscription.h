@@ -44,7 +44,7 @@ class ClientSubscription {
 
   // Gives what is well-formed and asked for to `on_response`, remembers what it took, and answers.
   // Refused before that: a name that stands twice, one that is sent and removed, a resource of
-  // another type, one without a body that we do not hold.
+  // another type, one without a body that we do not hold, one that is damaged.
   [[nodiscard]] Reply take(const DecodedResponse& response,
                            const AdsClient::OnResponse& on_response);
 
@@ -60,6 +60,9 @@ class ClientSubscription {
   [[nodiscard]] std::vector<std::string> sotw_change();
   [[nodiscard]] std::string delta_change(bool had_wildcard, const Names& had);
   [[nodiscard]] bool wants(const std::string& name) const;
+  // Why the resource is refused before anybody looks at its value; empty when it is not.
+  [[nodiscard]] std::string fault_of(const DecodedResource& resource, bool is_repeated,
+                                     bool is_removed) const;
   [[nodiscard]] ResponseView view_of(const DecodedResponse& response,
                                      std::vector<Rejection>& rejections) const;
   void remember(const ResponseView& view, const std::vector<Rejection>& rejections);

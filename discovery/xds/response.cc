@@ -103,16 +103,64 @@ Result<DecodedResponse> decode_sotw(std::string_view bytes) {
   return response;
 }
 
+constexpr int kResources = 2;  // of DeltaDiscoveryResponse
+
+// Moves the resources that do not decode out of a DeltaDiscoveryResponse. False when its own fields
+// do not decode.
+bool set_damaged_aside(std::string_view bytes, std::string& rest, DecodedResponse& response) {
+  google::protobuf::io::CodedInputStream input(
+      reinterpret_cast<const std::uint8_t*>(bytes.data()),  // NOLINT(*-cast): protobuf's API
+      static_cast<int>(bytes.size()));
+  input.SetTotalBytesLimit(std::numeric_limits<int>::max());
+  while (true) {
+    const int begin = input.CurrentPosition();
+    const std::uint32_t tag = input.ReadTag();
+    if (tag == 0) {
+      return input.ConsumedEntireMessage();
+    }
+    std::uint32_t size = 0;
+    const bool is_resource =
+        tag == WireFormatLite::MakeTag(kResources, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+    if (is_resource ? !input.ReadVarint32(&size) : !WireFormatLite::SkipField(&input, tag)) {
+      return false;
+    }
+    const auto value = static_cast<std::size_t>(input.CurrentPosition());
+    if (size > bytes.size() - value || !input.Skip(static_cast<int>(size))) {
+      return false;
+    }
+    const auto end = static_cast<std::size_t>(input.CurrentPosition());
+    const bool decodes = !is_resource || envoy::service::discovery::v3::Resource().ParseFromArray(
+                                             bytes.data() + value, static_cast<int>(size));
+    if (decodes) {
+      rest.append(
+          bytes.substr(static_cast<std::size_t>(begin), end - static_cast<std::size_t>(begin)));
+    } else {
+      NameFields fields;
+      static_cast<void>(scan(bytes.substr(value, size), fields));
+      response.resources.push_back({.name = std::move(fields.third),
+                                    .version = {},
+                                    .type_url = {},
+                                    .value = {},
+                                    .is_damaged = true});
+    }
+  }
+}
+
 Result<DecodedResponse> decode_delta(std::string_view bytes) {
+  DecodedResponse response;
   auto message = parse<DeltaDiscoveryResponse>(bytes, "DeltaDiscoveryResponse");
+  std::string rest;
+  if (!message && fits_int(bytes) && set_damaged_aside(bytes, rest, response)) {
+    message = parse<DeltaDiscoveryResponse>(rest, "DeltaDiscoveryResponse");
+  }
   if (!message) {
     return tl::unexpected(std::move(message.error()));
   }
-  DecodedResponse response;
   response.type_url = std::move(*message->mutable_type_url());
   response.version = std::move(*message->mutable_system_version_info());
   response.nonce = std::move(*message->mutable_nonce());
-  response.resources.reserve(static_cast<std::size_t>(message->resources_size()));
+  response.resources.reserve(response.resources.size() +
+                             static_cast<std::size_t>(message->resources_size()));
   for (auto& sent : *message->mutable_resources()) {
     DecodedResource& resource = response.resources.emplace_back();
     resource.name = std::move(*sent.mutable_name());

@@ -16,7 +16,8 @@ struct DecodedResource {
   std::string version;  // delta only
   std::string type_url;
   std::string value;
-  bool has_body = true;  // false: a heartbeat, which says that `version` still stands
+  bool has_body = true;     // false: a heartbeat, which says that `version` still stands
+  bool is_damaged = false;  // not decoded; `name` is what could be read of it, in any octets
 };
 
 struct DecodedResponse {
@@ -28,9 +29,10 @@ struct DecodedResponse {
   std::size_t size_bytes = 0;
 };
 
-// kInvalidArgument when the bytes are no such message. A resource inside a
-// envoy.service.discovery.v3.Resource is taken out of it; one whose wrapper does not decode is left
-// as it is, for its subscriber to refuse.
+// kInvalidArgument when the bytes are no such message. One that is, but for some of its delta
+// resources, has these as damaged ones: the server is told, and the others count. A resource inside
+// a envoy.service.discovery.v3.Resource is taken out of it; one whose wrapper does not decode is
+// left as it is, for its subscriber to refuse.
 [[nodiscard]] Result<DecodedResponse> decode_response(XdsVariant variant, std::string_view bytes);
 
 // The xDS name of a serialised resource of a type of type_urls.h: its first field, or MESH/NAME.

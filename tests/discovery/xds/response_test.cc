@@ -57,6 +57,39 @@ TEST(DecodeResponse, DeltaCarriesNamesVersionsAndRemovals) {
   EXPECT_EQ(response->removed, std::vector<std::string>{"default/gone"});
 }
 
+// Fields are given by hand: the message itself lets nobody write a name that is no UTF-8.
+TEST(DecodeResponse, DamagedResourcesLeaveTheOthersWhole) {
+  DeltaDiscoveryResponse message;
+  message.set_nonce("n");
+  message.set_type_url(kService);
+  message.add_resources()->set_name("default/web");
+  const std::string good = message.SerializeAsString();
+  const std::string no_utf8(
+      "\x12\x05\x1a\x03"
+      "a\xff"
+      "b");  // resources { name: "a\xffb" }
+  const std::string cut(
+      "\x12\x05\x1a\x01"
+      "c\x12\x7f");  // resources { name: "c" resource...
+  const auto response = decode_response(XdsVariant::kDelta, no_utf8 + good + cut);
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->nonce, "n");
+  EXPECT_EQ(response->type_url, kService);
+  ASSERT_EQ(response->resources.size(), 3U);
+  EXPECT_EQ(response->resources[0].name,
+            "a\xff"
+            "b");
+  EXPECT_TRUE(response->resources[0].is_damaged);
+  EXPECT_EQ(response->resources[1].name, "c");
+  EXPECT_TRUE(response->resources[1].is_damaged);
+  EXPECT_EQ(response->resources[2].name, "default/web");
+  EXPECT_FALSE(response->resources[2].is_damaged);
+  // What is wrong outside of a resource leaves nothing to go by.
+  EXPECT_FALSE(decode_response(XdsVariant::kDelta, good + "\x2a\x7f"));
+  EXPECT_FALSE(decode_response(XdsVariant::kDelta, good + "\x12\x7f"));
+  EXPECT_FALSE(decode_response(XdsVariant::kDelta, good + "\x2a\x01\xff"));
+}
+
 TEST(DecodeResponse, SotwTakesTheNameFromTheMessageAndTheWrapperOff) {
   DiscoveryResponse message;
   auto* const bare = message.add_resources();
