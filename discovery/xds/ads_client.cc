@@ -203,6 +203,10 @@ void AdsClient::Impl::on_end(const AdsCallEnd& end) {
     connect();
     return;
   }
+  if (end.unimplemented) {
+    // It knows neither, for now: what stands before it may only be starting.
+    sotw_targets.erase(options.targets.at(target));
+  }
   lost(end.reason);
 }
 

@@ -2,9 +2,9 @@
 // reconnects for ever.
 //
 // Delta first; a server that answers UNIMPLEMENTED is spoken to in state of the world from then
-// on. A lost connection changes nothing but connected(): what was delivered stays delivered, and
-// the next stream tells the server what we hold. Every call and callback belongs to the control
-// thread; gRPC's threads decode responses and post them there.
+// on, until it says the same to that. A lost connection changes nothing but connected(): what was
+// delivered stays delivered, and the next stream tells the server what we hold. Every call and
+// callback belongs to the control thread; gRPC's threads decode responses and post them there.
 #pragma once
 
 #include <chrono>

@@ -214,6 +214,8 @@ TEST_F(AdsClientRules, RefusesWhatNoServerMayDoAndTakesTheRest) {
   without_body.has_body = false;
   DecodedResource heartbeat = resource("held", "1");
   heartbeat.has_body = false;
+  DecodedResource damaged{.name = "a", .version = {}, .type_url = {}, .value = {}};
+  damaged.is_damaged = true;
   const std::vector<FaultCase> cases = {
       {"a name twice",
        {resource("a", "1"), resource("b", "1"), resource("a", "2")},
@@ -231,6 +233,7 @@ TEST_F(AdsClientRules, RefusesWhatNoServerMayDoAndTakesTheRest) {
        {"b"},
        "a: is a " + kEndpoints},
       {"no body", {without_body, resource("b", "1")}, {}, {"b"}, "a: has no body"},
+      {"damaged", {damaged, resource("b", "1")}, {}, {"b"}, "a: is damaged"},
       {"a heartbeat", {heartbeat}, {}, {}, ""},
       {"nothing at all", {}, {}, {}, ""},
   };
@@ -344,6 +347,17 @@ TEST_F(AdsClientRules, FallsBackToStateOfTheWorldAtOnceAndRemembers) {
   // In state of the world UNIMPLEMENTED is a failure like any other.
   end({.unimplemented = true, .reason = "unknown method"});
   EXPECT_THAT(world.delays, SizeIs(3));
+}
+
+// A proxy that does not know its backend yet says so to every method.
+TEST_F(AdsClientRules, AServerThatKnewNothingIsAskedForDeltaAgain) {
+  start();
+  end({.unimplemented = true, .reason = "unknown method"});
+  EXPECT_EQ(stream().variant, XdsVariant::kSotw);
+  end({.unimplemented = true, .reason = "unknown method"});
+  EXPECT_THAT(world.delays, SizeIs(1)) << "not at once";
+  ring();
+  EXPECT_EQ(stream().variant, XdsVariant::kDelta);
 }
 
 TEST_F(AdsClientRules, AResponseThatDoesNotDecodeEndsTheStream) {
