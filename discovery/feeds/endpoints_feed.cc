@@ -126,7 +126,7 @@ std::vector<Rejection> EndpointsFeed::on_response(const ResponseView& response) 
       decoded = invalid(fmt::format("cluster_name: '{}' is not of the mesh of this resolver, '{}'",
                                     escape_name(decoded->service.to_string()), mesh_));
     }
-    if (decoded && !item.name.empty() && item.name != decoded->service.to_string()) {
+    if (decoded && item.name != decoded->service.to_string()) {
       decoded = invalid(
           fmt::format("the resource says it is '{}'", escape_name(decoded->service.to_string())));
     }

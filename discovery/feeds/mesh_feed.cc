@@ -143,7 +143,7 @@ std::vector<Rejection> MeshFeed::on_response(const ResponseView& response) {
       service = invalid(fmt::format("mesh: '{}' is not the mesh of this resolver, '{}'",
                                     escape_name(service->id.mesh), mesh_));
     }
-    if (service && !item.name.empty() && item.name != service->id.to_string()) {
+    if (service && item.name != service->id.to_string()) {
       service = invalid(
           fmt::format("the resource says it is '{}'", escape_name(service->id.to_string())));
     }

@@ -227,6 +227,15 @@ TEST_F(MeshFeedTest, AnotherTargetBringsItsOwnServices) {
   EXPECT_THAT(held(), ElementsAre("shop=192.0.2.1", "web=192.0.2.5"));
 }
 
+TEST_F(MeshFeedTest, AResourceWithoutANameIsRefused) {
+  start();
+  DecodedResource nameless = good("web");
+  nameless.name.clear();
+  respond({nameless, good("cache")});
+  EXPECT_THAT(held(), ElementsAre("cache=192.0.2.1"));
+  EXPECT_THAT(last_request().error_detail().message(), HasSubstr("(unnamed): the resource says"));
+}
+
 TEST_F(MeshFeedTest, AFullStateTakesAwayWhatItDoesNotList) {
   start(true);
   respond({good("web"), good("cache")});
