@@ -154,8 +154,9 @@ class ControlPlaneGone : public testing::Test {
     std::vector<std::string> names = names_;
     names.insert(names.end(), passing_.begin(), passing_.end());
     return std::make_unique<AnswerProbe>(
-        servers, names,
-        [this](std::size_t, const std::string& name, const DnsReply& r) { return judge(name, r); });
+        servers, names, [this](const AnswerProbe::Question& question, const DnsReply& reply) {
+          return judge(question.name, reply);
+        });
   }
   [[nodiscard]] std::uint64_t ended() const {
     std::uint64_t sum = 0;

@@ -69,7 +69,7 @@ void AnswerProbe::ask_one(std::size_t server, const std::string& name) {
       reply = octets ? DnsReply::decode(*octets) : std::nullopt;
     }
     if (reply) {
-      wrong = judge_(server, name, *reply);
+      wrong = judge_({server, name, began}, *reply);
     }
   }
   ++findings_.questions;

@@ -25,8 +25,12 @@ class AnswerProbe {
   static constexpr std::chrono::seconds kBound{10};
 
   // What is wrong with a reply; empty when nothing is. On the probe's thread.
-  using Judge = std::function<std::string(std::size_t server, const std::string& name,
-                                          const DnsReply& reply)>;
+  struct Question {
+    std::size_t server = 0;  // its place among the servers
+    std::string name;
+    std::chrono::steady_clock::time_point asked_at;  // a reply may be true of any time since
+  };
+  using Judge = std::function<std::string(const Question& question, const DnsReply& reply)>;
 
   struct Findings {
     std::uint64_t questions = 0;
