@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <grpc/compression.h>
 #include <grpc/grpc.h>
 #include <grpcpp/alarm.h>
 #include <grpcpp/channel.h>
@@ -42,6 +43,9 @@ constexpr const char* kDeltaMethod =
 
 using GenericStub = grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer>;
 
+// Requests that wait for the server to take them; names that are asked for come in one.
+constexpr std::size_t kMostWaiting = 16;
+
 // A fresh channel for each attempt, with its own connections: so how long to wait is for our
 // backoff alone to say, and never for a channel's.
 std::shared_ptr<grpc::Channel> make_channel(const std::string& target,
@@ -63,6 +67,9 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& target,
   arguments.SetMaxReceiveMessageSize(
       static_cast<int>(std::min<std::size_t>(options.max_receive_bytes, 1UL << 30U)));
   arguments.SetMaxSendMessageSize(-1);
+  // What is unpacked is measured too late: a small message could take all memory there is.
+  arguments.SetInt(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  arguments.SetInt(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1U << GRPC_COMPRESS_NONE);
   if (!options.authority.empty()) {
     arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, options.authority);
   }
@@ -122,10 +129,8 @@ class Stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byte
 
   void read() {
     const std::lock_guard lock(mutex_);
-    if (!closed_) {
-      reading_ = true;
-      StartRead(&incoming_);
-    }
+    read_is_due_ = true;
+    read_locked();
   }
 
  private:
@@ -155,6 +160,7 @@ class Stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byte
     if (ok && !closed_ && !requests_.empty()) {
       write_locked();
     }
+    read_locked();
   }
 
   void OnDone(const grpc::Status& status) override {
@@ -193,6 +199,15 @@ class Stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byte
     });
   }
 
+  // Each response begets a request: a server that takes none is not listened to.
+  void read_locked() {
+    if (read_is_due_ && !closed_ && !cancelled_ && requests_.size() <= kMostWaiting) {
+      read_is_due_ = false;
+      reading_ = true;
+      StartRead(&incoming_);
+    }
+  }
+
   void write_locked() {
     const grpc::Slice slice(requests_.front());
     outgoing_ = grpc::ByteBuffer(&slice, 1);
@@ -219,6 +234,7 @@ class Stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byte
 
   std::mutex mutex_;  // guards what follows
   std::deque<std::string> requests_;
+  bool read_is_due_ = false;
   bool reading_ = false;
   bool writing_ = false;
   bool cancelled_ = false;

@@ -19,6 +19,7 @@
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -128,10 +129,11 @@ class TestServer {
 class TestClient {
  public:
   TestClient(ControlLoop& loop, AdsClient::Options options, std::string_view type_url,
-             const AdsClient::Interest& interest) {
+             const AdsClient::Interest& interest,
+             const Backoff::Options& backoff = {.initial = std::chrono::milliseconds(20),
+                                                .maximum = std::chrono::milliseconds(100)}) {
     options.node.id = "default.test";
-    options.backoff.initial = std::chrono::milliseconds(20);
-    options.backoff.maximum = std::chrono::milliseconds(100);
+    options.backoff = backoff;
     auto created = AdsClient::create(options, loop.post(), clock_, log_.logger(), metrics_);
     EXPECT_TRUE(created) << created.error().message;
     client_ = *std::move(created);
