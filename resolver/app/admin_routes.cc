@@ -60,6 +60,11 @@ AdminServer::Routes make_admin_routes(AdminSources sources) {
   };
   routes["/table"] = [entries = sources.entries] { return json(entries(), dump_table); };
   routes["/vips"] = [entries = sources.entries] { return json(entries(), dump_vips); };
+  routes["/cache"] = [cache = std::move(sources.cache)] {
+    AdminReply reply;
+    reply.next_piece = cache();
+    return reply;
+  };
   return routes;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/metrics.h"
 #include "resolver/app/admin_server.h"
+#include "resolver/app/table_dump.h"
 #include "resolver/app/table_publisher.h"
 
 namespace meshdns::dns {
@@ -24,11 +25,12 @@ struct AdminSources {
   std::function<std::string()> config;                      // YAML
   std::function<const TablePublisher::Entries*()> entries;  // null while there is no table
   std::function<void()> before_metrics;                     // sets gauges that are read late
+  std::function<Pieces()> cache;
   const MetricRegistry* registry = nullptr;
 };
 
-// /healthz, /readyz, /metrics, /config, /table, /vips. What the sources refer to outlives the
-// server that gets the routes.
+// /healthz, /readyz, /metrics, /config, /table, /vips, /cache. What the sources refer to outlives
+// the server that gets the routes.
 [[nodiscard]] AdminServer::Routes make_admin_routes(AdminSources sources);
 
 }  // namespace meshdns::dns

@@ -21,6 +21,7 @@
 #include "discovery/xds/node.h"
 #include "resolver/app/admin_routes.h"
 #include "resolver/app/admin_server.h"
+#include "resolver/app/cache_dump.h"
 #include "resolver/app/config.h"
 #include "resolver/app/config_loader.h"
 #include "resolver/app/config_print.h"
@@ -31,7 +32,9 @@
 #include "resolver/app/table_publisher.h"
 #include "resolver/app/vip_command.h"
 #include "resolver/app/vip_editor.h"
+#include "resolver/cache/answer_cache.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/wire/name.h"
 #include "vip/lease_store.h"
 #include "vip/pin.h"
 
@@ -71,6 +74,19 @@ AdminReply change_reply(const Result<std::string>& result) {
         break;
     }
   }
+  return reply;
+}
+
+// Of the name in the body, and with ?below of all names below it.
+AdminReply flush_cache(AnswerCache& cache, const AdminChange& change) {
+  const auto name = Name::from_text(change.body);
+  AdminReply reply;
+  if (!name) {
+    reply.status = 400;
+    reply.body = "the body is no domain name\n";
+    return reply;
+  }
+  reply.body = fmt::format("forgot {} answers\n", cache.flush(*name, change.query == "below"));
   return reply;
 }
 
@@ -141,6 +157,7 @@ AdminServer::Routes App::admin_routes() {
        .config = [this] { return print_config(loaded_); },
        .entries = [this] { return publisher_ ? &publisher_->entries() : nullptr; },
        .before_metrics = [this] { set_late_gauges(); },
+       .cache = [this] { return dump_cache(front_->cache(), environment_.clock.now()); },
        .registry = &registry_});
 }
 
@@ -160,6 +177,9 @@ AdminServer::Changes App::admin_changes() {
     editor_->pin(change.body,
                  change.query == "force" ? vip::PinMode::kForce : vip::PinMode::kOnlyWithoutLease,
                  answer(reply));
+  };
+  changes["/cache/flush"] = [this](const AdminChange& change, const AdminServer::Reply& reply) {
+    reply(flush_cache(front_->cache(), change));
   };
   changes["/vips/import"] = [this, answer](const AdminChange& change, const auto& reply) {
     editor_->import(change.body, answer(reply));

@@ -15,6 +15,7 @@
 
 #include "base/build_info.h"
 #include "base/log.h"
+#include "resolver/app/cache_command.h"
 #include "resolver/app/config_loader.h"
 #include "resolver/app/exit_code.h"
 #include "resolver/app/query.h"
@@ -37,12 +38,13 @@ constexpr std::string_view kFooter = R"(examples:
   meshdns check --config /etc/meshdns/meshdns.yaml
   meshdns query web.mesh AAAA
   meshdns vip show web
+  meshdns cache stat
 
 `meshdns VERB --help` lists the flags of a verb. Exit codes: 0 success, 1 configuration, 2 network,
 3 file or permission, 4 memory, 5 other.)";
 
 // Each footer ends with what all settings share where the verb has them.
-constexpr std::array<VerbText, 5> kVerbs{{
+constexpr std::array<VerbText, 6> kVerbs{{
     {Verb::kRun, "run", "serve DNS until SIGTERM; SIGHUP reloads the configuration",
      R"(examples:
   meshdns run
@@ -76,6 +78,15 @@ What it prints is a configuration file, each line with where its value comes fro
 
 They act on the resolver that runs on the state folder (by STATE/admin.sock), or on the folder when
 none does. What changes something is on disk when it says that it is done.)"},
+    {Verb::kCache, "cache", "show or clear what is kept of upstream's answers",
+     R"(examples:
+  meshdns cache stat
+  meshdns cache lookup www.example.org
+  meshdns cache flush www.example.org
+  meshdns cache flush example.org --below
+  meshdns cache dump
+
+They act on the resolver that runs on the state folder (by STATE/admin.sock).)"},
     {Verb::kVersion, "version", "print the version and how it was built",
      R"(example:
   meshdns version)"},
@@ -112,6 +123,33 @@ With --force a service loses the address it has, which is quarantined.)"},
 
 FILE is JSON: {"web": "244.0.0.7", "cache": ["244.0.0.8", "fd6d:6573:6864:6e73::8"]}. Import before the first start: services that have an
 address already keep it. Run it as the user that the resolver runs as.)"},
+}};
+
+struct CacheText {
+  CacheAction action;
+  std::string_view name;
+  std::string_view description;
+  std::string_view footer;
+};
+
+constexpr std::array<CacheText, 4> kCacheActions{{
+    {CacheAction::kStat, "stat", "how much there is",
+     R"(examples:
+  meshdns cache stat)"},
+    {CacheAction::kDump, "dump", "a line for each answer",
+     R"(examples:
+  meshdns cache dump
+  meshdns cache dump --admin 127.0.0.1:19153
+
+LEFT is in seconds, below zero when the answer is stale. TYPE * is the denial of a name.)"},
+    {CacheAction::kLookup, "lookup", "what is kept of one name",
+     R"(examples:
+  meshdns cache lookup www.example.org)"},
+    {CacheAction::kFlush, "flush", "forget a name, or everything",
+     R"(examples:
+  meshdns cache flush
+  meshdns cache flush www.example.org
+  meshdns cache flush example.org --below)"},
 }};
 
 // The texts that the flags got, by setting key.
@@ -182,6 +220,27 @@ void add_vip(CLI::App& verb, const VipText& text, VipCommand& vip, std::string& 
   action.callback([&vip, action_of = text.action] { vip.action = action_of; });
 }
 
+void add_cache(CLI::App& verb, const CacheText& text, CacheCommand& cache, std::string& config,
+               Flags& flags) {
+  CLI::App& action = *verb.add_subcommand(std::string(text.name), std::string(text.description));
+  action.footer(std::string(text.footer));
+  add_config(action, config);
+  if (text.action == CacheAction::kLookup || text.action == CacheAction::kFlush) {
+    auto* const name = action.add_option("name", cache.name, "a domain name");
+    name->option_text(text.action == CacheAction::kLookup ? "NAME" : "[NAME]");
+    name->required(text.action == CacheAction::kLookup);
+  }
+  if (text.action == CacheAction::kFlush) {
+    action.add_flag("--below", cache.below, "and all names below it");
+  } else {
+    add_setting(action, *find_setting("admin.listen"), flags);
+  }
+  for (const std::string_view key : {"state.directory", "instance"}) {
+    add_setting(action, *find_setting(key), flags);
+  }
+  action.callback([&cache, action_of = text.action] { cache.action = action_of; });
+}
+
 // Flags in the order of settings(): a list's items stand in the order of the command line.
 void take_flags(const Flags& flags, ConfigSources& sources) {
   for (const Setting& setting : settings()) {
@@ -194,20 +253,22 @@ void take_flags(const Flags& flags, ConfigSources& sources) {
 
 void complain(const std::string& text) { fmt::print(stderr, "meshdns: {}\n", text); }
 
-// The same of what follows the verb `vip`.
-bool has_good_action(std::string_view word) {
-  std::vector<std::string_view> names;
-  std::ranges::transform(kVipActions, std::back_inserter(names), &VipText::name);
+// The same of what follows a verb that is one of several actions.
+template <typename Texts>
+bool has_good_action(std::string_view verb, const Texts& actions, std::string_view word) {
+  std::vector<std::string_view> names(actions.size());
+  std::ranges::transform(actions, names.begin(), [](const auto& text) { return text.name; });
   if (word.empty()) {
-    complain(fmt::format("vip: what is to be done? (write {}; `meshdns vip --help` explains them)",
-                         fmt::join(names, ", ")));
+    complain(fmt::format("{0}: what is to be done? (write {1}; `meshdns {0} --help` explains them)",
+                         verb, fmt::join(names, ", ")));
     return false;
   }
   if (word == "--help" || word == "-h" || std::ranges::find(names, word) != names.end()) {
     return true;
   }
-  complain(fmt::format("vip: '{}' is nothing that can be done{}", escape_name(word),
-                       suggestion(word, names, "`meshdns vip --help` lists what can")));
+  complain(fmt::format(
+      "{}: '{}' is nothing that can be done{}", verb, escape_name(word),
+      suggestion(word, names, fmt::format("`meshdns {} --help` lists what can", verb))));
   return false;
 }
 
@@ -226,7 +287,10 @@ bool has_good_start(int argc, const char* const* argv) {
   const bool is_flag = first.starts_with('-');
   if (is_flag ? std::ranges::find(kFlags, first) != kFlags.end()
               : std::ranges::find(names, first) != names.end()) {
-    return first != "vip" || has_good_action(argc < 3 ? std::string_view() : argv[2]);
+    const std::string_view action = argc < 3 ? std::string_view() : argv[2];
+    return first == "vip"     ? has_good_action(first, kVipActions, action)
+           : first == "cache" ? has_good_action(first, kCacheActions, action)
+                              : true;
   }
   complain(is_flag ? fmt::format("{}: is no known flag{}", escape_name(first),
                                  suggestion(first, kFlags,
@@ -337,6 +401,10 @@ std::variant<Command, ExitCode> parse_command_line(int argc, const char* const* 
   for (const VipText& text : kVipActions) {
     add_vip(*verbs[Verb::kVip], text, command.vip, command.sources.path, flags);
   }
+  verbs[Verb::kCache]->require_subcommand(1);
+  for (const CacheText& text : kCacheActions) {
+    add_cache(*verbs[Verb::kCache], text, command.cache, command.sources.path, flags);
+  }
 
   try {
     app.parse(argc, argv);
@@ -346,6 +414,7 @@ std::variant<Command, ExitCode> parse_command_line(int argc, const char* const* 
   take_flags(flags, command.sources);
   const auto is_given = [&flags](std::string_view key) { return !flags[key].empty(); };
   command.vip.names_admin = is_given("admin.listen");
+  command.cache.names_admin = command.vip.names_admin;
   command.vip.names_folder = is_given("state.directory") || is_given("instance");
   for (const auto& [verb, parsed] : verbs) {
     if (*parsed) {

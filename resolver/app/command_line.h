@@ -5,6 +5,7 @@
 #include <string>
 #include <variant>
 
+#include "resolver/app/cache_command.h"
 #include "resolver/app/config_loader.h"
 #include "resolver/app/exit_code.h"
 #include "resolver/app/query.h"
@@ -12,7 +13,7 @@
 
 namespace meshdns::dns {
 
-enum class Verb : std::uint8_t { kRun, kCheck, kQuery, kVip, kVersion };
+enum class Verb : std::uint8_t { kRun, kCheck, kQuery, kVip, kCache, kVersion };
 
 struct Command {
   Verb verb = Verb::kRun;
@@ -20,6 +21,7 @@ struct Command {
   std::string port_file;  // run
   QueryOptions query;     // query; an empty server: the first listen address of the configuration
   VipCommand vip;         // vip
+  CacheCommand cache;     // cache
 };
 
 // What is to be done, or the exit code after --help, --version or an error has been printed; an

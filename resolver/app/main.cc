@@ -1,4 +1,4 @@
-// meshdns: the resolver as a program. Verbs: run, check, query, vip, version.
+// meshdns: the resolver as a program. Verbs: run, check, query, vip, cache, version.
 #include <cerrno>
 #include <cstdio>
 #include <exception>
@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "base/socket_layer.h"
 #include "resolver/app/app.h"
+#include "resolver/app/cache_command.h"
 #include "resolver/app/command_line.h"
 #include "resolver/app/config.h"
 #include "resolver/app/config_loader.h"
@@ -110,14 +111,18 @@ ExitCode query(QueryOptions options, const Config& config) {
   return print(run_query(options));
 }
 
-ExitCode vip(const VipCommand& command, const Config& config, FileSystem& files) {
-  const auto done = run_vip_command(command, config, files);
+// Of a verb that may be refused, which is no missing file.
+ExitCode print_outcome(const Result<std::string>& done) {
   if (!done && (done.error().code == ErrorCode::kNotFound ||
                 done.error().code == ErrorCode::kAlreadyExists)) {
     report(done.error());
-    return ExitCode::kOther;  // refused: no file is missing
+    return ExitCode::kOther;
   }
   return print(done);
+}
+
+ExitCode vip(const VipCommand& command, const Config& config, FileSystem& files) {
+  return print_outcome(run_vip_command(command, config, files));
 }
 
 // Reads what the configuration names, too, as far as that tells right from wrong.
@@ -147,6 +152,8 @@ ExitCode execute(Command command) {
       return query(std::move(command.query), loaded.config);
     case Verb::kVip:
       return vip(command.vip, loaded.config, files);
+    case Verb::kCache:
+      return print_outcome(run_cache_command(command.cache, loaded.config));
     default:
       return run(std::move(command), std::move(loaded), files);
   }

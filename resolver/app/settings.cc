@@ -383,7 +383,7 @@ const std::array kSettings = {
         {"control_plane.node", "--node", "NAME", "this resolver's name towards the control plane"}),
 
     special({"admin.listen", "--admin", "ADDRESS:PORT|none",
-             "where /metrics, /healthz, /readyz, /config, /table and /vips are served"},
+             "where /metrics, /healthz, /readyz, /config, /table, /vips and /cache are served"},
             set_admin_listen,
             [](const Config&
                    c) { return Texts{c.admin_listen ? c.admin_listen->to_string() : "none"}; }),

@@ -71,8 +71,8 @@ class TablePublisher {
   // Tries again for services without an address of the pool, and for addresses of a feed that
   // were leased to others: a quarantine may be over. Call it now and then.
   void retry();
-  // Every feed of services has delivered: from now on a name that is not there does not exist, and a lease
-  // without a service is released.
+  // Every feed of services has delivered: from now on a name that is not there does not exist, and
+  // a lease without a service is released.
   void set_feeds_ready();
   // Whether names of single endpoints are wanted and not known yet: those below a service's names
   // are then neither there nor denied.

@@ -146,11 +146,9 @@ CacheStats AnswerCache::stats() const {
   return sum;
 }
 
-void AnswerCache::for_each(TimePoint now,
+void AnswerCache::for_each(std::size_t shard, TimePoint now,
                            const std::function<void(const CacheItem&)>& visit) const {
-  for (const auto& shard : shards_) {
-    shard->for_each(now, visit);
-  }
+  shards_.at(shard)->for_each(now, visit);
 }
 
 }  // namespace meshdns::dns

@@ -59,12 +59,12 @@ class AnswerCache {
   // Forgets `name`, or with `below` all at and below it; returns how many entries.
   std::size_t flush(NameView name, bool below);
   [[nodiscard]] CacheStats stats() const;
-  // Calls `visit` for every entry, a shard at a time under its lock: it must be quick.
-  void for_each(TimePoint now, const std::function<void(const CacheItem&)>& visit) const;
-
- private:
+  // Calls `visit` for every entry of one of kShards parts, under its lock: it must be quick.
+  void for_each(std::size_t shard, TimePoint now,
+                const std::function<void(const CacheItem&)>& visit) const;
   static constexpr std::size_t kShards = 16;
 
+ private:
   [[nodiscard]] std::uint64_t hash(const CachedQuestion& question) const;
   [[nodiscard]] CacheShard& shard_of(std::uint64_t hash) const { return *shards_[hash % kShards]; }
   // Whether `question`'s name, or one above it, is known not to exist.

@@ -6,16 +6,24 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/clock.h"
 #include "base/ip_address.h"
 #include "base/metrics.h"
 #include "discovery/service.h"
 #include "resolver/app/admin_server.h"
+#include "resolver/app/cache_dump.h"
 #include "resolver/app/table_publisher.h"
+#include "resolver/cache/answer_cache.h"
+#include "resolver/wire/name.h"
+#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {
 
+using testing::AllOf;
+using testing::EndsWith;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 class AdminRoutesTest : public testing::Test {
  protected:
@@ -36,21 +44,23 @@ class AdminRoutesTest : public testing::Test {
   Gauge& late_ = registry_.gauge("meshdns_late", "Set before it is read.");
   Readiness readiness_;
   const TablePublisher::Entries* entries_ = nullptr;
+  AnswerCache cache_{{}, HashKey()};
   AdminServer::Routes routes_ = make_admin_routes({
       .readiness = [this] { return readiness_; },
       .config = [] { return std::string("ttl: 30s\n"); },
       .entries = [this] { return entries_; },
       .before_metrics = [this] { late_.set(7); },
+      .cache = [this] { return dump_cache(cache_, TimePoint()); },
       .registry = &registry_,
   });
 };
 
-TEST_F(AdminRoutesTest, AreTheSixThatAreDocumented) {
+TEST_F(AdminRoutesTest, AreTheSevenThatAreDocumented) {
   std::string paths;
   for (const auto& [path, handler] : routes_) {
     paths += path + " ";
   }
-  EXPECT_EQ(paths, "/config /healthz /metrics /readyz /table /vips ");
+  EXPECT_EQ(paths, "/cache /config /healthz /metrics /readyz /table /vips ");
 }
 
 TEST_F(AdminRoutesTest, AreHealthyWhateverIsMissing) {
@@ -87,6 +97,16 @@ TEST_F(AdminRoutesTest, ShowAnEmptyTableBeforeThereIsOne) {
   EXPECT_EQ(get("/table").content_type, "application/json");
   EXPECT_EQ(get("/table").body, "{\"services\":[\n]}\n");
   EXPECT_EQ(get("/vips").body, "{\"vips\":[\n]}\n");
+}
+
+TEST_F(AdminRoutesTest, ShowTheCacheALineForEachAnswer) {
+  const std::string head = " evictions 0\nNAME TYPE CLASS DO CD LEFT KIND BYTES\n";
+  EXPECT_THAT(get("/cache").body, AllOf(StartsWith("# entries 0 bytes "), EndsWith(head)));
+  const Name name = Name::from_text("a\\032b.example.org").value();
+  cache_.store_failure({.name = name, .type = 65280, .rrclass = 1, .dnssec_ok = true}, 5,
+                       TimePoint());
+  EXPECT_THAT(get("/cache").body,
+              HasSubstr(head + "a\\032b.example.org. TYPE65280 IN do - 1 failure-5 "));
 }
 
 TEST_F(AdminRoutesTest, ShowTheTableAsItIsAtTheRequest) {

@@ -132,7 +132,7 @@ TEST(CommandLine, SaysWhatIsWrongAndWhatToWrite) {
     std::string want;
   };
   const std::vector<Case> cases{
-      {{}, "meshdns: what is to be done? (write run, check, query, vip, version; "},
+      {{}, "meshdns: what is to be done? (write run, check, query, vip, cache, version; "},
       {{"rnu"}, "meshdns: 'rnu' is no verb (did you mean run?)\n"},
       {{"zzz"}, "meshdns: 'zzz' is no verb (`meshdns --help` lists them)\n"},
       {{"a\nb"}, "meshdns: 'a\\010b' is no verb ("},
