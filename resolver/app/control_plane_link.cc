@@ -35,7 +35,7 @@ constexpr Backoff::Options kLookupBackoff{.initial = std::chrono::seconds(1),
 // A connection that died without a word is noticed within the sum. Our control plane allows pings
 // every 5 s; those made with go-control-plane may cut off who pings more often than every 30 s.
 constexpr std::chrono::seconds kKeepaliveTime{20};
-constexpr std::chrono::seconds kKeepaliveTimeout{10};
+constexpr std::chrono::seconds kKeepaliveTimeout{8};
 
 }  // namespace
 
