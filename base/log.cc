@@ -134,7 +134,7 @@ Logs::Logs(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Logs::~Logs() { impl_->sink->close(); }
 
-Result<std::unique_ptr<Logs>> Logs::create(const LogOptions& options) {
+Result<std::unique_ptr<Logs>> Logs::create(const LogOptions& options, LogThread thread) {
   const auto level = parse_level(options.level);
   if (!level) {
     return tl::unexpected(level.error());
@@ -147,7 +147,11 @@ Result<std::unique_ptr<Logs>> Logs::create(const LogOptions& options) {
   } else {
     impl->sink->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %n: %v");
   }
-  impl->thread = std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1);
+  if (thread == LogThread::kOwn) {
+    impl->thread = std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1);
+  } else {
+    impl->sink->close();  // from here on it waits for nobody
+  }
   return std::unique_ptr<Logs>(new Logs(std::move(impl)));
 }
 
@@ -155,8 +159,12 @@ Logger& Logs::logger(const std::string& name) {
   const std::lock_guard lock(impl_->mutex);
   auto& logger = impl_->loggers[name];
   if (!logger) {
-    logger = std::make_shared<spdlog::async_logger>(name, impl_->sink, impl_->thread,
-                                                    spdlog::async_overflow_policy::overrun_oldest);
+    if (impl_->thread) {
+      logger = std::make_shared<spdlog::async_logger>(
+          name, impl_->sink, impl_->thread, spdlog::async_overflow_policy::overrun_oldest);
+    } else {
+      logger = std::make_shared<spdlog::logger>(name, impl_->sink);
+    }
     logger->set_level(impl_->level);
     logger->flush_on(spdlog::level::info);
   }
@@ -176,7 +184,7 @@ Result<void> Logs::set_level(const std::string& level) {
   return {};
 }
 
-std::size_t Logs::dropped() const { return impl_->thread->overrun_counter(); }
+std::size_t Logs::dropped() const { return impl_->thread ? impl_->thread->overrun_counter() : 0; }
 
 std::string escape_name(std::string_view text) { return escape(text, '!', "\\\"'"); }
 

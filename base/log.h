@@ -1,10 +1,13 @@
-// Logging: one logger per folder (`xds`, `vip`, `dns`, `fwd`, ...), written by a thread of its own,
-// so that a slow sink never delays anyone; when its queue is full the oldest lines are dropped.
+// Logging: one logger per folder (`xds`, `vip`, `dns`, `fwd`, ...), written by a thread of their
+// own, so that a slow sink never delays anyone; when its queue is full the oldest lines are
+// dropped.
 //
 // Lines are `key=value` after a short message. Names from packets or peers go through escape_name()
 // first.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,6 +22,10 @@ using Logger = spdlog::logger;
 
 enum class LogFormat : std::uint8_t { kText, kJson };
 
+// Who writes the lines: a thread of their own, or whoever logs. The latter writes at once what
+// standard error takes and loses the rest, so that it never waits either.
+enum class LogThread : std::uint8_t { kOwn, kCaller };
+
 struct LogOptions {
   std::string level = "info";  // debug, info, warn, error, off
   LogFormat format = LogFormat::kText;
@@ -28,7 +35,8 @@ struct LogOptions {
 class Logs {
  public:
   // Fails on an unknown level. Lines go to standard error.
-  [[nodiscard]] static Result<std::unique_ptr<Logs>> create(const LogOptions& options);
+  [[nodiscard]] static Result<std::unique_ptr<Logs>> create(const LogOptions& options,
+                                                            LogThread thread = LogThread::kOwn);
   Logs(const Logs&) = delete;
   Logs& operator=(const Logs&) = delete;
   ~Logs();  // writes what is queued
