@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <fcntl.h>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "resolver/server/access_list.h"
 #include "resolver/server/connection_limits.h"
 #include "resolver/server/listener.h"
@@ -33,17 +35,23 @@ ConnectionLimits::Options within_descriptors(ConnectionLimits::Options options) 
   return options;
 }
 
+int duplicate(int fd) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-vararg): fcntl(2) is declared so.
+  return ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
 }  // namespace
 
 DnsServer::DnsServer(const Options& options, const Environment& environment,
-                     BoundListeners listeners)
+                     std::vector<Listener> listeners)
     : options_(options),
       environment_(environment),
       handler_(options.handler),
       limits_(options.questions),
       loops_(environment.clock, environment.log, environment.forward_metrics),
       connections_(within_descriptors(options.connections)),
-      access_(std::make_shared<const AccessList>()) {
+      access_(std::make_shared<const AccessList>()),
+      waits_(options.waits) {
   const WorkerEnvironment shared{.sockets = environment.sockets,
                                  .clock = environment.clock,
                                  .log = environment.log,
@@ -59,9 +67,14 @@ DnsServer::DnsServer(const Options& options, const Environment& environment,
                                  .connections = connections_};
   for (std::size_t i = 0; i < options.workers; ++i) {
     snapshot_workers_.push_back(&environment.snapshots.register_worker());
-    workers_.push_back(std::make_unique<Worker>(options.worker, shared, *snapshot_workers_.back()));
+    Worker::Options worker = options.worker;
+    if (options.on_beat) {
+      worker.on_beat = [beat = options.on_beat, i] { beat(i); };
+      worker.beat_interval = options.beat_interval;
+    }
+    workers_.push_back(std::make_unique<Worker>(worker, shared, *snapshot_workers_.back()));
   }
-  for (Listener& listener : listeners.listeners) {
+  for (Listener& listener : listeners) {
     add(std::move(listener));
   }
 }
@@ -70,8 +83,33 @@ DnsServer::~DnsServer() { stop(); }
 
 void DnsServer::add(Listener listener) {
   addresses_.push_back({listener.configured, listener.bound});
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    workers_[i]->add_listener(listener.bound, std::move(listener.sockets.at(i)));
+  if (waits_) {
+    waiting_.push_back(std::move(listener));
+  } else {
+    spread(std::move(listener));
+  }
+}
+
+void DnsServer::begin() {
+  waits_ = false;
+  for (Listener& listener : std::exchange(waiting_, {})) {
+    spread(std::move(listener));
+  }
+}
+
+void DnsServer::spread(Listener listener) {
+  std::vector<SocketPair>& pairs = listener.sockets;
+  const std::size_t own = pairs.size();
+  for (std::size_t i = own; i < workers_.size(); ++i) {
+    const SocketPair& shared = pairs[i % own];
+    SocketPair copy{.udp = UniqueFd(duplicate(shared.udp.get())),
+                    .tcp = UniqueFd(duplicate(shared.tcp.get()))};
+    if (copy.udp.valid() && copy.tcp.valid()) {  // else the others read it alone
+      pairs.push_back(std::move(copy));
+    }
+  }
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    workers_[i % workers_.size()]->add_listener(listener.bound, std::move(pairs[i]));
   }
 }
 
@@ -98,7 +136,7 @@ Result<std::vector<std::string>> DnsServer::set_listeners(
   }
   std::vector<std::string> notes;
   if (!missing.empty()) {
-    auto bound = bind_listeners(environment_.sockets, missing, workers_.size());
+    auto bound = environment_.listeners.bind(missing);
     const bool only_optional = std::ranges::all_of(missing, &ListenAddress::optional);
     if (!bound && !(only_optional && std::ranges::any_of(addresses_, is_wanted))) {
       return tl::unexpected(std::move(bound.error()));
@@ -121,6 +159,8 @@ Result<std::vector<std::string>> DnsServer::set_listeners(
     for (const auto& worker : workers_) {
       worker->remove_listener(held.bound);
     }
+    std::erase_if(waiting_, [&](const Listener& one) { return one.configured == held.configured; });
+    environment_.listeners.release(held.configured);
     return true;
   });
   return notes;

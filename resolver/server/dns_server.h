@@ -4,7 +4,9 @@
 // outlives it.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -39,12 +41,19 @@ class DnsServer {
     QueryHandler::Options handler;
     Worker::Options worker;
     InFlightLimits::Options questions;
+    // Sockets are read from begin() on instead of from the start.
+    bool waits = false;
+    // Each worker calls it on its own thread, with its index, at least this often while it runs.
+    // Nothing: never.
+    std::function<void(std::size_t worker)> on_beat;
+    std::chrono::milliseconds beat_interval{1000};
     // The total is cut to half of RLIMIT_NOFILE, so that connections never take the descriptors
     // that forwarding needs.
     ConnectionLimits::Options connections;
   };
   struct Environment {
     SocketLayer& sockets;
+    ListenerSource& listeners;  // of addresses that set_listeners() adds
     const Clock& clock;
     Logger& log;
     ServerMetrics& metrics;
@@ -54,13 +63,17 @@ class DnsServer {
     SnapshotHolder& snapshots;
   };
 
-  // Serves at once, for loopback clients alone and without upstream servers. `listeners` come from
-  // bind_listeners() with the same number of workers.
-  DnsServer(const Options& options, const Environment& environment, BoundListeners listeners);
+  // Serves at once, for loopback clients alone and without upstream servers. Where an address has
+  // fewer sockets than there are workers, several share one; where it has more, a worker has
+  // several.
+  DnsServer(const Options& options, const Environment& environment,
+            std::vector<Listener> listeners);
   DnsServer(const DnsServer&) = delete;
   DnsServer& operator=(const DnsServer&) = delete;
   ~DnsServer();  // stop() if that was not called
 
+  // Reads the sockets, where Options::waits said to wait; then does nothing.
+  void begin();
   // Where it listens, with real ports.
   [[nodiscard]] std::vector<SocketAddress> addresses() const;
   // Makes these the addresses: those that stay keep their sockets, new ones are bound, others let
@@ -86,6 +99,7 @@ class DnsServer {
     SocketAddress bound;
   };
   void add(Listener listener);
+  void spread(Listener listener);
 
   Options options_;
   Environment environment_;
@@ -97,6 +111,8 @@ class DnsServer {
   ConnectionLimits connections_;
   std::shared_ptr<const AccessList> access_;
   std::vector<Address> addresses_;
+  bool waits_;
+  std::vector<Listener> waiting_;  // until begin()
   std::vector<SnapshotHolder::Worker*> snapshot_workers_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <fcntl.h>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,6 +45,30 @@ Error socket_error(int number, const SocketAddress& address, std::string_view pr
     return {ErrorCode::kNotFound, what + ": this host has no such address family"};
   }
   return {ErrorCode::kNetwork, errno_error(number, what).message};
+}
+
+bool set(SocketLayer& sockets, int fd, int level, int name, int value) {
+  return sockets.setsockopt(fd, level, name, &value, sizeof value) == 0;
+}
+
+bool set_udp_options(SocketLayer& sockets, int fd, const SocketAddress& address) {
+  // The system may allow less: no failure.
+  set(sockets, fd, SOL_SOCKET, SO_RCVBUF, kUdpBufferBytes);
+  set(sockets, fd, SOL_SOCKET, SO_SNDBUF, kUdpBufferBytes);
+  if (address.ip.is_v4()) {
+    return set(sockets, fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT) &&
+           (!address.ip.is_unspecified() || set(sockets, fd, IPPROTO_IP, IP_PKTINFO, 1));
+  }
+  return set(sockets, fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT) &&
+         (!address.ip.is_unspecified() || set(sockets, fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1));
+}
+
+bool is_ready_to_use(int fd) {
+  // NOLINTBEGIN(cppcoreguidelines-pro-type-vararg): fcntl(2) is declared so.
+  const int flags = ::fcntl(fd, F_GETFL);
+  return flags >= 0 && ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
+         ::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+  // NOLINTEND(cppcoreguidelines-pro-type-vararg)
 }
 
 class Binder {
@@ -133,19 +158,11 @@ class Binder {
   }
 
   bool set_udp_options(int fd, const SocketAddress& address) {
-    // The system may allow less: no failure.
-    set(fd, SOL_SOCKET, SO_RCVBUF, kUdpBufferBytes);
-    set(fd, SOL_SOCKET, SO_SNDBUF, kUdpBufferBytes);
-    if (address.ip.is_v4()) {
-      return set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT) &&
-             (!address.ip.is_unspecified() || set(fd, IPPROTO_IP, IP_PKTINFO, 1));
-    }
-    return set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT) &&
-           (!address.ip.is_unspecified() || set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1));
+    return dns::set_udp_options(sockets_, fd, address);
   }
 
   bool set(int fd, int level, int name, int value) {
-    return sockets_.setsockopt(fd, level, name, &value, sizeof value) == 0;
+    return dns::set(sockets_, fd, level, name, value);
   }
 
   bool bind_socket(int fd, const SocketAddress& address) {
@@ -173,6 +190,17 @@ class Binder {
 };
 
 }  // namespace
+
+Result<void> prepare_inherited(SocketLayer& sockets, const SocketAddress& bound,
+                               const SocketPair& pair) {
+  if (!is_ready_to_use(pair.udp.get()) || !set_udp_options(sockets, pair.udp.get(), bound)) {
+    return tl::unexpected(socket_error(errno, bound, "UDP"));
+  }
+  if (!is_ready_to_use(pair.tcp.get())) {
+    return tl::unexpected(socket_error(errno, bound, "TCP"));
+  }
+  return {};
+}
 
 Result<BoundListeners> bind_listeners(SocketLayer& sockets,
                                       std::span<const ListenAddress> addresses,

@@ -35,7 +35,7 @@ struct SocketPair {
 struct Listener {
   SocketAddress configured;         // as asked for
   SocketAddress bound;              // with the port it got
-  std::vector<SocketPair> sockets;  // one per worker
+  std::vector<SocketPair> sockets;  // one per worker, unless they come from elsewhere
 };
 
 struct BoundListeners {
@@ -48,5 +48,39 @@ struct BoundListeners {
 [[nodiscard]] Result<BoundListeners> bind_listeners(SocketLayer& sockets,
                                                     std::span<const ListenAddress> addresses,
                                                     std::size_t workers);
+
+// Sets what sockets of other makers need to serve here: not blocking, closed at exec, the options
+// of our own. Errors name the address.
+[[nodiscard]] Result<void> prepare_inherited(SocketLayer& sockets, const SocketAddress& bound,
+                                             const SocketPair& pair);
+
+// Who binds the sockets of addresses that are added later, and must know which are let go: another
+// process may hold them too. Control thread.
+class ListenerSource {
+ public:
+  ListenerSource() = default;
+  ListenerSource(const ListenerSource&) = delete;
+  ListenerSource& operator=(const ListenerSource&) = delete;
+  virtual ~ListenerSource() = default;
+
+  // As bind_listeners().
+  [[nodiscard]] virtual Result<BoundListeners> bind(std::span<const ListenAddress> addresses) = 0;
+  // Nobody reads the sockets of this configured address any more.
+  virtual void release(const SocketAddress& configured) = 0;
+};
+
+// Binds in this process.
+class OwnListeners final : public ListenerSource {
+ public:
+  OwnListeners(SocketLayer& sockets, std::size_t workers) : sockets_(sockets), workers_(workers) {}
+  [[nodiscard]] Result<BoundListeners> bind(std::span<const ListenAddress> addresses) override {
+    return bind_listeners(sockets_, addresses, workers_);
+  }
+  void release(const SocketAddress& /*configured*/) override {}
+
+ private:
+  SocketLayer& sockets_;
+  std::size_t workers_;
+};
 
 }  // namespace meshdns::dns

@@ -80,8 +80,14 @@ void TcpConnection::close(Counter* reason) {
 }
 
 void TcpConnection::finish() {
-  at_end_ = true;
+  finishing_ = true;
   go_on();
+}
+
+bool TcpConnection::has_unread() const {
+  std::uint8_t octet = 0;
+  return context_.sockets.recvfrom(socket_->descriptor.native_handle(), &octet, 1, MSG_PEEK,
+                                   nullptr, nullptr) >= 0;
 }
 
 bool TcpConnection::is_idle() const {
@@ -168,6 +174,10 @@ void TcpConnection::go_on() {
     close();
     return;
   }
+  if (finishing_ && asked_ && is_idle() && !has_unread()) {
+    close();
+    return;
+  }
   frames_.release();
   wait_readable();
 }
@@ -192,6 +202,7 @@ void TcpConnection::process_frames() {
 void TcpConnection::answer(std::span<const std::uint8_t> request) {
   ServerMetrics& metrics = context_.metrics;
   metrics.tcp_queries.add();
+  asked_ = true;
   const ClientAccess access = context_.access->check(client_);
   if (access == ClientAccess::kRefused) {
     metrics.refused.add();

@@ -63,7 +63,8 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   void start();
   // Ends it now, unless it has ended; `reason` counts it.
   void close(Counter* reason = nullptr);
-  // Reads no more; ends when all that was asked is answered.
+  // Ends as soon as it was asked something and all of that is answered: one that has just been
+  // opened still gets its answer.
   void finish();
   // Ends it if it is over one of its times.
   void check_timeouts(TimePoint now);
@@ -89,6 +90,8 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   void go_on();
   [[nodiscard]] std::size_t unsent() const { return output_.size() - sent_; }
   [[nodiscard]] bool may_process() const;
+  // Whether octets, or the end, wait to be read.
+  [[nodiscard]] bool has_unread() const;
 
   WorkerContext& context_;
   Owner& owner_;
@@ -104,7 +107,9 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   std::optional<TimePoint> frame_started_;  // set while half a frame is there
   bool reads_ = false;                      // a wait is open
   bool writes_ = false;
-  bool at_end_ = false;  // the client sends no more, or finish()
+  bool at_end_ = false;  // the client sends no more
+  bool asked_ = false;   // a question, ever
+  bool finishing_ = false;
   bool closed_ = false;
 };
 

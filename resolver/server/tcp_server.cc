@@ -40,6 +40,12 @@ bool is_exhausted(int error) {
 struct TcpServer::State {
   State(boost::asio::io_context& io, UniqueFd fd, TcpServer& server)
       : listener(io, fd.release()), pause_timer(io), check_timer(io), owner(&server) {}
+  // Another process may hold the socket too: closing alone would leave it in the reactor.
+  void close_listener() {
+    if (listener.is_open()) {
+      const UniqueFd fd(listener.release());
+    }
+  }
   boost::asio::posix::stream_descriptor listener;
   boost::asio::steady_timer pause_timer;
   boost::asio::steady_timer check_timer;
@@ -59,7 +65,7 @@ TcpServer::~TcpServer() {
   state_->owner = nullptr;
   state_->pause_timer.cancel();
   state_->check_timer.cancel();
-  state_->listener.close();
+  state_->close_listener();
   while (!connections_.empty()) {
     const auto connection = connections_.begin()->second;
     connection->close();
@@ -69,9 +75,14 @@ TcpServer::~TcpServer() {
 void TcpServer::start() { wait(); }
 
 void TcpServer::stop() {
-  state_->stopped = true;
+  if (std::exchange(state_->stopped, true)) {
+    return;
+  }
+  // Those in the queue have been told that they are connected.
+  for (int i = 0; i < kMaxAccepts && accept_one() == AcceptResult::kAgain; ++i) {
+  }
   state_->pause_timer.cancel();
-  state_->listener.close();
+  state_->close_listener();
   std::vector<std::shared_ptr<TcpConnection>> open;
   open.reserve(connections_.size());
   for (const auto& [key, connection] : connections_) {

@@ -41,7 +41,7 @@ class TcpServer final : public TcpConnection::Owner {
   ~TcpServer() override;
 
   void start();
-  // Accepts and reads no more; what was asked is still answered.
+  // Accepts those who are connected already, and no more; see TcpConnection::finish().
   void stop();
 
   [[nodiscard]] std::size_t open_connections() const { return connections_.size(); }

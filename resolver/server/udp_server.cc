@@ -26,6 +26,10 @@ namespace meshdns::dns {
 
 struct UdpServer::Socket {
   Socket(boost::asio::io_context& io, UniqueFd fd) : descriptor(io, fd.release()) {}
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+  // Another process may hold the socket too: closing alone would leave it in the reactor.
+  ~Socket() { const UniqueFd fd(descriptor.release()); }
   boost::asio::posix::stream_descriptor descriptor;
 };
 

@@ -68,7 +68,8 @@ struct Worker::State {
                 .access = std::make_shared<const AccessList>(),
                 .datagrams = datagrams,
                 .stream_buffer = stream_buffer},
-        drain_timer(io) {}
+        drain_timer(io),
+        beat_timer(io) {}
 
   struct Servers {
     std::shared_ptr<UdpServer> udp;
@@ -98,13 +99,23 @@ struct Worker::State {
   }
 
   void remove(const SocketAddress& address) {
-    const auto found = servers.find(address);
-    if (found != servers.end()) {
+    const auto [first, last] = servers.equal_range(address);
+    for (auto found = first; found != last; ++found) {
       stop(found->second);
       removed.push_back(std::move(found->second.tcp));
-      servers.erase(found);
     }
+    servers.erase(first, last);
     std::erase_if(removed, [](const auto& server) { return server->open_connections() == 0; });
+  }
+
+  void beat() {
+    options.on_beat();
+    beat_timer.expires_after(options.beat_interval);
+    beat_timer.async_wait([this](const boost::system::error_code& error) {
+      if (!error) {
+        beat();
+      }
+    });
   }
 
   void begin_drain() {
@@ -144,9 +155,10 @@ struct Worker::State {
   std::vector<std::uint8_t> stream_buffer;
   Resolver resolver;
   WorkerContext context;
-  std::map<SocketAddress, Servers> servers;
+  std::multimap<SocketAddress, Servers> servers;
   std::vector<std::unique_ptr<TcpServer>> removed;  // with connections still open
   boost::asio::steady_timer drain_timer;
+  boost::asio::steady_timer beat_timer;
   std::chrono::steady_clock::time_point drain_end;
   bool draining = false;
 };
@@ -159,6 +171,9 @@ Worker::Worker(const Options& options, const WorkerEnvironment& environment,
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  if (options.on_beat) {
+    boost::asio::post(state_->io, [state = state_.get()] { state->beat(); });
+  }
   thread_ = std::thread([state = state_.get()] { state->run(); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
@@ -178,7 +193,7 @@ void Worker::add_listener(const SocketAddress& address, SocketPair sockets) {
                                                state->options.tcp, std::move(pair.tcp))};
         servers.udp->start();
         servers.tcp->start();
-        state->servers.insert_or_assign(address, std::move(servers));
+        state->servers.emplace(address, std::move(servers));
       });
 }
 

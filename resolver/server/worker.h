@@ -55,6 +55,9 @@ class Worker {
     Resolver::Options resolver;
     TcpServer::Options tcp;
     std::chrono::milliseconds drain_timeout{2000};
+    // Called on the worker's thread at least so often while it runs; nothing: never.
+    std::function<void()> on_beat = {};
+    std::chrono::milliseconds beat_interval{1000};
   };
 
   // Starts the thread. `snapshot` belongs to this worker until it is destroyed.
@@ -65,7 +68,8 @@ class Worker {
   // Ends the thread without draining, unless it has ended.
   ~Worker();
 
-  // Serves one more address; `address` is its name for remove_listener().
+  // Serves one more pair of sockets; `address` is its name for remove_listener(), and may be that
+  // of several.
   void add_listener(const SocketAddress& address, SocketPair sockets);
   // Stops reading there; open questions are still answered.
   void remove_listener(const SocketAddress& address);

@@ -1,12 +1,15 @@
 #include "resolver/server/dns_server.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -352,6 +355,71 @@ TEST_F(DnsServerTest, StopsInTimeWhenNobodyAnswers) {
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20));
   EXPECT_EQ(server_->in_flight(), 0U);
   server_->stop();  // again does nothing
+}
+
+// Who asks before a successor reads the sockets waits, and is answered.
+TEST_F(DnsServerTest, LeavesQuestionsInTheSocketsUntilItBegins) {
+  DnsServer::Options options = default_options();
+  options.waits = true;
+  start(options);
+  const UniqueFd udp = support::connect_socket(server(), DnsTransport::kUdp);
+  const UniqueFd tcp = support::connect_socket(server(), DnsTransport::kTcp);
+  ASSERT_TRUE(support::send_message(udp.get(), DnsTransport::kUdp,
+                                    support::encode({.name = "backend.mesh"})));
+  ASSERT_TRUE(support::send_message(tcp.get(), DnsTransport::kTcp,
+                                    support::encode({.name = "backend.mesh"})));
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_dns_queries_total{proto=\"udp\"} 0\n"));
+  server_->begin();
+  EXPECT_TRUE(support::receive_message(udp.get(), DnsTransport::kUdp).has_value());
+  EXPECT_TRUE(support::receive_message(tcp.get(), DnsTransport::kTcp).has_value());
+}
+
+// Sockets that come from elsewhere are as many as they are.
+TEST_F(DnsServerTest, ReadsEverySocketWhateverTheNumberOfWorkers) {
+  for (const auto& [sockets, workers] : {std::pair{1U, 3U}, std::pair{3U, 1U}}) {
+    SCOPED_TRACE(sockets);
+    sockets_to_bind_ = sockets;
+    DnsServer::Options options = default_options();
+    options.workers = workers;
+    start(options);
+    // Each from a port of its own, by which the kernel chooses among several sockets.
+    for (int i = 0; i < 40; ++i) {
+      EXPECT_EQ(ask("backend.mesh"), "244.0.0.1");
+      EXPECT_EQ(ask("backend.mesh", DnsTransport::kTcp), "244.0.0.1");
+    }
+    server_.reset();
+  }
+}
+
+TEST_F(DnsServerTest, EveryWorkerSaysThatItIsWell) {
+  std::array<std::atomic<int>, 3> beats{};
+  DnsServer::Options options = default_options();
+  options.workers = beats.size();
+  options.on_beat = [&](std::size_t worker) { ++beats.at(worker); };
+  options.beat_interval = milliseconds(1);
+  start(options);
+  EXPECT_TRUE(support::wait_until(
+      [&] { return std::ranges::all_of(beats, [](const auto& count) { return count > 2; }); }));
+  server_->stop();
+}
+
+// A client that has just been told that it is connected gets its answer.
+TEST_F(DnsServerTest, AnswersAConnectionThatWasNotYetAskedAnythingWhenItStops) {
+  DnsServer::Options options = default_options();
+  options.worker.drain_timeout = std::chrono::seconds(30);
+  start(options);
+  const UniqueFd fresh = support::connect_socket(server(), DnsTransport::kTcp);
+  const UniqueFd used = support::connect_socket(server(), DnsTransport::kTcp);
+  ASSERT_TRUE(support::send_message(used.get(), DnsTransport::kTcp,
+                                    support::encode({.name = "backend.mesh"})));
+  ASSERT_TRUE(support::receive_message(used.get(), DnsTransport::kTcp).has_value());
+  std::thread stopper([&] { server_->stop(); });
+  // The one that has had its answer ends at once.
+  EXPECT_FALSE(support::receive_message(used.get(), DnsTransport::kTcp).has_value());
+  EXPECT_TRUE(support::send_message(fresh.get(), DnsTransport::kTcp,
+                                    support::encode({.name = "backend.mesh"})));
+  EXPECT_TRUE(support::receive_message(fresh.get(), DnsTransport::kTcp).has_value());
+  stopper.join();
 }
 
 }  // namespace

@@ -47,10 +47,13 @@ void ServerFixture::start(const DnsServer::Options& options,
   for (const std::string& ip : addresses) {
     wanted.push_back({.address = {.ip = IpAddress::parse(ip).value(), .port = 0}});
   }
-  auto bound = bind_listeners(sockets_, wanted, options.workers);
+  auto bound =
+      bind_listeners(sockets_, wanted, sockets_to_bind_ == 0 ? options.workers : sockets_to_bind_);
   ASSERT_TRUE(bound) << bound.error().message;
+  listeners_ = std::make_unique<OwnListeners>(sockets_, options.workers);
   server_ = std::make_unique<DnsServer>(options,
                                         DnsServer::Environment{.sockets = sockets_,
+                                                               .listeners = *listeners_,
                                                                .clock = clock_,
                                                                .log = logs_->logger("dns"),
                                                                .metrics = server_metrics_,
@@ -58,7 +61,7 @@ void ServerFixture::start(const DnsServer::Options& options,
                                                                .resolve_metrics = resolve_metrics_,
                                                                .cache = cache_,
                                                                .snapshots = *snapshots_},
-                                        std::move(*bound));
+                                        std::move(bound->listeners));
 }
 
 void ServerFixture::publish(const std::string& name, const std::string& address) {

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -50,6 +51,8 @@ class ServerFixture : public ::testing::Test {
   [[nodiscard]] std::string ask(
       const std::string& name, support::DnsTransport transport = support::DnsTransport::kUdp) const;
 
+  // Instead of one per worker.
+  std::size_t sockets_to_bind_ = 0;
   // For faults, which the server meets until it is gone.
   std::atomic<int> fault_error_{0};
   std::atomic<int> fault_count_{0};
@@ -63,6 +66,7 @@ class ServerFixture : public ::testing::Test {
   AnswerCache cache_{{}, HashKey{}};
   std::unique_ptr<SnapshotBuilder> builder_;
   std::unique_ptr<SnapshotHolder> snapshots_;
+  std::unique_ptr<OwnListeners> listeners_;
   std::unique_ptr<DnsServer> server_;
 };
 
