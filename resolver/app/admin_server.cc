@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -28,6 +29,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -35,6 +37,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace meshdns::dns {
 namespace {
@@ -391,29 +394,44 @@ Result<void> AdminServer::Core::listen() {
   if (is_unix()) {
     return listen_on_path();
   }
-  const IpAddress& ip = options_.listen.ip;
-  const auto address = asio::ip::make_address(ip.to_string());
-  const tcp::endpoint endpoint(address, options_.listen.port);
+  UniqueFd socket(options_.socket);
+  if (!socket.valid()) {
+    auto bound = bind(options_.listen);
+    if (!bound) {
+      return tl::unexpected(std::move(bound.error()));
+    }
+    socket = *std::move(bound);
+  }
   error_code error;
-  acceptor_.open(Protocol(endpoint.protocol()), error);
-  if (!error) {
-    acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-  }
-  if (!error) {
-    acceptor_.bind(Protocol::endpoint(endpoint), error);
-  }
-  if (!error) {
-    acceptor_.listen(asio::socket_base::max_listen_connections, error);
-  }
+  const int family = options_.listen.ip.is_v4() ? AF_INET : AF_INET6;
+  acceptor_.assign(Protocol(family, IPPROTO_TCP), socket.get(), error);
   if (error) {
-    return fail(ErrorCode::kNetwork,
-                fmt::format("cannot serve admin HTTP on {}: {}{}", options_.listen.to_string(),
-                            error.message(),
-                            error == asio::error::address_in_use
-                                ? " (stop the program that does, or choose another address)"
-                                : ""));
+    return fail(ErrorCode::kNetwork, fmt::format("cannot serve admin HTTP on {}: {}",
+                                                 options_.listen.to_string(), error.message()));
   }
+  static_cast<void>(socket.release());
   return {};
+}
+
+Result<UniqueFd> AdminServer::bind(const SocketAddress& address) {
+  sockaddr_storage storage{};
+  const auto size = static_cast<socklen_t>(address.to_sockaddr(storage));
+  const int family = address.ip.is_v4() ? AF_INET : AF_INET6;
+  const int on = 1;
+  UniqueFd socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own idiom.
+  const auto* const raw = reinterpret_cast<const sockaddr*>(&storage);
+  if (!socket.valid() ||
+      ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      ::bind(socket.get(), raw, size) != 0 || ::listen(socket.get(), SOMAXCONN) != 0) {
+    const int error = errno;
+    return fail(
+        ErrorCode::kNetwork,
+        errno_error(error, "cannot serve admin HTTP on " + address.to_string()).message +
+            (error == EADDRINUSE ? " (stop the program that does, or choose another address)"
+                                 : ""));
+  }
+  return socket;
 }
 
 void AdminServer::Core::accept() {
@@ -459,7 +477,10 @@ bool AdminServer::Core::evict_waiting() {
 void AdminServer::Core::close() {
   closed_ = true;
   error_code ignored;
-  acceptor_.close(ignored);
+  if (acceptor_.is_open()) {
+    // Another process may hold the socket too: closing alone would leave it in the reactor.
+    const UniqueFd socket(acceptor_.release(ignored));
+  }
   if (is_unix()) {
     ::unlink(options_.unix_path.c_str());
   }

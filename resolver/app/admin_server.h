@@ -27,6 +27,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace meshdns::dns {
 
@@ -57,6 +58,7 @@ class AdminServer {
 
   struct Options {
     SocketAddress listen;   // port 0: any
+    int socket = -1;        // of bind(): here instead of `listen`; the server closes it
     std::string unix_path;  // not empty: here instead of `listen`; a file of that name is replaced
     std::size_t max_change_bytes = std::size_t{16} << 20U;  // of a POST's body
     std::size_t max_connections = 32;
@@ -65,6 +67,8 @@ class AdminServer {
     std::chrono::milliseconds write_timeout{10'000};    // of one piece
   };
 
+  // A socket that listens there; an error names the address.
+  [[nodiscard]] static Result<UniqueFd> bind(const SocketAddress& address);
   // Binds and starts to accept. An error names the address.
   [[nodiscard]] static Result<std::unique_ptr<AdminServer>> start(boost::asio::io_context& io,
                                                                   const Options& options,

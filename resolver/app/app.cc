@@ -28,6 +28,7 @@
 #include "resolver/app/control_plane_link.h"
 #include "resolver/app/dns_front.h"
 #include "resolver/app/first_table.h"
+#include "resolver/app/keeper.h"
 #include "resolver/app/reload_plan.h"
 #include "resolver/app/table_publisher.h"
 #include "resolver/app/vip_command.h"
@@ -101,6 +102,7 @@ App::App(Options options, const Environment& environment)
       vip_metrics_(registry_),
       xds_metrics_(registry_),
       signals_(loop_.io(), SIGTERM, SIGINT, SIGHUP),
+      requests_(loop_.io()),
       publish_timer_(loop_, environment.clock, [this] { pump(); }),
       expiry_timer_(loop_, environment.clock,
                     [this] {
@@ -108,13 +110,16 @@ App::App(Options options, const Environment& environment)
                       pump();
                     }),
       refresh_timer_(loop_, environment.clock, [this] { refresh(); }),
-      settle_timer_(loop_, environment.clock, [this] {
-        first_tables_->settle(environment_.clock.now());
-        note_first_tables();
-        pump();
-      }) {}
+      settle_timer_(loop_, environment.clock,
+                    [this] {
+                      first_tables_->settle(environment_.clock.now());
+                      note_first_tables();
+                      pump();
+                    }),
+      beat_timer_(loop_, environment.clock, [this] { beat(); }) {}
 
 App::~App() {
+  requests_.release();
   // Callbacks end before what they use.
   changes_.reset();
   admin_.reset();
@@ -130,25 +135,116 @@ Result<void> App::start() {
   // Whoever reads our standard error may go away; names are answered all the same.
   static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
   await_signal();
-  auto front = DnsFront::open(loaded_.config, {.files = environment_.files,
-                                               .sockets = environment_.sockets,
-                                               .clock = environment_.clock,
-                                               .log = logs_->logger("dns"),
-                                               .registry = registry_,
-                                               .metrics = metrics_});
+  await_request();
+  sockets_ = environment_.keeper.take_sockets();
+  auto front = DnsFront::open(loaded_.config,
+                              {.files = environment_.files,
+                               .sockets = environment_.sockets,
+                               .keeper = environment_.keeper,
+                               .clock = environment_.clock,
+                               .log = logs_->logger("dns"),
+                               .registry = registry_,
+                               .metrics = metrics_},
+                              sockets_);
   if (!front) {
     return tl::unexpected(std::move(front.error()));
   }
   front_ = *std::move(front);
-  for (const auto& step : {&App::start_admin, &App::write_port_file, &App::open_leases}) {
+  if (!environment_.keeper.may_wait_for_table()) {
+    front_->begin();
+  }
+  if (auto opened = open_leases(); !opened) {
+    return opened;
+  }
+  connect();
+  serve_changes();
+  if (!environment_.keeper.may_wait_for_table()) {
+    if (auto begun = begin(); !begun) {
+      return begun;
+    }
+  }
+  beat();
+  refresh_timer_.set(environment_.clock.now() + kRefresh);
+  return {};
+}
+
+Result<void> App::begin() {
+  if (serving_) {
+    return {};
+  }
+  serving_ = true;
+  front_->begin();
+  for (const auto& step : {&App::start_admin, &App::write_port_file}) {
     if (auto done = (this->*step)(); !done) {
       return done;
     }
   }
-  connect();
-  serve_changes();
-  refresh_timer_.set(environment_.clock.now() + kRefresh);
+  environment_.keeper.tell(Keeper::Event::kServing);
   return {};
+}
+
+void App::begin_with_table() {
+  if (auto begun = begin(); !begun) {
+    logs_->logger("dns").error("{}", begun.error().message);
+  }
+}
+
+void App::beat() {
+  const auto interval = environment_.keeper.beat_interval();
+  if (interval.count() != 0) {
+    environment_.keeper.beat(0);
+    beat_timer_.set(environment_.clock.now() + interval);
+  }
+}
+
+void App::await_request() {
+  if (!requests_.is_open()) {
+    if (environment_.keeper.descriptor() < 0) {
+      return;
+    }
+    requests_.assign(environment_.keeper.descriptor());
+  }
+  requests_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                       [this](const boost::system::error_code& error) {
+                         if (error) {
+                           return;
+                         }
+                         while (const auto request = environment_.keeper.next_request()) {
+                           if (*request == Keeper::Request::kBegin) {
+                             begin_with_table();
+                           } else {
+                             freeze();
+                           }
+                         }
+                         await_request();
+                       });
+}
+
+void App::freeze() {
+  if (std::exchange(frozen_, true)) {
+    return;
+  }
+  logs_->logger("dns").info("letting the state folder go to a successor");
+  link_.reset();
+  changes_.reset();
+  for (WakeTimer* const timer : {&publish_timer_, &expiry_timer_, &settle_timer_}) {
+    timer->set({});
+  }
+  const auto table = publisher_->is_ready() ? Keeper::Table::kWhole : Keeper::Table::kNone;
+  const auto let_go = [this, table](const Result<void>& synced) {
+    // Not from within the store.
+    loop_.post([this, table, synced] {
+      editor_.reset();
+      publisher_.reset();
+      leases_.reset();
+      environment_.keeper.tell_frozen(synced, table);
+    });
+  };
+  if (leases_->is_recording()) {
+    leases_->confirm(let_go);
+  } else {
+    let_go({});
+  }
 }
 
 AdminServer::Routes App::admin_routes() {
@@ -209,6 +305,7 @@ Result<void> App::start_admin() {
   }
   AdminServer::Options options;
   options.listen = *loaded_.config.admin_listen;
+  options.socket = sockets_.admin.release();
   auto admin = AdminServer::start(loop_.io(), options, admin_routes(), logs_->logger("admin"));
   if (!admin) {
     return fail("admin.listen", std::move(admin.error()));
@@ -296,22 +393,29 @@ void App::apply(const discovery::TableChange& change) {
 }
 
 void App::pump() {
+  if (frozen_) {
+    return;
+  }
   publisher_->run();
+  if (!serving_ && publisher_->is_ready()) {
+    begin_with_table();
+  }
   publish_timer_.set(publisher_->wake_at());
   expiry_timer_.set(table_->next_expiry());
 }
 
 void App::refresh() {
   front_->refresh();
-  publisher_->retry();
-  pump();
-  leases_->retry_folder();
-  serve_changes();
+  if (!frozen_) {
+    publisher_->retry();
+    pump();
+    leases_->retry_folder();
+    serve_changes();
+  }
   refresh_timer_.set(environment_.clock.now() + kRefresh);
 }
 
-Readiness App::readiness() const {
-  Readiness readiness;
+void App::report_table(Readiness& readiness) const {
   if (!first_tables_) {
     readiness.missing.emplace_back("table: the control plane is not asked yet");
   } else {
@@ -326,6 +430,15 @@ Readiness App::readiness() const {
     }
   } else if (!link_->is_connected()) {
     readiness.notes.push_back("control plane: " + link_->state() + "; serving the last table");
+  }
+}
+
+Readiness App::readiness() const {
+  Readiness readiness;
+  if (frozen_) {
+    readiness.notes.emplace_back("state: a successor takes over");
+  } else {
+    report_table(readiness);
   }
   if (leases_ && !leases_->state_note().empty()) {
     readiness.notes.push_back("state: " + leases_->state_note());
@@ -360,15 +473,17 @@ void App::await_signal() {
 
 void App::on_signal(int number) {
   if (number == SIGHUP) {
-    reload();
+    environment_.keeper.tell(Keeper::Event::kReloading);
+    environment_.keeper.tell(reload() ? Keeper::Event::kReloaded : Keeper::Event::kNotReloaded);
     await_signal();
     return;
   }
   logs_->logger("dns").info("stopping signal={}", number);
+  environment_.keeper.tell(Keeper::Event::kStopping);
   loop_.stop();
 }
 
-void App::reload() {
+bool App::reload() {
   Logger& log = logs_->logger("config");
   const auto refuse = [&](const std::string& reason) {
     metrics_.failed_reloads.add();
@@ -379,12 +494,12 @@ void App::reload() {
     refuse(error);
   }
   if (!loaded.errors.empty() || !front_) {
-    return;
+    return false;
   }
   ReloadPlan plan = plan_reload(loaded_, std::move(loaded));
   if (auto done = front_->reload(plan.next.config); !done) {
     refuse(done.error().message);
-    return;
+    return false;
   }
   // The level was checked when it was read.
   static_cast<void>(logs_->set_level(plan.next.config.log.level));
@@ -394,6 +509,7 @@ void App::reload() {
   loaded_ = std::move(plan.next);
   metrics_.reloads.add();
   log.info("reloaded");
+  return true;
 }
 
 void App::run() {

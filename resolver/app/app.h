@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 
 #include "base/clock.h"
@@ -25,6 +26,7 @@
 #include "resolver/app/control_plane_link.h"
 #include "resolver/app/dns_front.h"
 #include "resolver/app/first_table.h"
+#include "resolver/app/keeper.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/table_publisher.h"
 #include "resolver/app/vip_editor.h"
@@ -39,6 +41,7 @@ class App {
     FileSystem& files;
     SocketLayer& sockets;
     Clock& clock;
+    Keeper& keeper;
   };
   struct Options {
     LoadedConfig loaded;    // without errors
@@ -58,9 +61,17 @@ class App {
   void run();
 
  private:
+  // Reads the DNS sockets, serves admin HTTP, and says so; does nothing the second time.
+  [[nodiscard]] Result<void> begin();
+  void begin_with_table();
+  void beat();
+  void await_request();
+  // Syncs the state folder and lets it go; answers on from the table as it is.
+  void freeze();
   void await_signal();
   void on_signal(int number);
-  void reload();
+  // Whether the new configuration is in use.
+  [[nodiscard]] bool reload();
   [[nodiscard]] Result<void> start_admin();
   [[nodiscard]] Result<void> write_port_file();
   [[nodiscard]] Result<void> open_leases();
@@ -76,6 +87,7 @@ class App {
   // Publishes what is due and sets the timers to what is due next.
   void pump();
   void refresh();
+  void report_table(Readiness& readiness) const;
   [[nodiscard]] Readiness readiness() const;
   void set_late_gauges();
 
@@ -89,6 +101,8 @@ class App {
   discovery::XdsClientMetrics xds_metrics_;
   ControlLoop loop_;
   boost::asio::signal_set signals_;
+  boost::asio::posix::stream_descriptor requests_;  // of the keeper, who owns it
+  KeptSockets sockets_;
   std::unique_ptr<Logs> logs_;
   std::unique_ptr<DnsFront> front_;
   std::unique_ptr<vip::LeaseStore> leases_;
@@ -103,6 +117,9 @@ class App {
   WakeTimer refresh_timer_;
   std::unique_ptr<FirstTables> first_tables_;
   WakeTimer settle_timer_;  // until a first table is taken for whole
+  WakeTimer beat_timer_;
+  bool serving_ = false;
+  bool frozen_ = false;  // the state folder is a successor's
 };
 
 }  // namespace meshdns::dns

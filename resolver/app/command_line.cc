@@ -396,6 +396,11 @@ std::variant<Command, ExitCode> parse_command_line(int argc, const char* const* 
       ->add_option("--port-file", command.port_file,
                    R"(write the ports taken to this file, as {"dns":N,"admin":N})")
       ->option_text("FILE");
+  verbs[Verb::kRun]->add_flag("!--no-supervise", command.supervise,
+                              "be one process, which nobody starts again when it dies");
+  verbs[Verb::kRun]->add_flag(
+      "--take-over", command.take_over,
+      "replace the resolver that runs on the state folder, if there is one");
   add_query(*verbs[Verb::kQuery], command.query);
   verbs[Verb::kVip]->require_subcommand(1);
   for (const VipText& text : kVipActions) {

@@ -17,11 +17,13 @@ enum class Verb : std::uint8_t { kRun, kCheck, kQuery, kVip, kCache, kVersion };
 
 struct Command {
   Verb verb = Verb::kRun;
-  ConfigSources sources;  // of this process, with the path and the flags that were given
-  std::string port_file;  // run
-  QueryOptions query;     // query; an empty server: the first listen address of the configuration
-  VipCommand vip;         // vip
-  CacheCommand cache;     // cache
+  ConfigSources sources;   // of this process, with the path and the flags that were given
+  std::string port_file;   // run
+  bool supervise = true;   // run
+  bool take_over = false;  // run
+  QueryOptions query;      // query; an empty server: the first listen address of the configuration
+  VipCommand vip;          // vip
+  CacheCommand cache;      // cache
 };
 
 // What is to be done, or the exit code after --help, --version or an error has been printed; an

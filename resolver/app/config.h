@@ -37,6 +37,8 @@ struct Config {
   bool listen_is_default = true;
   std::vector<IpPrefix> allow;  // clients beyond loopback and the host itself
   unsigned workers = 1;         // 0: as many as the CPUs this process may use
+  std::string user;             // whom root becomes once its sockets are bound; empty: nobody
+  std::chrono::milliseconds watchdog{3'000};  // of the supervisor; 0: none
 
   std::string mesh = "default";
   std::string zone;                        // where this resolver runs, told to the control plane

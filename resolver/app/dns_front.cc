@@ -18,6 +18,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "resolver/app/config.h"
+#include "resolver/app/keeper.h"
 #include "resolver/app/setting_text.h"
 #include "resolver/app/static_files.h"
 #include "resolver/app/upstream_selection.h"
@@ -39,15 +40,6 @@ namespace {
 constexpr unsigned kMaxWorkers = 256;
 constexpr std::size_t kCpuMaxBytes = 128;
 
-std::vector<ListenAddress> wanted_addresses(const Config& config) {
-  std::vector<ListenAddress> wanted;
-  wanted.reserve(config.listen.size());
-  for (const SocketAddress& address : config.listen) {
-    wanted.push_back({.address = address, .optional = config.listen_is_default});
-  }
-  return wanted;
-}
-
 // The host's addresses, or none with a warning: loopback stays allowed.
 std::vector<IpAddress> host_addresses(Logger& log) {
   auto addresses = read_host_addresses();
@@ -65,12 +57,16 @@ Result<std::shared_ptr<const StaticRecords>> read_records(const Config& config, 
                            static_cast<std::uint32_t>(config.ttl.count()));
 }
 
-Error bind_error(Error error) {
-  error.code = ErrorCode::kNetwork;
-  return error;
-}
-
 }  // namespace
+
+std::vector<ListenAddress> wanted_addresses(const Config& config) {
+  std::vector<ListenAddress> wanted;
+  wanted.reserve(config.listen.size());
+  for (const SocketAddress& address : config.listen) {
+    wanted.push_back({.address = address, .optional = config.listen_is_default});
+  }
+  return wanted;
+}
 
 unsigned worker_count(unsigned configured, FileSystem& files) {
   if (configured != 0) {
@@ -137,41 +133,45 @@ DnsFront::DnsFront(Config config, const Environment& environment,
       snapshots_(builder_->build()) {}
 
 Result<std::unique_ptr<DnsFront>> DnsFront::open(const Config& config,
-                                                 const Environment& environment) {
+                                                 const Environment& environment,
+                                                 KeptSockets& sockets) {
   auto builder = make_builder(config, environment.files);
   if (!builder) {
     return tl::unexpected(std::move(builder.error()));
   }
   std::unique_ptr<DnsFront> front(new DnsFront(config, environment, std::move(*builder)));
   front->tell_records();
-  const unsigned workers = worker_count(config.workers, environment.files);
-  auto listeners = bind_listeners(environment.sockets, wanted_addresses(config), workers);
-  if (!listeners) {
-    return tl::unexpected(bind_error(std::move(listeners.error())));
-  }
   std::vector<SocketAddress> bound;
-  std::ranges::transform(listeners->listeners, std::back_inserter(bound), &Listener::bound);
+  std::ranges::transform(sockets.listeners, std::back_inserter(bound), &Listener::bound);
   front->host_ = host_addresses(environment.log);
   auto selection = select_upstreams(config, environment.files, bound, front->host_);
   if (!selection) {
     return tl::unexpected(std::move(selection.error()));
   }
-  front->serve(*std::move(listeners));
+  front->serve(sockets);
   front->use_access();
   front->use(*std::move(selection));
   return front;
 }
 
-void DnsFront::serve(BoundListeners listeners) {
-  for (const std::string& note : listeners.notes) {
+void DnsFront::serve(KeptSockets& sockets) {
+  for (const std::string& note : sockets.notes) {
     environment_.log.info("{}", escape_text(note));
   }
   DnsServer::Options options;
-  options.workers = listeners.listeners.front().sockets.size();
+  options.workers = sockets.workers;
+  options.waits = true;
+  if (environment_.keeper.beat_interval().count() != 0) {
+    options.beat_interval = environment_.keeper.beat_interval();
+    options.on_beat = [&keeper = environment_.keeper](std::size_t worker) {
+      keeper.beat(worker + 1);
+    };
+  }
   options.handler.special_names = config_.special_names;
   options.worker.resolver.forward.attempt_timeout = config_.upstreams.timeout;
   server_ = std::make_unique<DnsServer>(options,
                                         DnsServer::Environment{.sockets = environment_.sockets,
+                                                               .listeners = environment_.keeper,
                                                                .clock = environment_.clock,
                                                                .log = environment_.log,
                                                                .metrics = server_metrics_,
@@ -179,7 +179,7 @@ void DnsFront::serve(BoundListeners listeners) {
                                                                .resolve_metrics = resolve_metrics_,
                                                                .cache = cache_,
                                                                .snapshots = snapshots_},
-                                        std::move(listeners));
+                                        std::move(sockets.listeners));
   for (const SocketAddress& address : server_->addresses()) {
     environment_.log.info("serving DNS address={}", address.to_string());
   }

@@ -1,8 +1,8 @@
 // DnsFront: everything that answers clients: the sockets, the workers, who may ask, whom to forward
 // to, and the snapshot that is served.
 //
-// Control thread. It answers from the moment it is opened: owned names with SERVFAIL and EDE 14
-// until there is a table, all others by forwarding.
+// Control thread. Until there is a table it answers owned names with SERVFAIL and EDE 14, all
+// others by forwarding.
 #pragma once
 
 #include <memory>
@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "base/socket_layer.h"
 #include "resolver/app/config.h"
+#include "resolver/app/keeper.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/upstream_selection.h"
 #include "resolver/cache/answer_cache.h"
@@ -37,21 +38,25 @@ class DnsFront {
   struct Environment {
     FileSystem& files;
     SocketLayer& sockets;
+    Keeper& keeper;
     const Clock& clock;
     Logger& log;
     MetricRegistry& registry;
     AppMetrics& metrics;
   };
 
-  // Binds, then serves. kNetwork when an address cannot be had, kInvalidArgument when an upstream
+  // Takes the listeners of `sockets`, and serves from begin() on. kInvalidArgument when an upstream
   // server is this resolver itself or a file of static records is wrong. References outlive the
   // front.
   [[nodiscard]] static Result<std::unique_ptr<DnsFront>> open(const Config& config,
-                                                              const Environment& environment);
+                                                              const Environment& environment,
+                                                              KeptSockets& sockets);
   DnsFront(const DnsFront&) = delete;
   DnsFront& operator=(const DnsFront&) = delete;
   ~DnsFront() = default;
 
+  // Reads the sockets; until then questions wait in them.
+  void begin() { server_->begin(); }
   // Takes over the listen addresses, allow, the upstreams and the static records of `config`. On
   // failure nothing has changed.
   [[nodiscard]] Result<void> reload(const Config& config);
@@ -72,7 +77,7 @@ class DnsFront {
 
  private:
   DnsFront(Config config, const Environment& environment, std::unique_ptr<SnapshotBuilder> builder);
-  void serve(BoundListeners listeners);
+  void serve(KeptSockets& sockets);
   // By the configuration in use; a configured server that has become ourselves is left out.
   [[nodiscard]] UpstreamSelection select() const;
   void use(UpstreamSelection selection);
@@ -97,6 +102,9 @@ class DnsFront {
 // now: kInvalidArgument, with file and line, when one is wrong.
 [[nodiscard]] Result<std::unique_ptr<SnapshotBuilder>> make_builder(const Config& config,
                                                                     FileSystem& files);
+
+// `config.listen` as listeners are asked for.
+[[nodiscard]] std::vector<ListenAddress> wanted_addresses(const Config& config);
 
 // How many workers `workers` of the configuration means: 0 is as many as the CPUs that affinity
 // and the cgroup's cpu.max leave this process.

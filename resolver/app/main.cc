@@ -1,5 +1,6 @@
 // meshdns: the resolver as a program. Verbs: run, check, query, vip, cache, version.
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <fcntl.h>
@@ -25,7 +26,12 @@
 #include "resolver/app/config_print.h"
 #include "resolver/app/dns_front.h"
 #include "resolver/app/exit_code.h"
+#include "resolver/app/keeper.h"
+#include "resolver/app/launch.h"
+#include "resolver/app/own_keeper.h"
+#include "resolver/app/privileges.h"
 #include "resolver/app/query.h"
+#include "resolver/app/supervisor.h"
 #include "resolver/app/vip_command.h"
 
 namespace meshdns::dns {
@@ -71,21 +77,54 @@ void open_standard_streams() {
 // Runs before the constructors of the libraries, one of which takes a descriptor.
 [[gnu::section(".preinit_array"), gnu::used]] void (*const kBeforeAll)() = open_standard_streams;
 
+// What the parent blocked, once there are handlers.
+void allow_signals() {
+  sigset_t none;
+  sigemptyset(&none);
+  pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
 ExitCode run(Command command, LoadedConfig loaded, FileSystem& files) {
   if (const auto descriptors = raise_descriptor_limit(); !descriptors) {
     return report(descriptors.error());
   }
+  if (command.take_over && !command.supervise) {
+    return report({ErrorCode::kInvalidArgument,
+                   "--take-over needs the supervisor (leave --no-supervise out)"});
+  }
   PosixSocketLayer sockets;
   SystemClock clock;
-  App app({.loaded = std::move(loaded),
-           .sources = std::move(command.sources),
-           .port_file = std::move(command.port_file)},
-          {.files = files, .sockets = sockets, .clock = clock});
-  if (const auto started = app.start(); !started) {
-    return report(started.error());
+  auto launch =
+      prepare_launch(loaded.config, command.sources,
+                     command.take_over ? TakeOver::kIfThere : TakeOver::kNo, files, sockets);
+  if (!launch) {
+    return report(launch.error());
   }
-  app.run();
-  return ExitCode::kSuccess;
+  const auto resolve = [&](LoadedConfig config, Keeper& keeper) {
+    App app(
+        {.loaded = std::move(config), .sources = command.sources, .port_file = command.port_file},
+        {.files = files, .sockets = sockets, .clock = clock, .keeper = keeper});
+    allow_signals();
+    if (const auto started = app.start(); !started) {
+      return report(started.error());
+    }
+    app.run();
+    return ExitCode::kSuccess;
+  };
+  if (!command.supervise) {
+    drop_capabilities();
+    restore_oom_score(launch->oom_score);
+    OwnKeeper keeper(std::move(launch->sockets), sockets, launch->manager);
+    return resolve(std::move(loaded), keeper);
+  }
+  Supervisor supervisor(std::move(loaded), command.sources, *std::move(launch),
+                        {.files = files, .sockets = sockets, .clock = clock});
+  auto role = supervisor.run();
+  if (const ExitCode* const code = std::get_if<ExitCode>(&role)) {
+    return *code;
+  }
+  auto& resolver = std::get<Supervisor::Resolver>(role);
+  return resolve(std::move(resolver.loaded), *resolver.keeper);
 }
 
 // The address at which `meshdns query` finds the configured resolver.

@@ -244,6 +244,19 @@ Result<void> set_workers(Config& config, const std::string& text) {
   return {};
 }
 
+Result<void> set_watchdog(Config& config, const std::string& text) {
+  if (text == "off") {
+    config.watchdog = milliseconds(0);
+    return {};
+  }
+  const auto duration = parse_duration(text, milliseconds(200), hours(1));
+  if (!duration) {
+    return refuse(duration.error().message + " or off");
+  }
+  config.watchdog = *duration;
+  return {};
+}
+
 Result<void> set_admin_listen(Config& config, const std::string& text) {
   if (text == "none") {
     config.admin_listen.reset();
@@ -281,6 +294,14 @@ const std::array kSettings = {
          "threads that answer; auto: the CPUs this process may use"},
         set_workers,
         [](const Config& c) { return Texts{c.workers == 0 ? "auto" : std::to_string(c.workers)}; }),
+    value_of<[](auto& c) -> auto& { return c.user; }, parse_optional_name>(
+        {"user", "--user", "NAME", "whom root becomes once its sockets are bound"}),
+    special({"watchdog", "--watchdog", "DURATION|off",
+             "how long a worker may hang before the resolver is started again"},
+            set_watchdog,
+            [](const Config& c) {
+              return Texts{c.watchdog.count() == 0 ? "off" : print_duration(c.watchdog)};
+            }),
     value_of<[](auto& c) -> auto& { return c.mesh; }, parse_name>(
         {"mesh", "--mesh", "NAME", "the mesh whose services are answered"}),
     value_of<[](auto& c) -> auto& { return c.zone; }, parse_optional_name>(
