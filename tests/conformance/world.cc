@@ -170,6 +170,7 @@ World::World() : upstream_(play) {
   control_plane_.put({.name = "safe-1", .service = "safe", .port = 443, .protocol = "http2"});
   control_plane_.start();
   resolver_.start_ready(control_plane_, {"--upstream", upstream_.address().to_string()});
+  server_pid_ = resolver_.resolver_pid();
 }
 
 }  // namespace meshdns::conformance

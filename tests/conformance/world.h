@@ -2,6 +2,10 @@
 // are known.
 #pragma once
 
+#include <optional>
+
+#include <sys/types.h>
+
 #include "tests/support/programs.h"
 #include "tests/support/scripted_upstream.h"
 
@@ -27,13 +31,17 @@ class World {
 
   [[nodiscard]] SocketAddress server() const { return resolver_.dns(); }
   [[nodiscard]] const support::ScriptedUpstream& upstream() const { return upstream_; }
-  [[nodiscard]] bool server_is_running() { return resolver_.process().is_running(); }
+  // The same process as at the start: one that was started again has crashed.
+  [[nodiscard]] bool server_is_running() {
+    return server_pid_ && resolver_.resolver_pid() == server_pid_;
+  }
   [[nodiscard]] std::string log() const { return resolver_.log(); }
 
  private:
   support::ScriptedUpstream upstream_;
   support::ControlPlaneProgram control_plane_;
   support::ResolverProgram resolver_;
+  std::optional<pid_t> server_pid_;
 };
 
 }  // namespace meshdns::conformance

@@ -191,7 +191,7 @@ class ControlPlaneGone : public testing::Test {
   [[nodiscard]] std::uint64_t memory() const {
     std::uint64_t most = 0;
     for (const auto& station : stations_) {
-      most = std::max(most, resident_kib(station->resolver.process().pid()));
+      most = std::max(most, resident_kib(station->resolver.resolver_pid().value_or(0)));
     }
     return most;
   }

@@ -58,9 +58,12 @@ TEST(Lifecycle, ABrokenLogPipeEndsNeitherProgram) {
   ResolverProgram resolver;
   resolver.start_ready(control_plane);
   control_plane.process().signal(SIGPIPE);
+  const auto answering = resolver.resolver_pid();
   resolver.process().signal(SIGPIPE);
+  ASSERT_EQ(::kill(answering.value(), SIGPIPE), 0);
   control_plane.put({.name = "shop-1", .service = "shop"});
   EXPECT_NE(resolver.wait_for_address("shop.mesh"), "");
+  EXPECT_EQ(resolver.resolver_pid(), answering);
 }
 
 TEST(Lifecycle, AddressesSurviveARestartAndAKill) {

@@ -127,7 +127,7 @@ class Descriptors : public testing::Test {
  protected:
   // Leaves it this many beside those that it has open.
   void leave(std::size_t spare) {
-    const auto pid = resolver_.process().pid();
+    const pid_t pid = resolver_.resolver_pid().value();
     const std::filesystem::directory_iterator open("/proc/" + std::to_string(pid) + "/fd");
     const auto used = static_cast<std::size_t>(std::distance(begin(open), end(open)));
     const rlimit limit{.rlim_cur = used + spare, .rlim_max = used + spare};

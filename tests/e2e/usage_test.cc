@@ -198,10 +198,15 @@ TEST_F(UsageRun, OpensTheStreamsThatWereClosed) {
       {.argv = {"sh", "-c",
                 "exec " + joined(command({"--listen", dns_.to_string()})) + "<&- >&- 2>&-"}});
   ASSERT_TRUE(is_up());
-  for (const int fd : {0, 1, 2}) {
-    const std::filesystem::path link =
-        "/proc/" + std::to_string(process.pid()) + "/fd/" + std::to_string(fd);
-    EXPECT_EQ(std::filesystem::read_symlink(link), "/dev/null") << fd;
+  std::vector<pid_t> processes = process.children();
+  EXPECT_EQ(processes.size(), 1U);
+  processes.push_back(process.pid());
+  for (const pid_t pid : processes) {
+    for (const int fd : {0, 1, 2}) {
+      const std::filesystem::path link =
+          "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd);
+      EXPECT_EQ(std::filesystem::read_symlink(link), "/dev/null") << fd;
+    }
   }
   EXPECT_TRUE(ask(dns_, {.name = "web.mesh"}).has_value());
 }

@@ -5,7 +5,10 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <cstring>
 #include <fcntl.h>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <poll.h>
 #include <sched.h>
@@ -84,7 +87,35 @@ std::vector<std::string> environment_with(const std::vector<std::string>& additi
   return environment;
 }
 
+// SD_LISTEN_FDS_START of sd_listen_fds(3).
+constexpr int kFirstDescriptor = 3;
+// Above all that is to be passed on.
+constexpr int kOutOfTheWay = 200;
+
+// Where the program looks for its process id; the child writes it.
+constexpr const char* kPidVariable = "LISTEN_PID=";
+constexpr std::size_t kPidDigits = 10;
+
 // In the child, between fork and exec: only calls that are safe there.
+void pass_descriptors(const std::vector<int>& descriptors, char** envp) {
+  const int count = static_cast<int>(descriptors.size());
+  for (int i = 0; i < count; ++i) {
+    ::dup2(descriptors[static_cast<std::size_t>(i)], kOutOfTheWay + i);
+  }
+  for (int i = 0; i < count; ++i) {
+    ::dup2(kOutOfTheWay + i, kFirstDescriptor + i);
+    ::close(kOutOfTheWay + i);
+  }
+  for (char** entry = envp; *entry != nullptr; ++entry) {
+    if (std::strncmp(*entry, kPidVariable, std::strlen(kPidVariable)) == 0) {
+      auto rest = static_cast<unsigned>(::getpid());
+      for (std::size_t digit = kPidDigits; digit-- > 0; rest /= 10) {
+        (*entry)[std::strlen(kPidVariable) + digit] = static_cast<char>('0' + rest % 10);
+      }
+    }
+  }
+}
+
 [[noreturn]] void become_program(const ProcessOptions& options, char** argv, char** envp,
                                  int output, int error, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -99,6 +130,7 @@ std::vector<std::string> environment_with(const std::vector<std::string>& additi
     ::setrlimit(RLIMIT_FSIZE, &limit);
     ::signal(SIGXFSZ, SIG_IGN);
   }
+  pass_descriptors(options.descriptors, envp);
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   ::dup2(nothing, STDIN_FILENO);
   ::dup2(output, STDOUT_FILENO);
@@ -107,12 +139,23 @@ std::vector<std::string> environment_with(const std::vector<std::string>& additi
   ::_exit(127);
 }
 
+// Readable once the process has ended.
+UniqueFd open_pid(pid_t pid) {
+  // glibc 2.36 declares pidfd_open without C linkage.
+  return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
+
 }  // namespace
 
 Process::Process(const ProcessOptions& options)
     : output_(make_memory_file("stdout")), error_(make_memory_file("stderr")) {
   std::vector<std::string> arguments = options.argv;
-  std::vector<std::string> environment = environment_with(options.environment);
+  std::vector<std::string> additions = options.environment;
+  if (!options.descriptors.empty()) {
+    additions.push_back("LISTEN_FDS=" + std::to_string(options.descriptors.size()));
+    additions.push_back(kPidVariable + std::string(kPidDigits, '0'));
+  }
+  std::vector<std::string> environment = environment_with(additions);
   const std::vector<char*> argv = pointers_to(arguments);
   const std::vector<char*> envp = pointers_to(environment);
   // Children share the offset of these descriptors with nobody: O_APPEND keeps writers apart.
@@ -127,8 +170,7 @@ Process::Process(const ProcessOptions& options)
     become_program(options, const_cast<char**>(argv.data()), const_cast<char**>(envp.data()),
                    output_.get(), error_.get(), parent);
   }
-  // glibc 2.36 declares pidfd_open without C linkage.
-  pid_fd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+  pid_fd_ = open_pid(pid_);
   if (!pid_fd_.valid()) {
     throw_errno("pidfd_open");
   }
@@ -158,12 +200,37 @@ std::optional<int> Process::wait(std::chrono::milliseconds bound) {
   return status_;
 }
 
+std::vector<pid_t> Process::children() const {
+  const std::string pid = std::to_string(pid_);
+  std::ifstream list("/proc/" + pid + "/task/" + pid + "/children");
+  return {std::istream_iterator<pid_t>(list), {}};
+}
+
 void Process::kill() {
-  signal(SIGKILL);
-  if (!status_.has_value()) {
-    ::waitpid(pid_, nullptr, 0);
-    status_ = 128 + SIGKILL;
+  if (status_.has_value()) {
+    return;
   }
+  // Stopped, it forks no more.
+  signal(SIGSTOP);
+  std::vector<UniqueFd> ends;
+  for (const pid_t child : children()) {
+    ends.push_back(open_pid(child));
+    ::kill(child, SIGKILL);
+  }
+  signal(SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+  status_ = 128 + SIGKILL;
+  // What they held, a port or a lock, is free once they have ended.
+  for (const UniqueFd& end : ends) {
+    pollfd entry{.fd = end.get(), .events = POLLIN, .revents = 0};
+    static_cast<void>(::poll(&entry, 1, static_cast<int>(kHangBound.count()) * 1000));
+  }
+}
+
+bool is_alive(pid_t pid) {
+  const UniqueFd process = open_pid(pid);
+  pollfd entry{.fd = process.get(), .events = POLLIN, .revents = 0};
+  return process.valid() && ::poll(&entry, 1, 0) == 0;
 }
 
 std::string Process::standard_output() const { return read_all(output_.get()); }

@@ -1,5 +1,5 @@
-// A program that a test starts. It never outlives the test: the destructor kills it, and so does
-// the kernel if the test itself dies.
+// A program that a test starts. It never outlives the test: the destructor kills it and what it
+// has forked, and so does the kernel if the test itself dies.
 //
 // One thread uses a Process. Start it from a thread that lives as long as the test.
 #pragma once
@@ -21,6 +21,8 @@ struct ProcessOptions {
   std::vector<std::string> argv;              // argv[0] is looked up in PATH
   std::vector<std::string> environment = {};  // "NAME=VALUE", before the test's own but MESHDNS_*
   int network_namespace = -1;                 // a namespace's descriptor to enter first
+  // What it has open beside the three streams, as 3, 4, ...; with LISTEN_FDS and LISTEN_PID set.
+  std::vector<int> descriptors = {};
   // RLIMIT_FSIZE, with SIGXFSZ ignored: a disk that is full.
   std::optional<std::uint64_t> max_file_bytes = std::nullopt;
 };
@@ -36,11 +38,13 @@ class Process {
 
   [[nodiscard]] pid_t pid() const { return pid_; }
   void signal(int number) const;
+  // The processes that it has forked and that are there now, oldest first.
+  [[nodiscard]] std::vector<pid_t> children() const;
 
   // The exit code, or 128 + the signal that ended it; nothing while it runs after `bound`.
   [[nodiscard]] std::optional<int> wait(std::chrono::milliseconds bound = kHangBound);
   [[nodiscard]] bool is_running() { return !wait(std::chrono::milliseconds(0)).has_value(); }
-  // SIGKILL, and the end of it.
+  // SIGKILL for it and its children, and the end of all.
   void kill();
 
   // Everything written so far.
@@ -54,6 +58,9 @@ class Process {
   pid_t pid_ = -1;
   std::optional<int> status_;
 };
+
+// Whether a process is there, dead ones that nobody has waited for not counted.
+[[nodiscard]] bool is_alive(pid_t pid);
 
 struct CommandResult {
   int exit_code = -1;  // -1: it had to be killed after the hang bound

@@ -125,6 +125,11 @@ bool ResolverProgram::wait_ready() const {
   return wait_until([&] { return answers_with(admin(), "/readyz", 200); });
 }
 
+std::optional<pid_t> ResolverProgram::resolver_pid() const {
+  const std::vector<pid_t> children = process_->children();
+  return children.empty() ? std::nullopt : std::optional(children.back());
+}
+
 std::optional<int> ResolverProgram::terminate() {
   process_->signal(SIGTERM);
   return process_->wait();

@@ -72,7 +72,11 @@ class ResolverProgram {
   // SIGTERM; the exit code.
   [[nodiscard]] std::optional<int> terminate();
 
+  // The parent, which holds the sockets.
   [[nodiscard]] Process& process() { return *process_; }
+  // The process that answers, and writes the journal: the parent's newest child. Nothing while
+  // there is none.
+  [[nodiscard]] std::optional<pid_t> resolver_pid() const;
   [[nodiscard]] std::string log() const;
   [[nodiscard]] SocketAddress dns() const { return loopback(port_); }
   [[nodiscard]] SocketAddress admin() const { return loopback(admin_port_); }
