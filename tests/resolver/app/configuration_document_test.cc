@@ -132,7 +132,7 @@ TEST(ConfigurationDocument, NamesBoundsThatAreAccepted) {
       ++bounds;
     }
   }
-  EXPECT_EQ(bounds, 23U);
+  EXPECT_EQ(bounds, 25U);
 }
 
 TEST(ConfigurationDocument, HasAnExampleThatIsAConfiguration) {
