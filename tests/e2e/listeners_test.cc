@@ -219,8 +219,9 @@ TEST(Listeners, ANeighbourIsRefusedUnlessAllowed) {
   const Neighbour neighbour;
   const ScriptedUpstream upstream(always_address("192.0.2.7"));
   const std::vector<SocketAddress> addresses{at("192.0.2.1", 53), at("2001:db8::1", 53)};
-  const std::vector<std::string> flags{"--listen", "0.0.0.0:53", "--listen",
-                                       "[::]:53",  "--upstream", upstream.address().to_string()};
+  const std::vector<std::string> flags{"--listen",     "0.0.0.0:53", "--listen",
+                                       "[::]:53",      "--upstream", upstream.address().to_string(),
+                                       "--cache-size", "0MiB"};
   {
     ResolverProgram resolver;
     resolver.start(flags);

@@ -26,8 +26,8 @@ FOLDERS = {
         "resolver/answer", "resolver/cache", "resolver/forward", "resolver/wire", "base",
     },
     "resolver/server": {
-        "resolver/resolve", "resolver/forward", "resolver/answer", "resolver/snapshot",
-        "resolver/wire", "base",
+        "resolver/resolve", "resolver/cache", "resolver/forward", "resolver/answer",
+        "resolver/snapshot", "resolver/wire", "base",
     },
     "resolver/app": ALL,
     "tests": ALL,
@@ -45,6 +45,7 @@ THIRD_PARTIES = {
     "spdlog": ("spdlog/",),
     "tl::expected": ("tl/",),
     "OpenSSL": ("openssl/",),
+    "zlib": ("zlib.h",),
     "gRPC": ("grpc/", "grpcpp/", "grpc++/"),
     "protobuf": ("google/protobuf/", "google/rpc/"),
     "yaml-cpp": ("yaml-cpp/",),
