@@ -23,6 +23,10 @@ UpstreamMetrics ForwardMetrics::upstream(const SocketAddress& server) {
       .plain_retries = registry_.counter(
           "meshdns_forward_plain_retries_total",
           "Questions asked again without EDNS, which the server refused.", labels),
+      .case_retries = registry_.counter(
+          "meshdns_forward_case_retries_total",
+          "Questions asked again in lower case, because the server did not repeat their case.",
+          labels),
       .mismatches = registry_.counter(
           "meshdns_forward_mismatches_total",
           "Datagrams from an upstream server's address that answer no open question.", labels),

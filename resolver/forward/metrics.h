@@ -13,6 +13,7 @@ struct UpstreamMetrics {
   Counter& network_errors;  // attempts that a socket error ended, e.g. ICMP port unreachable
   Counter& failures;        // SERVFAIL, REFUSED and the like, and replies that do not parse
   Counter& plain_retries;   // asked again without EDNS
+  Counter& case_retries;    // asked again in lower case
   Counter& mismatches;      // datagrams that answer no open question: strays or forgeries
   Counter& loops;           // times it was found to lead back to us
 };

@@ -58,9 +58,10 @@ std::size_t pad(std::span<std::uint8_t> message, std::size_t size) {
 }  // namespace
 
 struct StreamUpstream::Attempt {
-  Attempt(boost::asio::io_context& io, const Query& question, OnAttempt when_done)
-      : query(&question), done(std::move(when_done)), timer(io) {}
+  Attempt(boost::asio::io_context& io, AttemptId given, const Query& question, OnAttempt when_done)
+      : number(given), query(&question), done(std::move(when_done)), timer(io) {}
 
+  const AttemptId number;
   const Query* query;  // null once it is over
   OnAttempt done;
   boost::asio::steady_timer timer;
@@ -93,16 +94,17 @@ StreamUpstream::~StreamUpstream() {
   if (connection_) {
     connection_->close();
   }
-  for (const AttemptPtr& attempt : open_) {
+  for (const auto& [number, attempt] : open_) {
     attempt->query = nullptr;
     attempt->done = {};
     attempt->timer.cancel();
   }
 }
 
-void StreamUpstream::ask(const Query& query, std::chrono::milliseconds deadline, OnAttempt done) {
-  const auto attempt = std::make_shared<Attempt>(io_, query, std::move(done));
-  open_.insert(attempt);
+AttemptId StreamUpstream::ask(const Query& query, std::chrono::milliseconds deadline,
+                              OnAttempt done) {
+  const auto attempt = std::make_shared<Attempt>(io_, ++last_id_, query, std::move(done));
+  open_.emplace(attempt->number, attempt);
   attempt->timer.expires_after(deadline);
   attempt->timer.async_wait([this, attempt](const boost::system::error_code& error) {
     if (!error && attempt->query != nullptr) {
@@ -114,6 +116,33 @@ void StreamUpstream::ask(const Query& query, std::chrono::milliseconds deadline,
     connect();
   } else if (connection_->is_ready()) {
     send_waiting();
+  }
+  return attempt->number;
+}
+
+void StreamUpstream::cancel(AttemptId number) {
+  const auto found = open_.find(number);
+  if (found == open_.end()) {
+    return;
+  }
+  const AttemptPtr attempt = std::move(found->second);
+  open_.erase(found);
+  attempt->done = {};
+  if (attempt->query != nullptr) {  // else its result is on the way
+    withdraw(attempt);
+    attempt->query = nullptr;
+    attempt->timer.cancel();
+    if (is_idle()) {
+      close_when_idle();
+    }
+  }
+}
+
+void StreamUpstream::withdraw(const AttemptPtr& attempt) {
+  if (attempt->is_asked) {
+    asked_.erase(attempt->id);
+  } else {
+    std::erase(waiting_, attempt);
   }
 }
 
@@ -218,11 +247,7 @@ void StreamUpstream::lose_connection() {
 
 void StreamUpstream::on_deadline(const AttemptPtr& attempt) {
   metrics_.timeouts.add();
-  if (attempt->is_asked) {
-    asked_.erase(attempt->id);
-  } else {
-    std::erase(waiting_, attempt);
-  }
+  withdraw(attempt);
   complete(attempt, {AttemptStatus::kTimeout, 0, {}});
   if (!connection_) {
     return;
@@ -243,8 +268,8 @@ void StreamUpstream::complete(const AttemptPtr& attempt, AttemptResult result) {
   }
   // Not from here: ask() may be on the stack.
   boost::asio::post(io_, [this, attempt, outcome = std::move(result)]() mutable {
-    if (attempt->done) {  // else the upstream is gone
-      open_.erase(attempt);
+    if (attempt->done) {  // else it was cancelled, or the upstream is gone
+      open_.erase(attempt->number);
       auto done = std::move(attempt->done);
       done(std::move(outcome));
     }

@@ -13,7 +13,6 @@
 #include <span>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "base/ip_address.h"
 #include "base/log.h"
@@ -43,7 +42,8 @@ class StreamUpstream final : public Upstream, private StreamConnection::Owner {
   ~StreamUpstream() override;
 
   [[nodiscard]] const SocketAddress& server() const override { return server_; }
-  void ask(const Query& query, std::chrono::milliseconds deadline, OnAttempt done) override;
+  AttemptId ask(const Query& query, std::chrono::milliseconds deadline, OnAttempt done) override;
+  void cancel(AttemptId attempt) override;
 
  private:
   struct Attempt;
@@ -58,6 +58,8 @@ class StreamUpstream final : public Upstream, private StreamConnection::Owner {
   void send_waiting();
   void write(const AttemptPtr& attempt);
   void on_deadline(const AttemptPtr& attempt);
+  // Nothing is to be sent or heard for it any more.
+  void withdraw(const AttemptPtr& attempt);
   void complete(const AttemptPtr& attempt, AttemptResult result);
   // Closes the connection; its questions are asked again, or have failed.
   void lose_connection();
@@ -73,8 +75,9 @@ class StreamUpstream final : public Upstream, private StreamConnection::Owner {
   Logger& log_;
   UpstreamMetrics metrics_;
   RandomIds ids_;
-  std::shared_ptr<StreamConnection> connection_;         // null while nothing is asked
-  std::unordered_set<AttemptPtr> open_;                  // all whose `done` was not called
+  std::shared_ptr<StreamConnection> connection_;  // null while nothing is asked
+  AttemptId last_id_ = 0;
+  std::unordered_map<AttemptId, AttemptPtr> open_;       // all whose `done` was not called
   std::deque<AttemptPtr> waiting_;                       // for the connection
   std::unordered_map<std::uint16_t, AttemptPtr> asked_;  // on the connection, by id
   std::shared_ptr<IdleTimer> idle_timer_;

@@ -28,6 +28,9 @@ struct AttemptResult {
 
 using OnAttempt = UniqueFunction<void(AttemptResult)>;
 
+// Never 0, never used twice by one Upstream.
+using AttemptId = std::uint64_t;
+
 // Belongs to one worker's thread.
 class Upstream {
  public:
@@ -39,9 +42,11 @@ class Upstream {
 
   [[nodiscard]] virtual const SocketAddress& server() const = 0;
 
-  // Asks `query`, which must live until `done` is called. `done` is called once, at the latest at
-  // `deadline` from now and never from within ask().
-  virtual void ask(const Query& query, std::chrono::milliseconds deadline, OnAttempt done) = 0;
+  // Asks `query`, which must live until `done` is called or the attempt is cancelled. `done` is
+  // called once, at the latest at `deadline` from now and never from within ask().
+  virtual AttemptId ask(const Query& query, std::chrono::milliseconds deadline, OnAttempt done) = 0;
+  // Nobody wants it any more: `done` is destroyed and not called. Nothing happens when it is over.
+  virtual void cancel(AttemptId attempt) = 0;
 };
 
 }  // namespace meshdns::dns

@@ -26,6 +26,8 @@ namespace {
 // One part of the descriptors in so many is for clients' connections. The rest is for us: questions
 // to upstream servers each may take one, and a library that gets none may end the process.
 constexpr rlim_t kClientShare = 4;
+// One part in so many is for questions to upstream servers over UDP, over all workers.
+constexpr rlim_t kUpstreamShare = 2;
 
 ConnectionLimits::Options within_descriptors(ConnectionLimits::Options options) {
   rlimit limit{};
@@ -38,6 +40,15 @@ ConnectionLimits::Options within_descriptors(ConnectionLimits::Options options) 
 int duplicate(int fd) {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-vararg): fcntl(2) is declared so.
   return ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+Worker::Options within_descriptors(Worker::Options options, std::size_t workers) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    options.max_upstream_sockets = std::min<std::size_t>(options.max_upstream_sockets,
+                                                         limit.rlim_cur / kUpstreamShare / workers);
+  }
+  return options;
 }
 
 }  // namespace
@@ -67,7 +78,7 @@ DnsServer::DnsServer(const Options& options, const Environment& environment,
                                  .connections = connections_};
   for (std::size_t i = 0; i < options.workers; ++i) {
     snapshot_workers_.push_back(&environment.snapshots.register_worker());
-    Worker::Options worker = options.worker;
+    Worker::Options worker = within_descriptors(options.worker, options.workers);
     if (options.on_beat) {
       worker.on_beat = [beat = options.on_beat, i] { beat(i); };
       worker.beat_interval = options.beat_interval;

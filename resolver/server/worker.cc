@@ -17,8 +17,13 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/ip_address.h"
-#include "resolver/forward/ares_upstream.h"
 #include "resolver/forward/metrics.h"
+#include "resolver/forward/random_ids.h"
+#include "resolver/forward/stream_upstream.h"
+#include "resolver/forward/timer_driver.h"
+#include "resolver/forward/timer_queue.h"
+#include "resolver/forward/udp_sockets.h"
+#include "resolver/forward/udp_upstream.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/resolve/resolver.h"
 #include "resolver/server/access_list.h"
@@ -46,6 +51,9 @@ struct Worker::State {
         environment(shared),
         work(io.get_executor()),
         stream_buffer(kMaxMessageOctets),
+        timers(shared.clock),
+        timer_driver(io, timers),
+        udp_sockets(given.max_upstream_sockets, io, shared.sockets),
         resolver(
             given.resolver,
             {.io = io,
@@ -77,9 +85,11 @@ struct Worker::State {
   };
 
   std::unique_ptr<Upstream> make_upstream(const SocketAddress& server) {
-    return std::make_unique<AresUpstream>(server, options.resolver.forward.attempt_timeout, io,
-                                          environment.sockets,
-                                          environment.forward_metrics.upstream(server));
+    const UpstreamMetrics metrics = environment.forward_metrics.upstream(server);
+    return std::make_unique<UdpUpstream>(
+        std::make_unique<StreamUpstream>(server, nullptr, io, environment.log, metrics),
+        UdpUpstream::Environment{.sockets = udp_sockets, .timers = timers, .random = random},
+        metrics);
   }
 
   void run() {
@@ -153,6 +163,10 @@ struct Worker::State {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
   DatagramBatch datagrams;
   std::vector<std::uint8_t> stream_buffer;
+  TimerQueue timers;
+  TimerDriver timer_driver;
+  UdpSockets udp_sockets;
+  RandomIds random;
   Resolver resolver;
   WorkerContext context;
   std::multimap<SocketAddress, Servers> servers;

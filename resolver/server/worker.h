@@ -54,6 +54,7 @@ class Worker {
   struct Options {
     Resolver::Options resolver;
     TcpServer::Options tcp;
+    std::size_t max_upstream_sockets = 4096;  // with a port at a time
     std::chrono::milliseconds drain_timeout{2000};
     // Called on the worker's thread at least so often while it runs; nothing: never.
     std::function<void()> on_beat = {};

@@ -32,9 +32,15 @@ class RecordingUpstream final : public dns::Upstream {
   RecordingUpstream(const SocketAddress& server, AttemptRecord& record)
       : server_(server), record_(record) {}
   [[nodiscard]] const SocketAddress& server() const override { return server_; }
-  void ask(const dns::Query& query, std::chrono::milliseconds deadline,
-           dns::OnAttempt done) override {
+  dns::AttemptId ask(const dns::Query& query, std::chrono::milliseconds deadline,
+                     dns::OnAttempt done) override {
     record_.push_back({server_, &query, deadline, std::move(done)});
+    return record_.size();
+  }
+  void cancel(dns::AttemptId attempt) override {
+    if (attempt - 1 < record_.size()) {
+      record_[attempt - 1].done = {};
+    }
   }
 
  private:

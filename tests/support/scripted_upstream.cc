@@ -1,6 +1,7 @@
 #include "tests/support/scripted_upstream.h"
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -49,6 +50,9 @@ void describe_question(UpstreamQuery& query) {
   std::istringstream fields(decoded->message().question.front());  // "www.example.org. IN A"
   std::string record_class;
   fields >> query.name >> record_class >> query.type;
+  std::ranges::transform(query.name, query.name.begin(), [](unsigned char letter) {
+    return static_cast<char>(std::tolower(letter));
+  });
 }
 
 }  // namespace

@@ -1,12 +1,15 @@
-#include "resolver/forward/ares_upstream.h"
+#include "resolver/forward/udp_upstream.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,9 +19,16 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/ip_address.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "resolver/forward/metrics.h"
+#include "resolver/forward/random_ids.h"
+#include "resolver/forward/stream_upstream.h"
+#include "resolver/forward/timer_driver.h"
+#include "resolver/forward/timer_queue.h"
+#include "resolver/forward/udp_sockets.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
@@ -26,6 +36,7 @@
 #include "tests/support/dns_message.h"
 #include "tests/support/faulty_socket_layer.h"
 #include "tests/support/ldns_judge.h"
+#include "tests/support/port_statistics.h"
 #include "tests/support/scripted_upstream.h"
 #include "tests/support/wait_until.h"
 
@@ -47,6 +58,7 @@ using Replies = std::vector<Octets>;
 // Long enough for a loaded machine; a test that waits for it on purpose uses kShort.
 constexpr milliseconds kLong{30'000};
 constexpr milliseconds kShort{200};
+constexpr std::size_t kMaxOpen = 1000;
 
 Query query_for(const std::string& name, unsigned type = rrtype::kA,
                 const support::QueryOptions& options = {}) {
@@ -64,14 +76,17 @@ std::vector<std::string> addresses(const UpstreamQuery& query, const std::string
   return {query.name + " 60 IN A " + address};
 }
 
-class AresUpstreamTest : public ::testing::Test {
+class UdpUpstreamTest : public ::testing::Test {
  protected:
-  AresUpstream& serve(const SocketAddress& server) {
-    upstream_ =
-        std::make_unique<AresUpstream>(server, kLong, io_, sockets_, metrics_.upstream(server));
+  UdpUpstream& serve(const SocketAddress& server) {
+    upstream_ = std::make_unique<UdpUpstream>(
+        std::make_unique<StreamUpstream>(server, nullptr, io_, logs_->logger("fwd"),
+                                         metrics_.upstream(server)),
+        UdpUpstream::Environment{.sockets = *udp_, .timers = timers_, .random = random_},
+        metrics_.upstream(server));
     return *upstream_;
   }
-  AresUpstream& serve(ScriptedUpstream::Script script) {
+  UdpUpstream& serve(ScriptedUpstream::Script script) {
     script_ = std::make_unique<ScriptedUpstream>(std::move(script));
     return serve(script_->address());
   }
@@ -92,19 +107,23 @@ class AresUpstreamTest : public ::testing::Test {
     }
     EXPECT_TRUE(condition());
   }
-  [[nodiscard]] std::uint64_t mismatches() {
-    return metrics_.upstream(upstream_->server()).mismatches.value();
-  }
+  [[nodiscard]] UpstreamMetrics metrics() { return metrics_.upstream(upstream_->server()); }
 
   boost::asio::io_context io_;
   support::FaultySocketLayer sockets_;
   MetricRegistry registry_;
   ForwardMetrics metrics_{registry_};
+  std::unique_ptr<Logs> logs_ = Logs::create({.level = "off"}).value();
+  SystemClock clock_;
+  TimerQueue timers_{clock_};
+  TimerDriver driver_{io_, timers_};
+  RandomIds random_;
+  std::unique_ptr<UdpSockets> udp_ = std::make_unique<UdpSockets>(kMaxOpen, io_, sockets_);
   std::unique_ptr<ScriptedUpstream> script_;
-  std::unique_ptr<AresUpstream> upstream_;
+  std::unique_ptr<UdpUpstream> upstream_;
 };
 
-TEST_F(AresUpstreamTest, AsksWithItsOwnOptAndGivesTheReply) {
+TEST_F(UdpUpstreamTest, AsksWithItsOwnOptAndGivesTheReply) {
   serve(support::always_address("192.0.2.1"));
   const Query query = query_for("www.example.org", rrtype::kA, {.edns = 4096, .dnssec_ok = true});
   const AttemptResult result = ask(query);
@@ -118,7 +137,7 @@ TEST_F(AresUpstreamTest, AsksWithItsOwnOptAndGivesTheReply) {
   EXPECT_THAT(sent->edns_options, SizeIs(0));
 }
 
-TEST_F(AresUpstreamTest, TakesAReplyOf1232OctetsOverUdp) {
+TEST_F(UdpUpstreamTest, TakesAReplyOf1232OctetsOverUdp) {
   serve([](const UpstreamQuery& query) -> Replies {
     std::vector<std::string> records;
     for (int i = 0; i < 70; ++i) {
@@ -130,7 +149,7 @@ TEST_F(AresUpstreamTest, TakesAReplyOf1232OctetsOverUdp) {
   EXPECT_EQ(script_->count(DnsTransport::kTcp), 0U);
 }
 
-TEST_F(AresUpstreamTest, AsksOverTcpWhenTheReplyIsTruncated) {
+TEST_F(UdpUpstreamTest, AsksOverTcpWhenTheReplyIsTruncated) {
   serve([](const UpstreamQuery& query) -> Replies {
     if (query.transport == DnsTransport::kUdp) {
       return {make_reply(query, "NOERROR", {}, Truncated::kYes)};
@@ -147,7 +166,7 @@ TEST_F(AresUpstreamTest, AsksOverTcpWhenTheReplyIsTruncated) {
   EXPECT_THAT(answers_of(result), SizeIs(2000));
 }
 
-TEST_F(AresUpstreamTest, PassesErrorRcodesOn) {
+TEST_F(UdpUpstreamTest, PassesErrorRcodesOn) {
   for (const auto& [name, number] :
        std::vector<std::pair<std::string, std::uint16_t>>{{"SERVFAIL", rcode::kServFail},
                                                           {"NXDOMAIN", rcode::kNxDomain},
@@ -162,18 +181,18 @@ TEST_F(AresUpstreamTest, PassesErrorRcodesOn) {
   }
 }
 
-TEST_F(AresUpstreamTest, TimesOutOnASilentServer) {
+TEST_F(UdpUpstreamTest, TimesOutOnASilentServer) {
   serve(support::silence());
   EXPECT_EQ(ask(query_for("www.example.org"), kShort).status, AttemptStatus::kTimeout);
   EXPECT_EQ(metrics_.upstream(upstream_->server()).timeouts.value(), 1U);
 }
 
-TEST_F(AresUpstreamTest, TakesAnIcmpRefusalAsANetworkErrorAtOnce) {
+TEST_F(UdpUpstreamTest, TakesAnIcmpRefusalAsANetworkErrorAtOnce) {
   serve({.ip = IpAddress::parse("127.0.0.1").value(), .port = support::free_port()});
   EXPECT_EQ(ask(query_for("www.example.org")).status, AttemptStatus::kNetworkError);
 }
 
-TEST_F(AresUpstreamTest, IsNotEndedByDatagramsThatAreNoAnswer) {
+TEST_F(UdpUpstreamTest, IsNotEndedByDatagramsThatAreNoAnswer) {
   serve([](const UpstreamQuery& query) -> Replies {
     const Octets good = make_reply(query, "NOERROR", addresses(query, "192.0.2.1"));
     Octets wrong_id = make_reply(query, "NOERROR", addresses(query, "192.0.2.66"));
@@ -190,19 +209,181 @@ TEST_F(AresUpstreamTest, IsNotEndedByDatagramsThatAreNoAnswer) {
   });
   EXPECT_THAT(answers_of(ask(query_for("www.example.org"))),
               ElementsAre("www.example.org. 60 IN A 192.0.2.1"));
-  EXPECT_EQ(mismatches(), 7U);
+  EXPECT_EQ(metrics().mismatches.value(), 8U);
 }
 
-TEST_F(AresUpstreamTest, SurvivesMoreStraysThanItSkipsAtOnce) {
+TEST_F(UdpUpstreamTest, AsksOverTcpAfterTenDatagramsThatAreNoAnswer) {
   serve([](const UpstreamQuery& query) -> Replies {
-    Replies replies(100);
+    if (query.transport == DnsTransport::kTcp) {
+      return {make_reply(query, "NOERROR", addresses(query, "192.0.2.1"))};
+    }
+    Replies replies(10);
+    replies.push_back(make_reply(query, "NOERROR", addresses(query, "192.0.2.66")));
+    return replies;
+  });
+  EXPECT_THAT(answers_of(ask(query_for("www.example.org"))),
+              ElementsAre("www.example.org. 60 IN A 192.0.2.1"));
+}
+
+TEST_F(UdpUpstreamTest, NineDatagramsThatAreNoAnswerChangeNothing) {
+  serve([](const UpstreamQuery& query) -> Replies {
+    Replies replies(9);
     replies.push_back(make_reply(query, "NOERROR", addresses(query, "192.0.2.1")));
     return replies;
   });
   EXPECT_EQ(ask(query_for("www.example.org")).status, AttemptStatus::kReply);
+  EXPECT_EQ(script_->count(DnsTransport::kTcp), 0U);
 }
 
-TEST_F(AresUpstreamTest, CallsAReplyBadThatDoesNotParse) {
+// The name as it was sent, label by label.
+std::string spelling(const UpstreamQuery& query) {
+  const auto name = std::span(query.octets).subspan(kHeaderOctets, query.name.size() + 1);
+  return {name.begin(), name.end()};
+}
+
+TEST_F(UdpUpstreamTest, MixesTheCaseOfEachNameAnewAndGivesTheReplyInLowerCase) {
+  serve([](const UpstreamQuery& query) -> Replies {
+    return {make_reply(query, "NOERROR", addresses(query, "192.0.2.1"))};
+  });
+  std::set<std::string> spellings;
+  for (int i = 0; i < 20; ++i) {
+    const AttemptResult result = ask(query_for("www.example.org"));
+    EXPECT_THAT(support::judge(result.reply).value().question,
+                ElementsAre("www.example.org. IN A"));
+    spellings.insert(spelling(script_->queries().back()));
+  }
+  EXPECT_GE(spellings.size(), 15U);
+  EXPECT_EQ(metrics().case_retries.value(), 0U);
+}
+
+// A server that writes the question's name its own way.
+Octets in_lower_case(const UpstreamQuery& query, const std::string& address) {
+  Octets reply = make_reply(query, "NOERROR", addresses(query, address));
+  for (std::size_t i = kHeaderOctets; i < kHeaderOctets + query.name.size() + 1; ++i) {
+    reply[i] = static_cast<std::uint8_t>(std::tolower(reply[i]));
+  }
+  return reply;
+}
+
+TEST_F(UdpUpstreamTest, AsksAServerThatLosesTheCaseAgainInLowerCaseAndSoForAWhile) {
+  serve([](const UpstreamQuery& query) -> Replies { return {in_lower_case(query, "192.0.2.1")}; });
+  EXPECT_EQ(ask(query_for("www.a-long-name-that-is-never-mixed-to-itself.example.org")).status,
+            AttemptStatus::kReply);
+  EXPECT_THAT(script_->queries(), SizeIs(2));
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(ask(query_for("www.a-long-name-that-is-never-mixed-to-itself.example.org")).status,
+              AttemptStatus::kReply);
+  }
+  EXPECT_THAT(script_->queries(), SizeIs(7));
+  EXPECT_EQ(metrics().case_retries.value(), 1U);
+}
+
+TEST_F(UdpUpstreamTest, DoesNotTakeAReplyInAnotherCase) {
+  // The forgery comes first; it has the port and the id, but not the case.
+  serve([](const UpstreamQuery& query) -> Replies {
+    return {in_lower_case(query, "192.0.2.66"),
+            make_reply(query, "NOERROR", addresses(query, "192.0.2.1"))};
+  });
+  const AttemptResult result =
+      ask(query_for("www.a-long-name-that-is-never-mixed-to-itself.example.org"));
+  // Asked again in lower case, that server's forgery is as good as an answer; but not before.
+  EXPECT_THAT(script_->queries(), SizeIs(2));
+  EXPECT_EQ(result.status, AttemptStatus::kReply);
+}
+
+TEST_F(UdpUpstreamTest, AsksAServerThatIsDeafToMixedCaseInLowerCase) {
+  serve([](const UpstreamQuery& query) -> Replies {
+    const std::string sent = spelling(query);
+    const bool mixed = std::ranges::any_of(sent, [](char c) { return c >= 'A' && c <= 'Z'; });
+    return mixed ? Replies{} : Replies{make_reply(query, "NOERROR", addresses(query, "192.0.2.1"))};
+  });
+  int unheard = 0;
+  for (int i = 0; i < 12; ++i) {
+    unheard += ask(query_for("www.example.org"), kShort).status == AttemptStatus::kTimeout ? 1 : 0;
+  }
+  EXPECT_LE(unheard, 3) << "each is asked again by the policy, and lower case is learnt";
+}
+
+TEST_F(UdpUpstreamTest, GivesUpItsPortAtOnceWhenCancelled) {
+  serve(support::silence());
+  const Query query = query_for("www.example.org");
+  bool called = false;
+  const AttemptId attempt =
+      upstream_->ask(query, kLong, [&](const AttemptResult&) { called = true; });
+  EXPECT_EQ(udp_->open_count(), 1U);
+  upstream_->cancel(attempt);
+  upstream_->cancel(attempt);
+  EXPECT_EQ(udp_->open_count(), 0U);
+  EXPECT_FALSE(timers_.next().has_value());
+  io_.poll();
+  EXPECT_FALSE(called);
+}
+
+TEST_F(UdpUpstreamTest, MayBeCancelledWhileItAsksOverTcp) {
+  serve([](const UpstreamQuery& query) -> Replies {
+    return query.transport == DnsTransport::kTcp
+               ? Replies{}
+               : Replies{make_reply(query, "NOERROR", {}, Truncated::kYes)};
+  });
+  bool called = false;
+  AttemptId attempt = 0;
+  {
+    const Query query = query_for("www.example.org");
+    attempt = upstream_->ask(query, kLong, [&](const AttemptResult&) { called = true; });
+    run_until([&] { return script_->count(DnsTransport::kTcp) == 1; });
+    upstream_->cancel(attempt);
+  }
+  EXPECT_EQ(ask(query_for("other.example.org"), kShort).status, AttemptStatus::kTimeout);
+  EXPECT_FALSE(called);
+}
+
+TEST_F(UdpUpstreamTest, SharesTheSocketsThatItHasWhenThereAreNoMore) {
+  udp_ = std::make_unique<UdpSockets>(3, io_, sockets_);
+  serve([](const UpstreamQuery& query) -> Replies {
+    return {make_reply(query, "NOERROR", addresses(query, "192.0.2.1"))};
+  });
+  constexpr std::size_t kQuestions = 60;
+  const Query query = query_for("www.example.org");
+  std::size_t answered = 0;
+  for (std::size_t i = 0; i < kQuestions; ++i) {
+    upstream_->ask(query, kLong, [&](const AttemptResult& result) {
+      answered += result.status == AttemptStatus::kReply ? 1 : 0;
+    });
+  }
+  EXPECT_EQ(udp_->open_count(), 3U);
+  run_until([&] { return answered == kQuestions; });
+  EXPECT_EQ(udp_->open_count(), 0U);
+}
+
+TEST_F(UdpUpstreamTest, HearsNothingThatCameForAnEarlierQuestion) {
+  // Each answer is sent often: what is left in the socket must not be there for the next question.
+  serve([](const UpstreamQuery& query) -> Replies {
+    return Replies(5, make_reply(query, "NOERROR", addresses(query, "192.0.2.1")));
+  });
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(ask(query_for("host" + std::to_string(i) + ".example.org")).status,
+              AttemptStatus::kReply);
+  }
+  EXPECT_EQ(metrics().mismatches.value(), 0U);
+}
+
+TEST_F(UdpUpstreamTest, DrawsAPortForEachQuestionThatNobodyCanForetell) {
+  serve(support::always_address("192.0.2.1"));
+  constexpr std::size_t kQuestions = 5000;
+  const Query query = query_for("www.example.org");
+  std::size_t answered = 0;
+  for (std::size_t i = 0; i < kQuestions; ++i) {
+    upstream_->ask(query, kLong, [&](const AttemptResult&) { ++answered; });
+    run_until([&] { return answered == i + 1; });
+  }
+  const support::PortStatistics ports = support::port_statistics(script_->queries());
+  EXPECT_GE(ports.distinct, 4500U);
+  EXPECT_LE(ports.chi_squared, support::PortStatistics::kUnlikelyChiSquared);
+  EXPECT_LE(ports.small_steps, kQuestions / 100);
+  EXPECT_GE(ports.distinct_ids, 4700U);
+}
+
+TEST_F(UdpUpstreamTest, CallsAReplyBadThatDoesNotParse) {
   serve([](const UpstreamQuery& query) -> Replies {
     Octets lies = make_reply(query, "NOERROR", addresses(query, "192.0.2.1"));
     lies.resize(lies.size() - 3);
@@ -213,7 +394,7 @@ TEST_F(AresUpstreamTest, CallsAReplyBadThatDoesNotParse) {
 
 // How servers without EDNS refuse it (RFC 6891 section 7).
 enum class Refusal : std::uint8_t { kFormErr, kNotImp, kBareHeader };
-class EdnsRefusal : public AresUpstreamTest, public ::testing::WithParamInterface<Refusal> {};
+class EdnsRefusal : public UdpUpstreamTest, public ::testing::WithParamInterface<Refusal> {};
 
 TEST_P(EdnsRefusal, IsFollowedByAPlainQuestion) {
   serve([](const UpstreamQuery& query) -> Replies {
@@ -243,7 +424,7 @@ INSTANTIATE_TEST_SUITE_P(Forms, EdnsRefusal,
                          ::testing::Values(Refusal::kFormErr, Refusal::kNotImp,
                                            Refusal::kBareHeader));
 
-TEST_F(AresUpstreamTest, GivesUpOnAServerThatRefusesThePlainQuestionToo) {
+TEST_F(UdpUpstreamTest, GivesUpOnAServerThatRefusesThePlainQuestionToo) {
   serve([](const UpstreamQuery& query) -> Replies {
     Octets refusal(query.octets.begin(), query.octets.begin() + kHeaderOctets);
     refusal[2] |= 0x80U;
@@ -256,7 +437,7 @@ TEST_F(AresUpstreamTest, GivesUpOnAServerThatRefusesThePlainQuestionToo) {
   EXPECT_THAT(script_->queries(), SizeIs(2));
 }
 
-TEST_F(AresUpstreamTest, HearsALargeReplyOverUdpAfterMeetingEdnsRefusals) {
+TEST_F(UdpUpstreamTest, HearsALargeReplyOverUdpAfterMeetingEdnsRefusals) {
   std::atomic<bool> refuse = true;  // read by the server's thread
   serve([&refuse](const UpstreamQuery& query) -> Replies {
     const auto judged = support::judge(query.octets);
@@ -276,40 +457,7 @@ TEST_F(AresUpstreamTest, HearsALargeReplyOverUdpAfterMeetingEdnsRefusals) {
   EXPECT_EQ(script_->queries().back().transport, DnsTransport::kUdp);
 }
 
-TEST_F(AresUpstreamTest, UsesAFreshPortForEveryLoneQuestion) {
-  serve(support::always_address("192.0.2.1"));
-  std::set<std::uint16_t> ports;
-  for (int i = 0; i < 50; ++i) {
-    EXPECT_EQ(ask(query_for("www.example.org")).status, AttemptStatus::kReply);
-    ports.insert(script_->queries().back().client_port);
-  }
-  EXPECT_GE(ports.size(), 45U);
-}
-
-TEST_F(AresUpstreamTest, SpreadsConcurrentQuestionsOverPortsAndIds) {
-  constexpr std::size_t kQuestions = 200;
-  serve(support::silence());
-  std::size_t ended = 0;
-  const Query query = query_for("www.example.org");
-  for (std::size_t i = 0; i < kQuestions; ++i) {
-    upstream_->ask(query, kShort, [&](const AttemptResult& result) {
-      EXPECT_EQ(result.status, AttemptStatus::kTimeout);
-      ++ended;
-    });
-  }
-  run_until([&] { return ended == kQuestions; });
-  ASSERT_TRUE(support::wait_until([&] { return script_->queries().size() == kQuestions; }));
-  std::set<std::uint16_t> ports;
-  std::set<std::pair<std::uint8_t, std::uint8_t>> ids;
-  for (const UpstreamQuery& seen : script_->queries()) {
-    ports.insert(seen.client_port);
-    ids.emplace(seen.octets[0], seen.octets[1]);
-  }
-  EXPECT_EQ(ports.size(), AresUpstream::kMaxChannels);
-  EXPECT_GE(ids.size(), kQuestions - 5);
-}
-
-TEST_F(AresUpstreamTest, AnswersManyQuestionsAtOnceEachWithItsOwn) {
+TEST_F(UdpUpstreamTest, AnswersManyQuestionsAtOnceEachWithItsOwn) {
   serve(support::always_address("192.0.2.1"));
   constexpr std::size_t kQuestions = 200;  // the server's socket holds no more than some 270
   std::vector<Query> queries;
@@ -331,110 +479,15 @@ TEST_F(AresUpstreamTest, AnswersManyQuestionsAtOnceEachWithItsOwn) {
   }
 }
 
-TEST_F(AresUpstreamTest, FailsNoOtherQuestionWhenAConnectionBreaks) {
-  serve([](const UpstreamQuery& query) -> Replies {
-    if (query.name.starts_with("open")) {
-      return {};
-    }
-    if (query.transport == DnsTransport::kTcp) {
-      return {Octets{}};
-    }
-    return {make_reply(query, "NOERROR", {}, Truncated::kYes)};
-  });
-  // So many that none has a channel of its own.
-  const Query open = query_for("open.example.org");
-  const Query large = query_for("large.example.org");
-  std::size_t open_ended = 0;
-  std::size_t large_ended = 0;
-  for (std::size_t i = 0; i < 4 * AresUpstream::kMaxChannels; ++i) {
-    upstream_->ask(open, kLong, [&](const AttemptResult&) { ++open_ended; });
-    upstream_->ask(large, kLong, [&](const AttemptResult& result) {
-      EXPECT_EQ(result.status, AttemptStatus::kNetworkError);
-      ++large_ended;
-    });
-  }
-  run_until([&] { return large_ended == 4 * AresUpstream::kMaxChannels; });
-  EXPECT_EQ(open_ended, 0U);
-}
-
-TEST_F(AresUpstreamTest, AnswersManyTruncatedQuestionsOfAServerThatEndsEachConnection) {
-  constexpr std::size_t kQuestions = 3 * AresUpstream::kMaxConnections + 1;
-  serve([](const UpstreamQuery& query) -> Replies {
-    if (query.transport == DnsTransport::kUdp) {
-      return {make_reply(query, "NOERROR", {}, Truncated::kYes)};
-    }
-    // The message without octets ends the connection behind the answer.
-    return {make_reply(query, "NOERROR", addresses(query, "192.0.2.1")), Octets{}};
-  });
-  const Query query = query_for("www.example.org");
-  std::size_t ended = 0;
-  for (std::size_t i = 0; i < kQuestions; ++i) {
-    upstream_->ask(query, kLong, [&](const AttemptResult& result) {
-      EXPECT_THAT(answers_of(result), SizeIs(1));
-      ++ended;
-    });
-  }
-  run_until([&] { return ended == kQuestions; });
-  EXPECT_EQ(script_->count(DnsTransport::kTcp), kQuestions);
-}
-
-TEST_F(AresUpstreamTest, LetsAQuestionWaitForAConnectionNoLongerThanItsDeadline) {
-  constexpr std::size_t kQuestions = AresUpstream::kMaxConnections + 5;
-  serve([](const UpstreamQuery& query) -> Replies {
-    if (query.transport == DnsTransport::kTcp) {
-      return {};
-    }
-    return {make_reply(query, "NOERROR", {}, Truncated::kYes)};
-  });
-  const Query query = query_for("www.example.org");
-  std::size_t timed_out = 0;
-  for (std::size_t i = 0; i < kQuestions; ++i) {
-    upstream_->ask(query, kShort, [&](const AttemptResult& result) {
-      timed_out += result.status == AttemptStatus::kTimeout ? 1 : 0;
-    });
-  }
-  run_until([&] { return timed_out == kQuestions; });
-  EXPECT_LE(script_->count(DnsTransport::kTcp), AresUpstream::kMaxConnections);
-}
-
-TEST_F(AresUpstreamTest, TakesAReplyLongerThanItAskedForAsTruncated) {
-  serve([](const UpstreamQuery& query) -> Replies {
-    return {make_reply(query, "NOERROR",
-                       std::vector<std::string>(100, query.name + " 60 IN TXT \"0123456789\""))};
-  });
-  EXPECT_THAT(answers_of(ask(query_for("www.example.org"))), SizeIs(100));
-  EXPECT_EQ(script_->count(DnsTransport::kTcp), 1U);
-}
-
-TEST_F(AresUpstreamTest, TakesAnEmptyTcpMessageAsANetworkError) {
-  serve([](const UpstreamQuery& query) -> Replies {
-    if (query.transport == DnsTransport::kTcp) {
-      return {Octets{}};
-    }
-    return {make_reply(query, "NOERROR", {}, Truncated::kYes)};
-  });
-  EXPECT_EQ(ask(query_for("www.example.org")).status, AttemptStatus::kNetworkError);
-}
-
-TEST_F(AresUpstreamTest, TakesAResetTcpConnectionAsANetworkError) {
-  serve([](const UpstreamQuery& query) -> Replies {
-    return {make_reply(query, "NOERROR", {}, Truncated::kYes)};
-  });
-  sockets_.set_fault([](const support::SocketCall& call) {
-    return call.step == support::SocketStep::kSocket && (call.type & SOCK_STREAM) != 0 ? EMFILE : 0;
-  });
-  EXPECT_EQ(ask(query_for("www.example.org")).status, AttemptStatus::kNetworkError);
-}
-
 struct SocketFault {
   std::string name;
   support::SocketStep step;
   int error;
 };
-class AresUpstreamFault : public AresUpstreamTest,
-                          public ::testing::WithParamInterface<SocketFault> {};
+class UdpUpstreamFault : public UdpUpstreamTest,
+                         public ::testing::WithParamInterface<SocketFault> {};
 
-TEST_P(AresUpstreamFault, IsANetworkErrorAndTheNextQuestionIsAskedAgain) {
+TEST_P(UdpUpstreamFault, IsANetworkErrorAndTheNextQuestionIsAskedAgain) {
   serve(support::always_address("192.0.2.1"));
   sockets_.set_fault([](const support::SocketCall& call) {
     return call.step == GetParam().step ? GetParam().error : 0;
@@ -445,7 +498,7 @@ TEST_P(AresUpstreamFault, IsANetworkErrorAndTheNextQuestionIsAskedAgain) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Calls, AresUpstreamFault,
+    Calls, UdpUpstreamFault,
     ::testing::Values(SocketFault{"NoDescriptor", support::SocketStep::kSocket, EMFILE},
                       SocketFault{"NoRoute", support::SocketStep::kConnect, ENETUNREACH},
                       SocketFault{"SendFails", support::SocketStep::kSend, EPERM},
@@ -453,7 +506,7 @@ INSTANTIATE_TEST_SUITE_P(
                       SocketFault{"ReceiveFails", support::SocketStep::kReceive, ECONNREFUSED}),
     [](const auto& tested) { return tested.param.name; });
 
-TEST_F(AresUpstreamTest, MayGoWithQuestionsOpen) {
+TEST_F(UdpUpstreamTest, MayGoWithQuestionsOpen) {
   serve(support::silence());
   const Query query = query_for("www.example.org");
   bool called = false;
@@ -466,40 +519,7 @@ TEST_F(AresUpstreamTest, MayGoWithQuestionsOpen) {
   EXPECT_FALSE(called);
 }
 
-TEST_F(AresUpstreamTest, MayGoWithQuestionsWaitingForAConnection) {
-  serve([](const UpstreamQuery& query) -> Replies {
-    if (query.transport == DnsTransport::kTcp) {
-      return {};
-    }
-    return {make_reply(query, "NOERROR", {}, Truncated::kYes)};
-  });
-  const Query query = query_for("www.example.org");
-  bool called = false;
-  for (std::size_t i = 0; i < AresUpstream::kMaxConnections + 5; ++i) {
-    upstream_->ask(query, kLong, [&](const AttemptResult&) { called = true; });
-  }
-  run_until([&] { return script_->count(DnsTransport::kTcp) == AresUpstream::kMaxConnections; });
-  upstream_.reset();
-  io_.restart();
-  io_.poll();
-  EXPECT_FALSE(called);
-}
-
-TEST_F(AresUpstreamTest, MayGoWithTheReplyOnItsWay) {
-  serve(support::always_address("192.0.2.1"));
-  const Query query = query_for("www.example.org");
-  bool called = false;
-  upstream_->ask(query, kLong, [&](const AttemptResult&) { called = true; });
-  // One step reads the reply and posts the end of the attempt, which must not run any more.
-  io_.restart();
-  io_.run_one_for(std::chrono::seconds(30));
-  upstream_.reset();
-  io_.restart();
-  io_.poll();
-  EXPECT_FALSE(called);
-}
-
-TEST_F(AresUpstreamTest, SpeaksIpv6) {
+TEST_F(UdpUpstreamTest, SpeaksIpv6) {
   script_ = std::make_unique<ScriptedUpstream>(support::always_address("192.0.2.1"), "::1");
   serve(script_->address());
   EXPECT_EQ(ask(query_for("www.example.org")).status, AttemptStatus::kReply);
