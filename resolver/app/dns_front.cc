@@ -168,7 +168,7 @@ void DnsFront::serve(KeptSockets& sockets) {
     };
   }
   options.handler.special_names = config_.special_names;
-  options.worker.resolver.forward.attempt_timeout = config_.upstreams.timeout;
+  options.worker.resolver.forward.turn = config_.upstreams.timeout;
   server_ = std::make_unique<DnsServer>(options,
                                         DnsServer::Environment{.sockets = environment_.sockets,
                                                                .listeners = environment_.keeper,

@@ -1,6 +1,8 @@
 #include "resolver/forward/server_health.h"
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 
@@ -15,11 +17,50 @@ bool ServerHealth::hold_for_loop(TimePoint now) {
          now.time_since_epoch().count();
 }
 
-bool ServerHealth::claim_loop_probe(TimePoint now) {
-  auto due = next_loop_probe_.load(std::memory_order_relaxed);
+bool ServerHealth::claim(Nanoseconds& next, TimePoint now, std::chrono::nanoseconds interval) {
+  auto due = next.load(std::memory_order_relaxed);
   return now.time_since_epoch().count() >= due &&
-         next_loop_probe_.compare_exchange_strong(
-             due, (now + kLoopProbeInterval).time_since_epoch().count(), std::memory_order_relaxed);
+         next.compare_exchange_strong(due, (now + interval).time_since_epoch().count(),
+                                      std::memory_order_relaxed);
+}
+
+void ServerHealth::note_reply(TimePoint now) {
+  last_reply_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  if (strikes_.load(std::memory_order_relaxed) != 0) {
+    strikes_.store(0, std::memory_order_relaxed);
+    down_until_.store(0, std::memory_order_relaxed);
+    next_strike_.store(0, std::memory_order_relaxed);
+  }
+  if (retries_.load(std::memory_order_relaxed) < kMaxRetries) {
+    retries_.fetch_add(kRetriesPerReply, std::memory_order_relaxed);
+  }
+}
+
+void ServerHealth::note_silence(TimePoint asked, TimePoint now) {
+  // What it said to another question meanwhile shows that this one was lost.
+  if (last_reply_.load(std::memory_order_relaxed) < asked.time_since_epoch().count()) {
+    penalise(now);
+  }
+}
+
+void ServerHealth::penalise(TimePoint now) {
+  // Of many questions that fail together one counts.
+  if (!claim(next_strike_, now, kReturnInterval)) {
+    return;
+  }
+  constexpr int kMaxStrikes = 5;
+  const int strikes = std::min(strikes_.fetch_add(1, std::memory_order_relaxed), kMaxStrikes);
+  const auto penalty = std::min(kFirstPenalty * (1 << strikes), kLongestPenalty);
+  down_until_.store((now + penalty).time_since_epoch().count(), std::memory_order_relaxed);
+  next_return_.store((now + kReturnInterval).time_since_epoch().count(), std::memory_order_relaxed);
+}
+
+bool ServerHealth::take_retry(TimePoint now) {
+  if (retries_.load(std::memory_order_relaxed) > 0) {
+    retries_.fetch_sub(1, std::memory_order_relaxed);
+    return true;
+  }
+  return claim(next_free_retry_, now, kFreeRetryInterval);
 }
 
 ServerHealth& HealthBook::of(const SocketAddress& server) {

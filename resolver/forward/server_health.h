@@ -1,5 +1,11 @@
 // What is known of one upstream server: one per address and process, whichever worker learnt it.
 //
+// Passive: it is learnt from clients' questions alone, and only from replies that matched one, or
+// from their absence, so that a forger can make no server look bad. A server that said nothing
+// while it had its turn is down for a while, longer each time; meanwhile one question a second
+// looks whether it is back, and any reply ends it. Retries come out of a budget that replies fill:
+// in an outage there are hardly more packets than questions.
+//
 // Thread-safe: atomics, each of which stands for itself.
 #pragma once
 
@@ -22,6 +28,17 @@ class ServerHealth {
   // How often a question that came back may be looked into.
   static constexpr std::chrono::seconds kLoopProbeInterval{1};
 
+  // How long a server that was silent is down: at first, and at most.
+  static constexpr std::chrono::seconds kFirstPenalty{5};
+  static constexpr std::chrono::seconds kLongestPenalty{60};
+  // How often a question asks a server that is down.
+  static constexpr std::chrono::seconds kReturnInterval{1};
+  // Retries: a server that never replied has so many, each reply gives two more, and when there
+  // are none left one is free in each interval.
+  static constexpr int kMaxRetries = 500;
+  static constexpr int kRetriesPerReply = 2;
+  static constexpr std::chrono::milliseconds kFreeRetryInterval{20};
+
   explicit ServerHealth(const SocketAddress& server) : server_(server) {}
 
   [[nodiscard]] const SocketAddress& server() const { return server_; }
@@ -30,7 +47,23 @@ class ServerHealth {
   bool hold_for_loop(TimePoint now);
   [[nodiscard]] bool is_looping(TimePoint now) const { return is_before(now, looping_until_); }
   // True for one caller in each kLoopProbeInterval.
-  [[nodiscard]] bool claim_loop_probe(TimePoint now);
+  [[nodiscard]] bool claim_loop_probe(TimePoint now) {
+    return claim(next_loop_probe_, now, kLoopProbeInterval);
+  }
+
+  void note_reply(TimePoint now);
+  // It had its turn since `asked` and said nothing to that question.
+  void note_silence(TimePoint asked, TimePoint now);
+  // It cannot be reached, or nothing listens there.
+  void note_refusal(TimePoint now) { penalise(now); }
+  [[nodiscard]] bool is_down(TimePoint now) const { return is_before(now, down_until_); }
+  // True for one caller in each kReturnInterval.
+  [[nodiscard]] bool claim_return(TimePoint now) {
+    return claim(next_return_, now, kReturnInterval);
+  }
+
+  // Whether a question may be sent to it once more.
+  [[nodiscard]] bool take_retry(TimePoint now);
 
  private:
   using Nanoseconds = std::atomic<TimePoint::rep>;
@@ -38,9 +71,21 @@ class ServerHealth {
     return now.time_since_epoch().count() < end.load(std::memory_order_relaxed);
   }
 
+  // True for one caller after each `interval`.
+  [[nodiscard]] static bool claim(Nanoseconds& next, TimePoint now,
+                                  std::chrono::nanoseconds interval);
+  void penalise(TimePoint now);
+
   SocketAddress server_;
   Nanoseconds looping_until_{0};
   Nanoseconds next_loop_probe_{0};
+  Nanoseconds last_reply_{0};
+  Nanoseconds down_until_{0};
+  Nanoseconds next_return_{0};
+  Nanoseconds next_strike_{0};
+  std::atomic<int> strikes_{0};  // silences in a row
+  std::atomic<int> retries_{kMaxRetries};
+  Nanoseconds next_free_retry_{0};
 };
 
 // All servers that were ever asked. Any thread, not per question.

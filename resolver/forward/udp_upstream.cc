@@ -321,7 +321,6 @@ void UdpUpstream::on_due(Attempt& attempt) {
     metrics_.network_errors.add();
     finish(attempt, {AttemptStatus::kNetworkError, 0, {}});
   } else {
-    metrics_.timeouts.add();
     finish(attempt, {AttemptStatus::kTimeout, 0, {}});
   }
 }

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/ip_address.h"
+#include "resolver/forward/forward_client.h"
 #include "resolver/forward/sequential_forwarder.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/resolve/cached_answers.h"
@@ -198,8 +199,10 @@ void Resolver::set_upstreams(std::span<const SocketAddress> servers) {
   auto generation = std::make_unique<Generation>();
   generation->forwarder = std::make_unique<SequentialForwarder>(
       std::move(upstreams), options_.forward,
-      SequentialForwarder::Environment{
-          .clock = environment_.clock, .health = environment_.health, .loops = environment_.loops});
+      SequentialForwarder::Environment{.timers = environment_.timers,
+                                       .health = environment_.health,
+                                       .loops = environment_.loops,
+                                       .metrics = environment_.forward_metrics});
   generations_.push_back(std::move(generation));
   ++epoch_;
   drop_finished_generations();

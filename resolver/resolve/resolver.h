@@ -29,9 +29,12 @@
 #include "base/ip_address.h"
 #include "base/unique_function.h"
 #include "resolver/cache/answer_cache.h"
+#include "resolver/forward/forward_client.h"
 #include "resolver/forward/loop_guard.h"
+#include "resolver/forward/metrics.h"
 #include "resolver/forward/sequential_forwarder.h"
 #include "resolver/forward/server_health.h"
+#include "resolver/forward/timer_queue.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/in_flight_limits.h"
@@ -68,12 +71,14 @@ class Resolver final : public WaitingParty {
     std::chrono::milliseconds stale_after{1800};
   };
   using UpstreamFactory = std::function<std::unique_ptr<Upstream>(const SocketAddress&)>;
-  // What the resolvers of all workers share, but for the first two.
+  // What the resolvers of all workers share, but for the first three.
   struct Environment {
     boost::asio::io_context& io;  // runs on this worker's thread
+    TimerQueue& timers;           // of this worker
     UpstreamFactory make_upstream;
     const Clock& clock;
     ResolveMetrics& metrics;
+    ForwardMetrics& forward_metrics;
     InFlightLimits& limits;
     SharedQuestions& questions;
     HealthBook& health;

@@ -16,6 +16,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "base/clock.h"
 #include "base/ip_address.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/random_ids.h"
@@ -51,15 +52,17 @@ struct Worker::State {
         environment(shared),
         work(io.get_executor()),
         stream_buffer(kMaxMessageOctets),
-        timers(shared.clock),
+        timers(deadline_clock),
         timer_driver(io, timers),
         udp_sockets(given.max_upstream_sockets, io, shared.sockets),
         resolver(
             given.resolver,
             {.io = io,
+             .timers = timers,
              .make_upstream = [this](const SocketAddress& server) { return make_upstream(server); },
              .clock = shared.clock,
              .metrics = shared.resolve_metrics,
+             .forward_metrics = shared.forward_metrics,
              .limits = shared.limits,
              .questions = shared.questions,
              .health = shared.health,
@@ -163,6 +166,7 @@ struct Worker::State {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
   DatagramBatch datagrams;
   std::vector<std::uint8_t> stream_buffer;
+  SystemClock deadline_clock;  // that of the timers which run the queue
   TimerQueue timers;
   TimerDriver timer_driver;
   UdpSockets udp_sockets;

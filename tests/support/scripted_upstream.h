@@ -23,7 +23,7 @@ namespace meshdns::support {
 struct UpstreamQuery {
   std::vector<std::uint8_t> octets;
   DnsTransport transport = DnsTransport::kUdp;
-  std::string name;  // "www.example.org.", in lower case; as it was sent in `octets`
+  std::string name;  // "www.example.org."
   std::string type;
   std::uint16_t client_port = 0;
 };

@@ -91,7 +91,7 @@ FOLDER_THIRD_PARTIES = {
     "resolver/snapshot": set(),
     "resolver/answer": set(),
     "resolver/cache": {"Boost.Intrusive", "Boost.Unordered"},
-    "resolver/forward": {"Asio", "c-ares", "OpenSSL", "sockets"},
+    "resolver/forward": {"Asio", "OpenSSL", "sockets"},
     "resolver/resolve": {"Asio"},
     "resolver/server": {"Asio", "sockets"},
     "resolver/app": ALL,

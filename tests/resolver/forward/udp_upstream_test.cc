@@ -184,7 +184,6 @@ TEST_F(UdpUpstreamTest, PassesErrorRcodesOn) {
 TEST_F(UdpUpstreamTest, TimesOutOnASilentServer) {
   serve(support::silence());
   EXPECT_EQ(ask(query_for("www.example.org"), kShort).status, AttemptStatus::kTimeout);
-  EXPECT_EQ(metrics_.upstream(upstream_->server()).timeouts.value(), 1U);
 }
 
 TEST_F(UdpUpstreamTest, TakesAnIcmpRefusalAsANetworkErrorAtOnce) {

@@ -91,7 +91,7 @@ TEST_F(ResolverCacheTest, ATruncatedReplyIsNotKept) {
 }
 
 TEST_F(ResolverCacheTest, AFailureIsToldForAMomentAndThenAskedAgain) {
-  make({}, one_round());
+  make();
   resolve("www.example.org");
   fail_all_attempts();
   ASSERT_THAT(received_, SizeIs(1));
@@ -112,7 +112,7 @@ class StaleAnswers : public ResolverCacheTest {
  protected:
   // An answer that is over.
   void age_an_answer() {
-    make({}, one_round());
+    make();
     resolve("www.example.org");
     answer(0, address_reply("www.example.org"));
     clock_.advance(seconds(61));
@@ -204,7 +204,7 @@ TEST_F(StaleAnswers, WhoLeavesIsToldNothing) {
 // The timer and the reply meet in every order, at about the same time, with clients that come and
 // leave meanwhile: each question has exactly one reply.
 TEST_F(StaleAnswers, TheTimerAndTheReplyGiveEachQuestionOneReply) {
-  make({}, one_round());
+  make();
   constexpr int kQuestions = 10'000;
   std::uint64_t lot = 1;
   const auto draw = [&lot](std::uint64_t below) {

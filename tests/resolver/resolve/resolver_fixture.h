@@ -19,6 +19,7 @@
 #include "resolver/forward/loop_guard.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/server_health.h"
+#include "resolver/forward/timer_queue.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/in_flight_limits.h"
@@ -70,6 +71,7 @@ class ResolverFixture : public ::testing::Test {
   std::unique_ptr<Resolver> make_worker(const Resolver::Options& options) {
     auto worker = std::make_unique<Resolver>(
         options, Resolver::Environment{.io = io_,
+                                       .timers = timers_,
                                        .make_upstream =
                                            [this](const SocketAddress& server) {
                                              return std::make_unique<support::RecordingUpstream>(
@@ -77,6 +79,7 @@ class ResolverFixture : public ::testing::Test {
                                            },
                                        .clock = clock_,
                                        .metrics = metrics_,
+                                       .forward_metrics = forward_metrics_,
                                        .limits = *limits_,
                                        .questions = questions_,
                                        .health = health_,
@@ -111,6 +114,14 @@ class ResolverFixture : public ::testing::Test {
     ASSERT_TRUE(judged.has_value());
     received_.push_back({*judged, reply.message.size(), reply.rcode, reply.elapsed});
   }
+  // Time goes by; what is due happens when it is due.
+  void advance(std::chrono::milliseconds by) {
+    constexpr std::chrono::milliseconds kStep{10};
+    for (std::chrono::milliseconds passed{0}; passed < by; passed += kStep) {
+      clock_.advance(kStep);
+      timers_.run_due();
+    }
+  }
   // What was posted to the workers.
   void run_posted() {
     io_.restart();
@@ -120,16 +131,11 @@ class ResolverFixture : public ::testing::Test {
     asked_.at(attempt).end({AttemptStatus::kReply, rcode, reply});
   }
 
-  [[nodiscard]] static Resolver::Options one_round() {
-    Resolver::Options options;
-    options.forward.rounds = 1;
-    return options;
-  }
-
   CacheOptions cache_options_;
   support::ManualClock clock_;
   std::vector<Received> received_;
   boost::asio::io_context io_;
+  TimerQueue timers_{clock_};
   MetricRegistry registry_;
   ForwardMetrics forward_metrics_{registry_};
   ResolveMetrics metrics_{registry_};

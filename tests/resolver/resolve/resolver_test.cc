@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/server_health.h"
+#include "resolver/forward/timer_queue.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/in_flight_limits.h"
@@ -90,30 +91,37 @@ TEST_F(ResolverTest, PassesTheRcodeOfAFailingUpstream) {
 
 struct FailureCase {
   std::string name;
-  AttemptStatus first;
-  AttemptStatus second;
-  unsigned extended_error;
+  bool second_unreachable;
 };
 class ResolverFailure : public ResolverTest, public ::testing::WithParamInterface<FailureCase> {};
 
 TEST_P(ResolverFailure, IsServFailWithItsReason) {
-  make({}, one_round());
+  make();
   resolve("www.example.org", Transport::kUdp, {.edns = 1232});
-  asked_.at(0).end({GetParam().first, 0, {}});
-  asked_.at(1).end({GetParam().second, 0, {}});
+  advance(std::chrono::milliseconds(1500));
+  if (GetParam().second_unreachable) {
+    asked_.back().end({AttemptStatus::kNetworkError, 0, {}});
+  }
+  advance(std::chrono::seconds(4));
   ASSERT_THAT(received_, SizeIs(1));
   EXPECT_EQ(received_[0].message.rcode, rcode::kServFail);
-  EXPECT_EQ(received_[0].message.extended_error.value().code, GetParam().extended_error);
+  EXPECT_EQ(received_[0].message.extended_error.value().code,
+            extended_error::kNoReachableAuthority);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, ResolverFailure,
-                         ::testing::Values(FailureCase{"Silent", AttemptStatus::kTimeout,
-                                                       AttemptStatus::kTimeout, 22},
-                                           FailureCase{"Unreachable", AttemptStatus::kNetworkError,
-                                                       AttemptStatus::kNetworkError, 23},
-                                           FailureCase{"Both", AttemptStatus::kTimeout,
-                                                       AttemptStatus::kNetworkError, 22}),
+                         ::testing::Values(FailureCase{"Silent", false},
+                                           FailureCase{"SilentThenUnreachable", true}),
                          [](const auto& tested) { return tested.param.name; });
+
+TEST_F(ResolverTest, SaysSoWhenNoServerCanBeReached) {
+  make();
+  resolve("www.example.org", Transport::kUdp, {.edns = 1232});
+  asked_.at(0).end({AttemptStatus::kNetworkError, 0, {}});
+  asked_.at(1).end({AttemptStatus::kNetworkError, 0, {}});
+  ASSERT_THAT(received_, SizeIs(1));
+  EXPECT_EQ(received_[0].message.extended_error.value().code, extended_error::kNetworkError);
+}
 
 TEST_F(ResolverTest, AnswersServFailWhenTheReplyIsForAnotherQuestion) {
   make();
@@ -151,8 +159,8 @@ TEST_F(ResolverTest, CancelledQuestionsCountUntilTheServerIsDone) {
   resolver_->cancel(question);
   resolve("b.example.org");
   EXPECT_THAT(received_, SizeIs(1)) << "refused: the first still counts";
-  asked_.at(0).end({AttemptStatus::kTimeout, 0, {}});
-  EXPECT_THAT(asked_, SizeIs(1)) << "the second server was asked for nobody";
+  advance(std::chrono::milliseconds(400));
+  EXPECT_THAT(asked_, SizeIs(1)) << "nobody is asked for nobody";
   EXPECT_THAT(received_, SizeIs(1));
   EXPECT_EQ(limits_->in_flight(), 0U);
   EXPECT_NE(resolve("b.example.org"), 0U);
@@ -250,7 +258,7 @@ TEST_F(ResolverTest, AnswersThoseWhoStayWhenTheFirstAskerHasGone) {
 }
 
 TEST_F(ResolverTest, WhoComesAfterEverybodyLeftIsStillAnswered) {
-  make({}, one_round());
+  make();
   resolver_->cancel(resolve("www.example.org"));
   resolve_at(*other_, "www.example.org");
   EXPECT_THAT(asked_, SizeIs(1)) << "clients who come and go do not multiply questions";
@@ -282,7 +290,7 @@ TEST_F(ResolverTest, AQuestionAskedFromWithinAReplyIsAnotherOne) {
 }
 
 TEST_F(ResolverTest, FailureReachesEverybodyWhoWaits) {
-  make({}, one_round());
+  make();
   resolve("www.example.org", Transport::kUdp, {.edns = 1232});
   resolve_at(*other_, "www.example.org", Transport::kUdp, {.edns = 1232});
   asked_.at(0).end({AttemptStatus::kNetworkError, 0, {}});
@@ -315,12 +323,13 @@ TEST_F(ResolverTest, AWorkerMayGoWhileOthersWaitForItAndItForOthers) {
 // Our question comes back to us from the server that we asked: it waits for itself.
 class ResolverLoop : public ResolverTest {
  protected:
-  void make_loop(std::vector<SocketAddress> servers) {
+  void make_loop(const std::vector<SocketAddress>& servers) {
     make();
     resolver_->set_upstreams(servers);
     resolve("www.example.org", Transport::kUdp, {.edns = 1232});
-    resolve("www.example.org");  // as the server would ask
-    asked_.at(0).end({AttemptStatus::kTimeout, 0, {}});
+    resolve("www.example.org");               // as the server would ask
+    advance(std::chrono::milliseconds(400));  // not answered, so looked into and asked once more
+    ASSERT_THAT(asked_, SizeIs(3));
   }
   [[nodiscard]] std::string probe_name() const {
     return asked_.at(1).query->question_name().to_text();
@@ -329,7 +338,6 @@ class ResolverLoop : public ResolverTest {
 
 TEST_F(ResolverLoop, IsFoundByANameThatComesBackAndEndsTheQuestion) {
   make_loop({kFirstServer});
-  ASSERT_THAT(asked_, SizeIs(2));
   EXPECT_THAT(probe_name(), ::testing::MatchesRegex("meshdns-loop-[0-9a-f]+.www.example.org."));
   EXPECT_EQ(resolve(probe_name(), Transport::kUdp, {.edns = 1232}), 0U);
   ASSERT_THAT(received_, SizeIs(1)) << "the probe is answered at once";
@@ -346,13 +354,13 @@ TEST_F(ResolverLoop, TakesThatServerAloneOutForAWhile) {
   make_loop({kFirstServer, kSecondServer});
   resolve(probe_name());
   answer(1, {}, rcode::kServFail);
-  ASSERT_THAT(asked_, SizeIs(3));
-  EXPECT_EQ(asked_.at(2).server, kSecondServer);
-  resolve("other.example.org");
+  ASSERT_THAT(asked_, SizeIs(4));
   EXPECT_EQ(asked_.at(3).server, kSecondServer);
+  resolve("other.example.org");
+  EXPECT_EQ(asked_.at(4).server, kSecondServer);
   clock_.advance(ServerHealth::kLoopHold);
   resolve("third.example.org");
-  EXPECT_EQ(asked_.at(4).server, kFirstServer);
+  EXPECT_EQ(asked_.at(5).server, kFirstServer);
 }
 
 TEST_F(ResolverLoop, WithNoOtherServerIsAnsweredAtOnceMeanwhile) {
@@ -362,22 +370,26 @@ TEST_F(ResolverLoop, WithNoOtherServerIsAnsweredAtOnceMeanwhile) {
   const auto before = received_.size();
   EXPECT_EQ(resolve("other.example.org"), 0U);
   EXPECT_THAT(received_, SizeIs(before + 1));
-  EXPECT_THAT(asked_, SizeIs(2));
+  EXPECT_THAT(asked_, SizeIs(3));
 }
 
 TEST_F(ResolverLoop, IsNotSuspectedTwiceASecond) {
   make_loop({kFirstServer});
   resolve("b.example.org");
   resolve("b.example.org");
-  asked_.at(2).end({AttemptStatus::kTimeout, 0, {}});
-  EXPECT_THAT(asked_.at(3).query->question_name().to_text(), "b.example.org.") << "no probe";
+  advance(std::chrono::milliseconds(400));
+  for (std::size_t i = 3; i < asked_.size(); ++i) {
+    EXPECT_THAT(asked_[i].query->question_name().to_text(),
+                ::testing::AnyOf("b.example.org.", "www.example.org."));
+  }
 }
 
 TEST_F(ResolverLoop, AProbeThatDoesNotComeBackChangesNothing) {
   make_loop({kFirstServer});
   const std::string probe = probe_name();
   asked_.at(1).end({AttemptStatus::kTimeout, 0, {}});
-  EXPECT_EQ(asked_.at(2).server, kFirstServer);
+  answer(2, address_reply("www.example.org"));
+  EXPECT_THAT(received_, SizeIs(2));
   EXPECT_NE(resolve(probe), 0U) << "it is over, and a question like any other";
 }
 

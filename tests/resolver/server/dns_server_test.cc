@@ -231,7 +231,7 @@ TEST_F(DnsServerTest, ShowsAPublishedSnapshotToEveryWorker) {
 TEST_F(DnsServerTest, BoundsQuestionsInFlightAndStillAnswersLocally) {
   DnsServer::Options options = default_options();
   options.questions.total = 3;
-  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.resolver.forward.turn = std::chrono::seconds(30);
   start(options);
   const ScriptedUpstream upstream(support::silence());
   server_->set_upstreams({upstream.address()});
@@ -247,7 +247,7 @@ TEST_F(DnsServerTest, BoundsQuestionsInFlightAndStillAnswersLocally) {
 
 TEST_F(DnsServerTest, ChangesUpstreamsWithoutLosingOpenQuestions) {
   DnsServer::Options options = default_options();
-  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.resolver.forward.turn = std::chrono::seconds(30);
   start(options);
   std::atomic<bool> go{false};
   const ScriptedUpstream slow([&](const UpstreamQuery& query) -> std::vector<Octets> {
@@ -311,7 +311,7 @@ TEST_F(DnsServerTest, KeepsItsAddressesWhenANewOneCannotBeHad) {
 
 TEST_F(DnsServerTest, AnswersWhatIsOpenBeforeItStops) {
   DnsServer::Options options = default_options();
-  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.resolver.forward.turn = std::chrono::seconds(30);
   options.worker.drain_timeout = std::chrono::seconds(30);
   start(options);
   std::atomic<bool> go{false};
@@ -336,7 +336,7 @@ TEST_F(DnsServerTest, AnswersWhatIsOpenBeforeItStops) {
 
 TEST_F(DnsServerTest, StopsInTimeWhenNobodyAnswers) {
   DnsServer::Options options = default_options();
-  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.resolver.forward.turn = std::chrono::seconds(30);
   options.worker.drain_timeout = milliseconds(50);
   start(options);
   const ScriptedUpstream silent(support::silence());

@@ -36,8 +36,7 @@ DnsServer::Options ServerFixture::default_options() {
   options.worker.drain_timeout = std::chrono::milliseconds(50);
   options.worker.tcp.check_interval = std::chrono::milliseconds(5);
   options.worker.tcp.accept_pause = std::chrono::milliseconds(5);
-  options.worker.resolver.forward.attempt_timeout = std::chrono::milliseconds(200);
-  options.worker.resolver.forward.rounds = 1;
+  options.worker.resolver.forward.turn = std::chrono::milliseconds(200);
   return options;
 }
 

@@ -106,7 +106,7 @@ TEST_F(TcpTest, AnswersPipelinedQueries) {
 
 TEST_F(TcpTest, AnswersOutOfOrder) {
   DnsServer::Options options = default_options();
-  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.resolver.forward.turn = std::chrono::seconds(30);
   start(options);
   std::atomic<bool> go{false};
   const ScriptedUpstream slow([&](const UpstreamQuery& query) -> std::vector<Octets> {
@@ -204,7 +204,7 @@ TEST_F(TcpTest, ClosesAConnectionThatDripsAFrame) {
 
 TEST_F(TcpTest, KeepsAConnectionWhoseAnswersAreStillToCome) {
   DnsServer::Options options = default_options();
-  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.resolver.forward.turn = std::chrono::seconds(30);
   start(options);
   const ScriptedUpstream silent(support::silence());
   server_->set_upstreams({silent.address()});
@@ -253,7 +253,7 @@ TEST_F(TcpTest, EndsAConnectionThatReadsNothing) {
 
 TEST_F(TcpTest, EndsAConnectionWhoseForwardedAnswersPileUp) {
   DnsServer::Options options = default_options();
-  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.resolver.forward.turn = std::chrono::seconds(30);
   options.worker.resolver.forward.total_timeout = std::chrono::seconds(30);
   start(options);
   const ScriptedUpstream upstream([](const UpstreamQuery& query) -> std::vector<Octets> {
@@ -280,7 +280,7 @@ TEST_F(TcpTest, EndsAConnectionWhoseForwardedAnswersPileUp) {
 
 TEST_F(TcpTest, PausesReadingWhileManyQuestionsAreOpen) {
   DnsServer::Options options = default_options();
-  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.resolver.forward.turn = std::chrono::seconds(30);
   start(options);
   std::atomic<bool> go{false};
   const ScriptedUpstream slow([&](const UpstreamQuery& query) -> std::vector<Octets> {
@@ -308,7 +308,7 @@ TEST_F(TcpTest, PausesReadingWhileManyQuestionsAreOpen) {
 
 TEST_F(TcpTest, AsksNoFurtherServerForAClientThatHasGone) {
   DnsServer::Options options = default_options();
-  options.worker.resolver.forward.attempt_timeout = milliseconds(500);
+  options.worker.resolver.forward.turn = milliseconds(500);
   start(options);
   const ScriptedUpstream first(support::silence());
   const ScriptedUpstream second(support::silence());
@@ -347,7 +347,7 @@ TEST_F(TcpTest, LetsTheLongestIdleConnectionMakeWayAtTheLimit) {
 TEST_F(TcpTest, LetsAConnectionOnHalfAFrameMakeWayWhenNoneIsIdle) {
   DnsServer::Options options = default_options();
   options.connections = {.total = 3, .per_client = 100};
-  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.resolver.forward.turn = std::chrono::seconds(30);
   options.worker.resolver.forward.total_timeout = std::chrono::seconds(30);
   start(options);
   const ScriptedUpstream silent(support::silence());
@@ -370,7 +370,7 @@ TEST_F(TcpTest, LetsAConnectionOnHalfAFrameMakeWayWhenNoneIsIdle) {
 TEST_F(TcpTest, RefusesConnectionsOverTheLimitWhenAllAreAtWork) {
   DnsServer::Options options = default_options();
   options.connections = {.total = 2, .per_client = 100};
-  options.worker.resolver.forward.attempt_timeout = std::chrono::seconds(30);
+  options.worker.resolver.forward.turn = std::chrono::seconds(30);
   options.worker.resolver.forward.total_timeout = std::chrono::seconds(30);
   start(options);
   const ScriptedUpstream silent(support::silence());

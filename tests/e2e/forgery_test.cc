@@ -1,0 +1,160 @@
+// Replies that somebody else sends in the upstream server's name: none is taken. And how the source
+// ports and ids that keep them out are drawn.
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <iostream>
+#include <random>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/ip_address.h"
+#include "base/unique_fd.h"
+#include "tests/support/counted.h"
+#include "tests/support/dns_client.h"
+#include "tests/support/port_statistics.h"
+#include "tests/support/programs.h"
+#include "tests/support/scripted_upstream.h"
+
+namespace meshdns::support {
+namespace {
+
+constexpr const char* kTrue = "192.0.2.1";
+constexpr const char* kForged = "192.0.2.66";
+
+std::vector<std::vector<std::uint8_t>> reply_with(const UpstreamQuery& query,
+                                                  const std::string& address) {
+  return {make_reply(query, "NOERROR", {query.name + " 60 IN A " + address})};
+}
+
+// Sends forged replies from the upstream server's own address and port: it knows the question to
+// the letter, and neither the port it came from nor its id.
+class Forger {
+ public:
+  explicit Forger(const SocketAddress& server) : server_(server), socket_(bind_shared(server)) {
+    std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> low_ >> high_;
+  }
+
+  void flood(const UpstreamQuery& query, std::size_t count) {
+    constexpr std::size_t kBatch = 64;
+    const std::vector<std::uint8_t> reply = reply_with(query, kForged).front();
+    std::vector<std::vector<std::uint8_t>> replies(kBatch, reply);
+    std::array<sockaddr_storage, kBatch> addresses{};
+    std::array<iovec, kBatch> parts{};
+    std::array<mmsghdr, kBatch> messages{};
+    std::uniform_int_distribution<std::uint16_t> port(low_, high_);
+    std::uniform_int_distribution<unsigned> id(0, 65535);
+    for (std::size_t sent = 0; sent < count; sent += kBatch) {
+      for (std::size_t i = 0; i < kBatch; ++i) {
+        const unsigned guess = id(random_);
+        replies[i][0] = static_cast<std::uint8_t>(guess >> 8U);
+        replies[i][1] = static_cast<std::uint8_t>(guess);
+        const SocketAddress target{.ip = IpAddress::parse("127.0.0.1").value(),
+                                   .port = port(random_)};
+        parts.at(i) = {replies[i].data(), replies[i].size()};
+        messages.at(i).msg_hdr = {};
+        messages.at(i).msg_hdr.msg_name = &addresses.at(i);
+        messages.at(i).msg_hdr.msg_namelen =
+            static_cast<socklen_t>(target.to_sockaddr(addresses.at(i)));
+        messages.at(i).msg_hdr.msg_iov = &parts.at(i);
+        messages.at(i).msg_hdr.msg_iovlen = 1;
+      }
+      // Closed ports say so, which ends a call early.
+      for (std::size_t done = 0; done < kBatch; ++done) {
+        const int taken = ::sendmmsg(socket_.get(), messages.data() + done,
+                                     static_cast<unsigned>(kBatch - done), MSG_NOSIGNAL);
+        done += taken > 0 ? static_cast<std::size_t>(taken) - 1 : 0;
+      }
+      sent_ += kBatch;
+    }
+  }
+  [[nodiscard]] std::size_t sent() const { return sent_; }
+  [[nodiscard]] const SocketAddress& server() const { return server_; }
+
+ private:
+  static UniqueFd bind_shared(const SocketAddress& server) {
+    UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_storage storage{};
+    const auto length = static_cast<socklen_t>(server.to_sockaddr(storage));
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): what the sockets API asks for
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&storage), length) < 0) {
+      throw std::system_error(errno, std::generic_category(), "bind");
+    }
+    return socket;
+  }
+
+  SocketAddress server_;
+  UniqueFd socket_;
+  std::uint16_t low_ = 32768;
+  std::uint16_t high_ = 60999;
+  std::mt19937_64 random_{4711};
+  std::atomic<std::size_t> sent_{0};
+};
+
+TEST(Forgery, NoneIsTakenOfManyAgainstOpenQuestions) {
+  const std::size_t wanted = counted(100'000, 10'000'000);
+  constexpr std::size_t kEach = 25'000;
+  // Of two sockets with one address the later one gets what arrives.
+  Forger forger(loopback(free_port()));
+  const ScriptedUpstream upstream(
+      [&forger](const UpstreamQuery& query) {
+        if (query.transport == DnsTransport::kUdp) {
+          forger.flood(query, kEach);  // the question stays open as long
+        }
+        return reply_with(query, kTrue);
+      },
+      "127.0.0.1", forger.server().port);
+  ResolverProgram resolver;
+  resolver.start({"--upstream", upstream.address().to_string(), "--upstream-timeout", "4s"});
+  std::size_t answered = 0;
+  for (int i = 0; forger.sent() < wanted; ++i) {
+    const auto reply = ask(resolver.dns(), {.name = fmt::format("host{}.example.org", i)});
+    ASSERT_TRUE(reply.has_value());
+    for (const std::string& address : reply->answer_data("A")) {
+      ASSERT_EQ(address, kTrue) << "after " << forger.sent() << " forgeries";
+      ++answered;
+    }
+  }
+  EXPECT_GE(answered, 1U);
+  std::cout << "forged replies sent: " << forger.sent() << ", questions answered: " << answered
+            << "\n";
+}
+
+TEST(Forgery, PortsAndIdsOfAllWorkersAreDrawnAlike) {
+  const ScriptedUpstream upstream(
+      [](const UpstreamQuery& query) { return reply_with(query, kTrue); });
+  ResolverProgram resolver;
+  resolver.start({"--upstream", upstream.address().to_string(), "--workers", "2"});
+  constexpr std::size_t kQuestions = 5000;
+  constexpr std::size_t kAtOnce = 50;
+  for (std::size_t i = 0; i < kQuestions; i += kAtOnce) {
+    std::vector<UniqueFd> clients;  // new ports, so that both workers get some
+    for (std::size_t j = 0; j < kAtOnce; ++j) {
+      clients.push_back(connect_socket(resolver.dns(), DnsTransport::kUdp));
+      ASSERT_TRUE(send_message(clients.back().get(), DnsTransport::kUdp,
+                               encode({.name = fmt::format("host{}.example.org", i + j)})));
+    }
+    for (const UniqueFd& client : clients) {
+      ASSERT_TRUE(receive_octets(client.get(), DnsTransport::kUdp).has_value());
+    }
+  }
+  const PortStatistics ports = port_statistics(upstream.queries());
+  EXPECT_GE(ports.distinct, 4500U);
+  EXPECT_GE(ports.distinct_ids, 4700U);
+  EXPECT_LE(ports.chi_squared, PortStatistics::kUnlikelyChiSquared);
+  EXPECT_LE(ports.small_steps, kQuestions / 100);
+}
+
+}  // namespace
+}  // namespace meshdns::support
