@@ -198,9 +198,9 @@ void SequentialForwarder::Exchange::on_due() {
     return;
   }
   if (now() >= turn_end_ || left() < kShortestAttempt) {
-    if (states_[current_].asked) {
+    if (const auto asked = states_[current_].asked) {
       server(current_).metrics.timeouts.add();
-      server(current_).health.note_silence(*states_[current_].asked, now());
+      server(current_).health.note_silence(*asked, now());
     }
     next_turn();
     return;

@@ -8,7 +8,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "base/clock.h"
 #include "resolver/forward/timer_queue.h"
 
 namespace meshdns::dns {

@@ -112,7 +112,8 @@ bool UdpSockets::create(Socket& socket, IpFamily family) {
     return false;
   }
   // Path MTUs that ICMP claims are not believed (RFC 9715 section 3.1).
-  const int omit = family == IpFamily::kV4 ? IP_PMTUDISC_OMIT : IPV6_PMTUDISC_OMIT;
+  const int omit = IP_PMTUDISC_OMIT;
+  static_assert(IP_PMTUDISC_OMIT == IPV6_PMTUDISC_OMIT);
   sockets_.setsockopt(socket.fd, family == IpFamily::kV4 ? IPPROTO_IP : IPPROTO_IPV6,
                       family == IpFamily::kV4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &omit,
                       sizeof omit);

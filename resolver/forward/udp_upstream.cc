@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "resolver/forward/metrics.h"
 #include "resolver/forward/random_ids.h"
 #include "resolver/forward/timer_queue.h"
 #include "resolver/forward/udp_sockets.h"

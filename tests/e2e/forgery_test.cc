@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -40,26 +41,34 @@ std::vector<std::vector<std::uint8_t>> reply_with(const UpstreamQuery& query,
 // the letter, and neither the port it came from nor its id.
 class Forger {
  public:
-  explicit Forger(const SocketAddress& server) : server_(server), socket_(bind_shared(server)) {
+  explicit Forger(const SocketAddress& server)
+      : server_(server), socket_(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_UDP)) {
+    if (!socket_.valid()) {
+      throw std::system_error(errno, std::generic_category(), "raw socket");
+    }
     std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> low_ >> high_;
   }
 
   void flood(const UpstreamQuery& query, std::size_t count) {
     constexpr std::size_t kBatch = 64;
-    const std::vector<std::uint8_t> reply = reply_with(query, kForged).front();
+    // A UDP header without checksum (RFC 768), then the reply.
+    const std::vector<std::uint8_t> message = reply_with(query, kForged).front();
+    const std::size_t size = kUdpHeader + message.size();
+    std::vector<std::uint8_t> reply(kUdpHeader);
+    put_u16(reply, 0, server_.port);
+    put_u16(reply, 4, static_cast<std::uint16_t>(size));
+    reply.insert(reply.end(), message.begin(), message.end());
     std::vector<std::vector<std::uint8_t>> replies(kBatch, reply);
     std::array<sockaddr_storage, kBatch> addresses{};
     std::array<iovec, kBatch> parts{};
     std::array<mmsghdr, kBatch> messages{};
     std::uniform_int_distribution<std::uint16_t> port(low_, high_);
-    std::uniform_int_distribution<unsigned> id(0, 65535);
+    std::uniform_int_distribution<std::uint16_t> id(0, 65535);
     for (std::size_t sent = 0; sent < count; sent += kBatch) {
       for (std::size_t i = 0; i < kBatch; ++i) {
-        const unsigned guess = id(random_);
-        replies[i][0] = static_cast<std::uint8_t>(guess >> 8U);
-        replies[i][1] = static_cast<std::uint8_t>(guess);
-        const SocketAddress target{.ip = IpAddress::parse("127.0.0.1").value(),
-                                   .port = port(random_)};
+        put_u16(replies[i], 2, port(random_));
+        put_u16(replies[i], kUdpHeader, id(random_));
+        const SocketAddress target{.ip = server_.ip, .port = 0};
         parts.at(i) = {replies[i].data(), replies[i].size()};
         messages.at(i).msg_hdr = {};
         messages.at(i).msg_hdr.msg_name = &addresses.at(i);
@@ -68,11 +77,10 @@ class Forger {
         messages.at(i).msg_hdr.msg_iov = &parts.at(i);
         messages.at(i).msg_hdr.msg_iovlen = 1;
       }
-      // Closed ports say so, which ends a call early.
-      for (std::size_t done = 0; done < kBatch; ++done) {
+      for (std::size_t done = 0; done < kBatch;) {
         const int taken = ::sendmmsg(socket_.get(), messages.data() + done,
                                      static_cast<unsigned>(kBatch - done), MSG_NOSIGNAL);
-        done += taken > 0 ? static_cast<std::size_t>(taken) - 1 : 0;
+        done += taken > 0 ? static_cast<std::size_t>(taken) : 1;
       }
       sent_ += kBatch;
     }
@@ -81,17 +89,10 @@ class Forger {
   [[nodiscard]] const SocketAddress& server() const { return server_; }
 
  private:
-  static UniqueFd bind_shared(const SocketAddress& server) {
-    UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    const int on = 1;
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_storage storage{};
-    const auto length = static_cast<socklen_t>(server.to_sockaddr(storage));
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): what the sockets API asks for
-    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&storage), length) < 0) {
-      throw std::system_error(errno, std::generic_category(), "bind");
-    }
-    return socket;
+  static constexpr std::size_t kUdpHeader = 8;
+  static void put_u16(std::vector<std::uint8_t>& octets, std::size_t at, std::uint16_t value) {
+    octets[at] = static_cast<std::uint8_t>(value >> 8U);
+    octets[at + 1] = static_cast<std::uint8_t>(value);
   }
 
   SocketAddress server_;
@@ -105,7 +106,6 @@ class Forger {
 TEST(Forgery, NoneIsTakenOfManyAgainstOpenQuestions) {
   const std::size_t wanted = counted(100'000, 10'000'000);
   constexpr std::size_t kEach = 25'000;
-  // Of two sockets with one address the later one gets what arrives.
   Forger forger(loopback(free_port()));
   const ScriptedUpstream upstream(
       [&forger](const UpstreamQuery& query) {
