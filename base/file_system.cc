@@ -20,6 +20,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/file_replacement.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
@@ -37,14 +38,6 @@ Result<void> check(int status, const std::string& what) {
     return fail_errno(what);
   }
   return {};
-}
-
-std::string directory_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) {
-    return ".";
-  }
-  return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 Result<void> make_missing_directories(FileSystem& files, const std::string& path, mode_t mode) {
@@ -66,6 +59,14 @@ Result<void> make_missing_directories(FileSystem& files, const std::string& path
 }
 
 }  // namespace
+
+std::string directory_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) {
+    return ".";
+  }
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
 
 Error errno_error(int number, const std::string& what) {
   ErrorCode code = ErrorCode::kIo;
@@ -216,6 +217,14 @@ Result<std::string> read_file(FileSystem& files, const std::string& path, std::s
   }
 }
 
+Result<std::uint64_t> size_of(int fd) {
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) {
+    return fail_errno(fmt::format("cannot stat descriptor {}", fd));
+  }
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
 Result<void> write_all(FileSystem& files, int fd, std::string_view data) {
   while (!data.empty()) {
     const auto count = files.write(fd, data);
@@ -240,19 +249,11 @@ Result<void> sync_directory(FileSystem& files, const std::string& directory) {
 
 Result<void> replace_file(FileSystem& files, const std::string& path, std::string_view data,
                           mode_t mode) {
-  const std::string temporary = path + ".tmp";
-  auto file = files.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
+  auto file = FileReplacement::begin(files, path, mode);
   if (!file) {
     return tl::unexpected(file.error());
   }
-  const auto written = write_all(files, file->get(), data)
-                           .and_then([&] { return files.sync(file->get()); })
-                           .and_then([&] { return files.rename(temporary, path); });
-  if (!written) {
-    std::ignore = files.remove(temporary);  // best effort: the old file stands either way
-    return fail(path, written.error());
-  }
-  return sync_directory(files, directory_of(path));
+  return file->append(data).and_then([&] { return file->commit(); });
 }
 
 Result<void> make_directories(FileSystem& files, const std::string& path, mode_t mode) {

@@ -65,6 +65,12 @@ class PosixFileSystem final : public FileSystem {
 // Writes all of `data`, however many write(2) calls that takes.
 [[nodiscard]] Result<void> write_all(FileSystem& files, int fd, std::string_view data);
 
+// The octets of an open file.
+[[nodiscard]] Result<std::uint64_t> size_of(int fd);
+
+// The folder that `path` is in; "." where it names none.
+[[nodiscard]] std::string directory_of(const std::string& path);
+
 // Makes a rename or a new file in `directory` durable.
 [[nodiscard]] Result<void> sync_directory(FileSystem& files, const std::string& directory);
 

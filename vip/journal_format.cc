@@ -11,8 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/crc32c.h"
 #include "base/ip_address.h"
-#include "vip/crc32c.h"
 #include "vip/key.h"
 #include "vip/lease_record.h"
 

@@ -19,12 +19,12 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/crc32c.h"
 #include "base/file_system.h"
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "vip/allocator.h"
-#include "vip/crc32c.h"
 #include "vip/journal_format.h"
 #include "vip/journal_writer.h"
 #include "vip/key.h"

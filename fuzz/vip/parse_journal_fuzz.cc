@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/crc32c.h"
 #include "base/ip_address.h"
 #include "vip/allocator.h"
-#include "vip/crc32c.h"
 #include "vip/journal_format.h"
 #include "vip/key.h"
 #include "vip/lease_record.h"

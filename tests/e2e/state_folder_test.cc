@@ -18,13 +18,13 @@
 #include <sys/mount.h>
 #include <yaml-cpp/yaml.h>
 
+#include "base/crc32c.h"
 #include "tests/e2e/network.h"
 #include "tests/support/counted.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
 #include "tests/support/wait_until.h"
-#include "vip/crc32c.h"
 
 namespace meshdns::support {
 namespace {
@@ -285,7 +285,7 @@ TEST_F(StateFolder, AForeignFileIsLeftAloneAndNamed) {
 std::string header_of_version(char version) {
   std::string header("\x8dMDVIP\r\n\0\0\0\0\0\0\0\x23\0\0\0\0\0\0\0\1default", 31);
   header[11] = version;
-  const std::uint32_t checksum = vip::crc32c(header);
+  const std::uint32_t checksum = crc32c(header);
   for (unsigned shift = 32; shift > 0; shift -= 8) {
     header += static_cast<char>(checksum >> (shift - 8));
   }

@@ -10,8 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/crc32c.h"
 #include "base/ip_address.h"
-#include "vip/crc32c.h"
 #include "vip/lease_record.h"
 
 namespace meshdns::vip {

@@ -1,4 +1,4 @@
-// CRC-32C (Castagnoli), the checksum of journal records: finds every single flipped bit and every
+// CRC-32C (Castagnoli), the checksum of files on disk: finds every single flipped bit and every
 // burst of up to 32 bits.
 #pragma once
 
@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace meshdns::vip {
+namespace meshdns {
 
 namespace crc32c_detail {
 
@@ -58,4 +58,4 @@ constexpr std::uint8_t octet_at(std::string_view data, std::size_t index) {
   return ~crc;
 }
 
-}  // namespace meshdns::vip
+}  // namespace meshdns
