@@ -83,6 +83,15 @@ struct NameRecord {
   friend bool operator==(const NameRecord&, const NameRecord&) = default;
 };
 
+// A resource that a feed took, in the form in which it can be taken again.
+struct AcceptedResource {
+  std::string name;
+  std::string version;  // empty where the protocol gives none
+  std::string value;    // as the control plane sent it
+
+  friend bool operator==(const AcceptedResource&, const AcceptedResource&) = default;
+};
+
 // What one response of one feed changes.
 struct ServiceDelta {
   std::string feed;
@@ -93,6 +102,8 @@ struct ServiceDelta {
   std::vector<std::string> removed_records{};
   std::vector<ServiceEndpoints> endpoints{};
   std::vector<ServiceId> removed_endpoints{};
+  // What the values above were made of, for last known good.
+  std::vector<AcceptedResource> accepted{};
 };
 
 }  // namespace meshdns::discovery

@@ -172,17 +172,23 @@ void ServiceTable::hold(std::size_t rank, const Removals& removals) {
 }
 
 void ServiceTable::remove(std::size_t rank, const Removals& removals, TableChange& change) {
+  const auto drop = [&](std::string resource) {
+    change.dropped.push_back({feeds_[rank], std::move(resource)});
+  };
   for (const ServiceId& id : removals.services) {
+    drop(id.to_string());
     if (services_.erase(rank, id)) {
       report(id, change);
     }
   }
   for (const std::string& name : removals.records) {
+    drop(name);
     if (records_.erase(rank, name)) {
       report(name, change);
     }
   }
   for (const ServiceId& id : removals.endpoints) {
+    drop(id.to_string());
     if (endpoints_.erase(rank, id)) {
       report_endpoints(id, change);
     }

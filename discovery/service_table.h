@@ -26,12 +26,20 @@ namespace meshdns::discovery {
 
 // What really changed in the effective view: equal values are no change.
 struct TableChange {
+  // A resource that a feed does not hold any more.
+  struct Dropped {
+    std::string feed;
+    std::string resource;
+  };
+
   std::vector<Service> services;
   std::vector<ServiceId> removed_services;
   std::vector<NameRecord> records;
   std::vector<std::string> removed_records;
   std::vector<ServiceEndpoints> endpoints;
   std::vector<ServiceId> removed_endpoints;
+  // What went, of whatever feed; not what is held down. No part of the view.
+  std::vector<Dropped> dropped;
 
   [[nodiscard]] bool empty() const {
     return services.empty() && removed_services.empty() && records.empty() &&

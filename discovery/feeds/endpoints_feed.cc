@@ -111,26 +111,30 @@ Result<ServiceEndpoints> decode_endpoints(std::string_view value) {
   return result;
 }
 
-EndpointsFeed::EndpointsFeed(AdsClient& client, std::string mesh, OnDelta on_delta)
+EndpointsFeed::EndpointsFeed(AdsClient& client, std::string mesh, OnDelta on_delta,
+                             HeldVersions held)
     : mesh_(std::move(mesh)), on_delta_(std::move(on_delta)) {
-  client.subscribe(kClusterLoadAssignmentTypeUrl, {.wildcard = true, .names = {}},
-                   [this](const ResponseView& response) { return on_response(response); });
+  client.subscribe(
+      kClusterLoadAssignmentTypeUrl, {.wildcard = true, .names = {}},
+      [this](const ResponseView& response) { return on_response(response); }, std::move(held));
 }
 
-std::vector<Rejection> EndpointsFeed::on_response(const ResponseView& response) {
-  std::vector<Rejection> rejections;
+ServiceDelta EndpointsFeed::read(const ResponseView& response, const std::string& mesh,
+                                 std::vector<Rejection>& rejections) {
   ServiceDelta delta{.feed = kName, .full_state = response.full_state};
   for (const ResponseItem& item : response.resources) {
     auto decoded = decode_endpoints(item.value);
-    if (decoded && decoded->service.mesh != mesh_) {
+    if (decoded && decoded->service.mesh != mesh) {
       decoded = invalid(fmt::format("cluster_name: '{}' is not of the mesh of this resolver, '{}'",
-                                    escape_name(decoded->service.to_string()), mesh_));
+                                    escape_name(decoded->service.to_string()), mesh));
     }
     if (decoded && item.name != decoded->service.to_string()) {
       decoded = invalid(
           fmt::format("the resource says it is '{}'", escape_name(decoded->service.to_string())));
     }
     if (decoded) {
+      delta.accepted.push_back(
+          {decoded->service.to_string(), item.version, std::string(item.value)});
       delta.endpoints.push_back(*std::move(decoded));
       continue;
     }
@@ -143,6 +147,12 @@ std::vector<Rejection> EndpointsFeed::on_response(const ResponseView& response) 
       delta.removed_endpoints.push_back(*std::move(id));
     }
   }
+  return delta;
+}
+
+std::vector<Rejection> EndpointsFeed::on_response(const ResponseView& response) {
+  std::vector<Rejection> rejections;
+  ServiceDelta delta = read(response, mesh_, rejections);
   has_delivered_ = true;
   on_delta_(std::move(delta));
   return rejections;

@@ -29,11 +29,16 @@ class EndpointsFeed {
   using OnDelta = std::function<void(ServiceDelta)>;
 
   // Subscribes to the endpoints of every service of the mesh; `mesh` is the one they must belong
-  // to. The feed outlives the client's callbacks.
-  EndpointsFeed(AdsClient& client, std::string mesh, OnDelta on_delta);
+  // to. `held`: what an earlier feed took, and whoever gets the deltas still has. The feed outlives
+  // the client's callbacks.
+  EndpointsFeed(AdsClient& client, std::string mesh, OnDelta on_delta, HeldVersions held = {});
   EndpointsFeed(const EndpointsFeed&) = delete;
   EndpointsFeed& operator=(const EndpointsFeed&) = delete;
   ~EndpointsFeed() = default;
+
+  // What a response says of the services of `mesh`; what it cannot take is added to `rejections`.
+  [[nodiscard]] static ServiceDelta read(const ResponseView& response, const std::string& mesh,
+                                         std::vector<Rejection>& rejections);
 
   // Whether a first response has come.
   [[nodiscard]] bool has_delivered() const { return has_delivered_; }

@@ -128,26 +128,28 @@ Result<Service> decode_service(std::string_view value) {
   return service;
 }
 
-MeshFeed::MeshFeed(AdsClient& client, std::string mesh, OnDelta on_delta)
+MeshFeed::MeshFeed(AdsClient& client, std::string mesh, OnDelta on_delta, HeldVersions held)
     : mesh_(std::move(mesh)), on_delta_(std::move(on_delta)) {
-  client.subscribe(kServiceTypeUrl, {.wildcard = true, .names = {}},
-                   [this](const ResponseView& response) { return on_response(response); });
+  client.subscribe(
+      kServiceTypeUrl, {.wildcard = true, .names = {}},
+      [this](const ResponseView& response) { return on_response(response); }, std::move(held));
 }
 
-std::vector<Rejection> MeshFeed::on_response(const ResponseView& response) {
-  std::vector<Rejection> rejections;
+ServiceDelta MeshFeed::read(const ResponseView& response, const std::string& mesh,
+                            std::vector<Rejection>& rejections) {
   ServiceDelta delta{.feed = kName, .full_state = response.full_state};
   for (const ResponseItem& item : response.resources) {
     auto service = decode_service(item.value);
-    if (service && service->id.mesh != mesh_) {
+    if (service && service->id.mesh != mesh) {
       service = invalid(fmt::format("mesh: '{}' is not the mesh of this resolver, '{}'",
-                                    escape_name(service->id.mesh), mesh_));
+                                    escape_name(service->id.mesh), mesh));
     }
     if (service && item.name != service->id.to_string()) {
       service = invalid(
           fmt::format("the resource says it is '{}'", escape_name(service->id.to_string())));
     }
     if (service) {
+      delta.accepted.push_back({service->id.to_string(), item.version, std::string(item.value)});
       delta.services.push_back(std::move(*service));
       continue;
     }
@@ -160,6 +162,12 @@ std::vector<Rejection> MeshFeed::on_response(const ResponseView& response) {
       delta.removed_services.push_back(*std::move(id));
     }
   }
+  return delta;
+}
+
+std::vector<Rejection> MeshFeed::on_response(const ResponseView& response) {
+  std::vector<Rejection> rejections;
+  ServiceDelta delta = read(response, mesh_, rejections);
   has_delivered_ = true;
   on_delta_(std::move(delta));
   return rejections;

@@ -25,12 +25,17 @@ class MeshFeed {
   static constexpr const char* kName = "mesh";
   using OnDelta = std::function<void(ServiceDelta)>;
 
-  // Subscribes to every service of the mesh; `mesh` is the one they must belong to. The feed
-  // outlives the client's callbacks.
-  MeshFeed(AdsClient& client, std::string mesh, OnDelta on_delta);
+  // Subscribes to every service of the mesh; `mesh` is the one they must belong to. `held`: what an
+  // earlier feed took, and whoever gets the deltas still has. The feed outlives the client's
+  // callbacks.
+  MeshFeed(AdsClient& client, std::string mesh, OnDelta on_delta, HeldVersions held = {});
   MeshFeed(const MeshFeed&) = delete;
   MeshFeed& operator=(const MeshFeed&) = delete;
   ~MeshFeed() = default;
+
+  // What a response says of the services of `mesh`; what it cannot take is added to `rejections`.
+  [[nodiscard]] static ServiceDelta read(const ResponseView& response, const std::string& mesh,
+                                         std::vector<Rejection>& rejections);
 
   // Whether a first response has come.
   [[nodiscard]] bool has_delivered() const { return has_delivered_; }

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/backoff.h"
@@ -51,6 +52,9 @@ struct Rejection {
   std::string reason;
 };
 
+// Resources held, by name, with their versions (empty: not known).
+using HeldVersions = std::unordered_map<std::string, std::string>;
+
 class AdsClient {
  public:
   struct Options {
@@ -86,12 +90,14 @@ class AdsClient {
   ~AdsClient();  // as stop()
 
   // What to ask for. `names` without `wildcard` may be empty: nothing is asked for. Once per type;
-  // before or after start().
+  // before or after start(). `held`: what the subscriber still has from before; the first stream
+  // tells the server.
   struct Interest {
     bool wildcard = false;
     std::vector<std::string> names;
   };
-  void subscribe(std::string_view type_url, const Interest& interest, OnResponse on_response);
+  void subscribe(std::string_view type_url, const Interest& interest, OnResponse on_response,
+                 HeldVersions held = {});
   // Changes a subscription's names; what left is neither delivered nor reported removed.
   void set_interest(std::string_view type_url, const Interest& interest);
   // Other targets, from the next connection on: the control plane's name has other addresses now.

@@ -69,10 +69,11 @@ std::string describe(const std::vector<Rejection>& rejections) {
 }  // namespace
 
 ClientSubscription::ClientSubscription(std::string_view type_url,
-                                       const AdsClient::Interest& interest)
+                                       const AdsClient::Interest& interest, HeldVersions held)
     : type_url_(type_url),
       wildcard_(interest.wildcard),
-      names_(interest.names.begin(), interest.names.end()) {}
+      names_(interest.names.begin(), interest.names.end()),
+      versions_(std::move(held)) {}
 
 // The whole subscription as a list. A wildcard is the empty list where that can be understood,
 // because not every server knows "*".

@@ -12,7 +12,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "discovery/xds/ads_client.h"
@@ -30,7 +29,8 @@ class ClientSubscription {
     std::string error;         // its text; empty for an ACK
   };
 
-  ClientSubscription(std::string_view type_url, const AdsClient::Interest& interest);
+  ClientSubscription(std::string_view type_url, const AdsClient::Interest& interest,
+                     HeldVersions held = {});
 
   // A stream begins. Nothing is returned when nothing is asked for. `node`: for the first request
   // of the stream, whatever its type; else null.
@@ -71,7 +71,7 @@ class ClientSubscription {
   std::string type_url_;
   bool wildcard_;
   Names names_;
-  std::unordered_map<std::string, std::string> versions_;  // delta: name -> version held
+  HeldVersions versions_;  // delta
 
   // Of the current stream.
   XdsVariant variant_ = XdsVariant::kDelta;

@@ -1,0 +1,121 @@
+// Any octets as a feed's log: what is believed can be written again and is read the same, and what
+// is cut reads as it was before.
+//
+// The input: an octet that is odd when checksums are to be put right first, so that what is behind
+// them is reached; the file.
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "base/crc32c.h"
+#include "discovery/feeds/feed_log_format.h"
+
+namespace {
+
+using namespace meshdns;
+using namespace meshdns::discovery;
+
+constexpr std::string_view kFingerprint = "mesh";
+constexpr std::size_t kFingerprintSizeOffset = 20;
+constexpr std::size_t kRecordHeadOctets = 8;
+
+void require(bool condition, const char* what) {
+  if (!condition) {
+    std::fprintf(stderr, "%s\n", what);
+    std::abort();
+  }
+}
+
+std::size_t load(std::string_view file, std::size_t offset, std::size_t octets) {
+  std::size_t value = 0;
+  for (std::size_t i = octets; i > 0; --i) {
+    value = (value << 8U) | static_cast<std::uint8_t>(file[offset + i - 1]);
+  }
+  return value;
+}
+
+void store(std::uint32_t value, std::size_t offset, std::string& file) {
+  for (std::size_t i = 0; i < sizeof value; ++i) {
+    file[offset + i] = static_cast<char>(static_cast<std::uint8_t>(value >> (8 * i)));
+  }
+}
+
+void put_right(std::string& file) {
+  if (file.size() < kFingerprintSizeOffset + 2) {
+    return;
+  }
+  std::size_t at = kFingerprintSizeOffset + 2 + load(file, kFingerprintSizeOffset, 2);
+  if (at + 4 > file.size()) {
+    return;
+  }
+  store(crc32c(std::string_view(file).substr(0, at)), at, file);
+  at += 4;
+  while (at + kRecordHeadOctets <= file.size()) {
+    const std::size_t octets = load(file, at, 4);
+    if (octets > file.size() - at - kRecordHeadOctets) {
+      return;
+    }
+    store(crc32c(file.substr(at, 4) + file.substr(at + kRecordHeadOctets, octets)), at + 4, file);
+    at += kRecordHeadOctets + octets;
+  }
+}
+
+bool equal(const FeedLogContents& one, const FeedLogContents& other) {
+  if (one.held.size() != other.held.size() || one.whole != other.whole) {
+    return false;
+  }
+  for (std::size_t i = 0; i < one.held.size(); ++i) {
+    if (one.held[i].name != other.held[i].name || one.held[i].version != other.held[i].version ||
+        one.held[i].value != other.held[i].value) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void check(std::string_view file) {
+  const FeedLogContents contents = parse_feed_log(file, kFingerprint);
+  require(feed_log_generation(file, kFingerprint) == contents.generation, "two generations");
+  if (contents.kind != FeedLogKind::kLog) {
+    require(contents.held.empty() && !contents.whole, "something of a file that is not ours");
+    return;
+  }
+  require(contents.end_offset <= file.size(), "the end is behind the file");
+  require(contents.cut == (contents.end_offset < file.size()), "cut and end disagree");
+  std::set<std::string_view> names;
+  for (const auto& held : contents.held) {
+    require(!held.name.empty() && names.insert(held.name).second, "a bad name");
+  }
+  const FeedLogContents again = parse_feed_log(file.substr(0, contents.end_offset), kFingerprint);
+  require(!again.cut && equal(again, contents), "what is before the cut is not what was");
+
+  std::string written;
+  append_feed_header(kFingerprint, contents.generation, written);
+  FeedRecords records;
+  for (const auto& held : contents.held) {
+    records.set(held.name, held.version, held.value);
+  }
+  records.say_whole(contents.whole);
+  written += records.take();
+  const FeedLogContents back = parse_feed_log(written, kFingerprint);
+  require(back.kind == FeedLogKind::kLog && !back.cut && equal(back, contents),
+          "what was written is not what is read");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) {
+    return 0;
+  }
+  std::string file(data + 1, data + size);
+  if ((data[0] & 1U) != 0) {
+    put_right(file);
+  }
+  check(file);
+  return 0;
+}
