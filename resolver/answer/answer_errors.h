@@ -8,6 +8,12 @@ namespace meshdns::dns {
 
 inline constexpr ExtendedError kNotReadyError{.code = extended_error::kNotReady,
                                               .text = "no service table yet"};
+inline constexpr ExtendedError kStaleError{.code = extended_error::kStaleAnswer,
+                                           .text = "service table unconfirmed for long"};
+inline constexpr ExtendedError kStaleNoNameError{.code = extended_error::kStaleNxDomainAnswer,
+                                                 .text = "service table unconfirmed for long"};
+inline constexpr ExtendedError kExpiredError{.code = extended_error::kNoReachableAuthority,
+                                             .text = "service table too old"};
 inline constexpr ExtendedError kWithheldError{.code = extended_error::kOther,
                                               .text = "service has no address yet"};
 inline constexpr ExtendedError kPortsNotToldError{.code = extended_error::kOther,

@@ -232,6 +232,9 @@ Outcome LocalAnswer::failure(const ExtendedError& error) {
 
 Outcome LocalAnswer::finish(const ExtendedError* error) {
   const auto rcode = static_cast<std::uint8_t>(writer_.rcode() & flag::kRcodeMask);
+  if (is_stale_ && error == nullptr) {
+    error = rcode == rcode::kNxDomain ? &kStaleNoNameError : &kStaleError;
+  }
   return {.verdict = Verdict::kAnswer, .size = writer_.finish(error), .rcode = rcode};
 }
 

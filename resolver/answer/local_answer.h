@@ -46,6 +46,9 @@ class LocalAnswer {
   [[nodiscard]] Outcome rrset(const StaticRrset& rrset);
   [[nodiscard]] Outcome truncated() { return finish_or_truncate(false); }
 
+  // What follows is what feeds told, and nobody has confirmed it for long: it is marked so.
+  void mark_stale() { is_stale_ = true; }
+
   // Whether the question's type has to do with addresses: A, AAAA or ANY.
   [[nodiscard]] bool asks_for_addresses() const;
 
@@ -94,6 +97,7 @@ class LocalAnswer {
   std::uint16_t owner_at_ = kQuestionNameOffset;  // of the current name in the message
   std::optional<std::uint16_t> zone_at_;          // of its zone's name
   const StaticRrset* soa_ = nullptr;              // null: ours to make
+  bool is_stale_ = false;
   ResponseWriter writer_;
 };
 

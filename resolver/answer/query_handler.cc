@@ -18,6 +18,7 @@
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/reverse_name.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/standing.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
@@ -136,6 +137,28 @@ Outcome answer_reverse(const Snapshot& snapshot, const Query& query, std::size_t
   return reverse.kind == ReverseName::Kind::kPartial ? answer.no_data() : answer.no_name();
 }
 
+Outcome answer_owned(const Snapshot& snapshot, const Query& query, const ZoneMatch& owned,
+                     LocalAnswer& answer) {
+  return owned.zone->pool ? answer_reverse(snapshot, query, owned.offset, answer)
+                          : answer_name(snapshot, query, owned, answer);
+}
+
+// The same from names that are old, or not all that are known.
+Outcome answer_unsure(const Snapshot& snapshot, const Query& query, const ZoneMatch& owned,
+                      LocalAnswer& answer, std::span<std::uint8_t> buffer) {
+  const Standing& standing = snapshot.standing();
+  if (standing.age == Standing::Age::kExpired) {
+    return error_outcome(query, rcode::kServFail, &kExpiredError, buffer);
+  }
+  if (standing.age == Standing::Age::kStale) {
+    answer.mark_stale();
+  }
+  const Outcome outcome = answer_owned(snapshot, query, owned, answer);
+  return !standing.denies && outcome.rcode == rcode::kNxDomain
+             ? error_outcome(query, rcode::kServFail, &kNotReadyError, buffer)
+             : outcome;
+}
+
 Outcome answer_loopback_reverse(const Query& query, std::size_t offset, std::uint32_t ttl,
                                 LocalAnswer& answer) {
   if (offset == 0 && (query.qtype == rrtype::kSoa || query.qtype == rrtype::kNs)) {
@@ -227,8 +250,8 @@ Outcome QueryHandler::respond(const Snapshot& snapshot, Query& query, Transport 
       return error_outcome(query, rcode::kServFail, &kNotReadyError, buffer);
     }
     LocalAnswer answer(snapshot, query, transport, owned.offset, buffer);
-    return owned.zone->pool ? answer_reverse(snapshot, query, owned.offset, answer)
-                            : answer_name(snapshot, query, owned, answer);
+    return snapshot.standing().is_plain() ? answer_owned(snapshot, query, owned, answer)
+                                          : answer_unsure(snapshot, query, owned, answer, buffer);
   }
   return respond_outside(snapshot, query, transport, buffer);
 }
@@ -255,7 +278,13 @@ Outcome QueryHandler::respond_outside(const Snapshot& snapshot, const Query& que
   }
   const Snapshot::Host host = snapshot.find(query.name, query.name_hash);
   if (host.state != Snapshot::NameState::kAbsent && is_external_type(query.qtype)) {
+    if (snapshot.standing().age == Standing::Age::kExpired) {
+      return error_outcome(query, rcode::kServFail, &kExpiredError, buffer);
+    }
     LocalAnswer answer(snapshot, query, transport, std::nullopt, buffer);
+    if (snapshot.standing().age == Standing::Age::kStale) {
+      answer.mark_stale();
+    }
     return answer.host(host, query.name);
   }
   if (is_special) {

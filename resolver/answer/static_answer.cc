@@ -12,6 +12,7 @@
 #include "resolver/answer/outcome.h"
 #include "resolver/answer/service_place.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/standing.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
@@ -62,9 +63,11 @@ Place find_place(const Snapshot& snapshot, NameView folded, std::uint64_t hash) 
     place.below_service = find_service_place(snapshot, folded, place.zone.offset);
   }
   if (place.zone.zone != nullptr) {
-    place.is_open =
-        !place.zone.zone->ready || (!place.host.is_named() && !place.below_service.exists() &&
-                                    may_be_instance(snapshot, folded, *place.zone.zone));
+    const bool is_absent = !place.host.is_named() && !place.below_service.exists();
+    place.is_open = !place.zone.zone->ready ||
+                    (is_absent && may_be_instance(snapshot, folded, *place.zone.zone)) ||
+                    (is_absent && !snapshot.standing().denies && !place.static_zone &&
+                     place.host.state == Snapshot::NameState::kAbsent && place.zone.offset != 0);
   }
   return place;
 }
@@ -192,7 +195,18 @@ class StaticWalk {
       }
     }
     const bool is_open_to_feeds = node == nullptr || !node->decides_addresses();
-    if (is_open_to_feeds && asks_for_hosts() && place.host.is_named()) {
+    const bool has_host = is_open_to_feeds && asks_for_hosts() && place.host.is_named();
+    const bool has_service = is_open_to_feeds && place.below_service.exists();
+    if (has_host || has_service) {
+      const Standing::Age age = snapshot_.standing().age;
+      if (age == Standing::Age::kExpired) {
+        return answer_.failure(kExpiredError);
+      }
+      if (age == Standing::Age::kStale) {
+        answer_.mark_stale();
+      }
+    }
+    if (has_host) {
       return answer_.host(place.host, folded);
     }
     if (place.is_open && is_open_to_feeds) {
@@ -201,7 +215,7 @@ class StaticWalk {
     if (place.zone.zone != nullptr && place.zone.offset == 0 && !place.static_zone) {
       return answer_.apex();
     }
-    if (is_open_to_feeds && place.below_service.exists()) {
+    if (has_service) {
       return answer_.below_service(place.below_service, folded);
     }
     return node != nullptr || place.exists() ? answer_.no_data() : answer_.no_name();

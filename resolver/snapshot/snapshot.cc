@@ -8,6 +8,7 @@
 #include "base/ip_address.h"
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/port_lists.h"
+#include "resolver/snapshot/standing.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/snapshot/zone_set.h"
@@ -18,14 +19,15 @@ namespace meshdns::dns {
 
 Snapshot::Snapshot(const SnapshotTables& tables, std::shared_ptr<const ZoneSet> zones,
                    std::shared_ptr<const StaticRecords> static_records, PortListView port_lists,
-                   const HashKey& key, ZoneTimes times, std::uint64_t number)
+                   const HashKey& key, ZoneTimes times, std::uint64_t number, Standing standing)
     : tables_(tables),
       zones_(std::move(zones)),
       static_records_(std::move(static_records)),
       port_lists_(std::move(port_lists)),
       key_(key),
       times_(times),
-      number_(number) {}
+      number_(number),
+      standing_(standing) {}
 
 Snapshot::Host Snapshot::find(NameView folded, std::uint64_t hash) const {
   const NameEntry* const entry = tables_.names.find(

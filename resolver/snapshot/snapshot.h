@@ -16,6 +16,7 @@
 #include "base/ip_address.h"
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/port_lists.h"
+#include "resolver/snapshot/standing.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/snapshot/zone_set.h"
@@ -63,7 +64,7 @@ class Snapshot {
 
   Snapshot(const SnapshotTables& tables, std::shared_ptr<const ZoneSet> zones,
            std::shared_ptr<const StaticRecords> static_records, PortListView port_lists,
-           const HashKey& key, ZoneTimes times, std::uint64_t number);
+           const HashKey& key, ZoneTimes times, std::uint64_t number, Standing standing = {});
 
   [[nodiscard]] std::uint64_t hash(NameView folded) const {
     return sip_hash<1, 3>(key_, folded.octets());
@@ -83,6 +84,8 @@ class Snapshot {
   // What comes before all feeds. Its names are not in tables().
   [[nodiscard]] const StaticRecords& static_records() const { return *static_records_; }
   [[nodiscard]] const ZoneTimes& times() const { return times_; }
+  // Of the names that feeds told.
+  [[nodiscard]] const Standing& standing() const { return standing_; }
   // 1, 2, 3, ... by build; also the SOA serial.
   [[nodiscard]] std::uint64_t number() const { return number_; }
 
@@ -98,6 +101,7 @@ class Snapshot {
   HashKey key_;
   ZoneTimes times_;
   std::uint64_t number_;
+  Standing standing_;
 };
 
 // The hash under which `address` is filed.

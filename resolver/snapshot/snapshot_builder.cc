@@ -20,6 +20,8 @@
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/reverse_name.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/snapshot_image.h"
+#include "resolver/snapshot/standing.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/snapshot/zone_set.h"
@@ -175,7 +177,14 @@ void SnapshotBuilder::set_static_records(std::shared_ptr<const StaticRecords> re
   static_records_ = std::move(records);
 }
 
+void SnapshotBuilder::serve_image(std::unique_ptr<const SnapshotImage> image) {
+  image_ = std::move(image);
+}
+
 std::unique_ptr<const Snapshot> SnapshotBuilder::build() {
+  if (image_) {
+    return build_from_image();
+  }
   purge_stale_pointers();
   stats_ = {.number = ++number_,
             .pages = tables_.names.take_stats() + tables_.pointers.take_stats(),
@@ -183,7 +192,23 @@ std::unique_ptr<const Snapshot> SnapshotBuilder::build() {
             .owners = owner_index_.size(),
             .contested_names = contested_names_};
   return std::make_unique<const Snapshot>(tables_, zones_, static_records_, port_lists_.view(),
-                                          key_, times_, number_);
+                                          key_, times_, number_, standing_);
+}
+
+std::unique_ptr<const Snapshot> SnapshotBuilder::build_from_image() {
+  std::vector<OwnedZone> zones(zones_->zones().begin(), zones_->zones().end());
+  for (OwnedZone& zone : zones) {
+    zone.ready = true;
+  }
+  stats_ = {.number = ++number_,
+            .pages = {},
+            .entries = image_->tables.names.size() + image_->tables.pointers.size(),
+            .owners = owner_index_.size(),
+            .contested_names = contested_names_};
+  return std::make_unique<const Snapshot>(
+      image_->tables, std::make_shared<const ZoneSet>(std::move(zones)), static_records_,
+      image_->ports, key_, times_, number_,
+      Standing{.age = standing_.age, .denies = image_->is_complete});
 }
 
 // Gives the owner an index and its new names and addresses. What it keeps is not let go in between,

@@ -26,6 +26,8 @@
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/snapshot_image.h"
+#include "resolver/snapshot/standing.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/snapshot/zone_set.h"
@@ -107,6 +109,20 @@ class SnapshotBuilder {
   void set_static_records(std::shared_ptr<const StaticRecords> records);
   [[nodiscard]] const StaticRecords& static_records() const { return *static_records_; }
 
+  // Snapshots are made of the image's names instead, in zones that are ready, until drop_image().
+  void serve_image(std::unique_ptr<const SnapshotImage> image);
+  void drop_image() { image_.reset(); }
+  [[nodiscard]] bool serves_image() const { return image_ != nullptr; }
+
+  // How far the names of the next snapshots can be relied on. An image that is not complete denies
+  // nothing in any case.
+  void set_age(Standing::Age age) { standing_.age = age; }
+  void set_denies(bool denies) { standing_.denies = denies; }
+  [[nodiscard]] const Standing& standing() const { return standing_; }
+
+  // Under which names are filed.
+  [[nodiscard]] const HashKey& hash_key() const { return key_; }
+
   // The names as they are now, as the next snapshot.
   [[nodiscard]] std::unique_ptr<const Snapshot> build();
 
@@ -136,6 +152,8 @@ class SnapshotBuilder {
   };
 
   SnapshotBuilder(const Options& options, std::vector<OwnedZone> zones);
+
+  [[nodiscard]] std::unique_ptr<const Snapshot> build_from_image();
 
   [[nodiscard]] static std::string service_key(const discovery::ServiceId& id);
   [[nodiscard]] static std::string record_key(std::string_view name);
@@ -168,6 +186,8 @@ class SnapshotBuilder {
   std::shared_ptr<const ZoneSet> zones_;
   std::shared_ptr<const StaticRecords> static_records_ = std::make_shared<const StaticRecords>();
   SnapshotTables tables_;
+  std::unique_ptr<const SnapshotImage> image_;  // served instead while there is one
+  Standing standing_;
   PortLists port_lists_;
   std::uint64_t number_ = 0;
 

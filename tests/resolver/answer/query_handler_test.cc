@@ -19,6 +19,7 @@
 #include "resolver/answer/outcome.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
+#include "resolver/snapshot/standing.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
 #include "resolver/wire/transport.h"
@@ -361,6 +362,58 @@ TEST_F(QueryHandlerTest, DeniesNoNameBelowAServiceBeforeItsEndpointsHaveCome) {
   snapshot_ = builder_->build();
   EXPECT_EQ(ask("x.web.mesh", 1).message.rcode, rcode::kNxDomain);
   EXPECT_EQ(ask("b.web.mesh", 1).message.rcode, rcode::kNoError);
+}
+
+TEST_F(QueryHandlerTest, MarksAnswersOfAStaleTableForWhoUnderstandsIt) {
+  builder_->set_age(Standing::Age::kStale);
+  snapshot_ = builder_->build();
+  const auto error_of = [this](const std::string& name, std::uint16_t type) {
+    return ask(name, type, {.edns = 1232}).message.extended_error.value_or(JudgedExtendedError{});
+  };
+  EXPECT_EQ(error_of("web.mesh", 1).code, extended_error::kStaleAnswer);
+  EXPECT_EQ(error_of("web.mesh", 16).code, extended_error::kStaleAnswer) << "NODATA";
+  EXPECT_EQ(error_of("1.0.0.244.in-addr.arpa", 12).code, extended_error::kStaleAnswer);
+  EXPECT_EQ(error_of("api.example.org", 1).code, extended_error::kStaleAnswer);
+  EXPECT_EQ(error_of("nope.mesh", 1).code, extended_error::kStaleNxDomainAnswer);
+  EXPECT_EQ(error_of("held.mesh", 1).code, extended_error::kOther) << "that weighs more";
+  EXPECT_EQ(ask("localhost", 1, {.edns = 1232}).message.extended_error, std::nullopt);
+  EXPECT_EQ(ask("web.mesh", 1).message.answer,
+            std::vector<std::string>{"web.mesh. 30 IN A 244.0.0.1"});
+  EXPECT_EQ(ask("web.mesh", 1).message.extended_error, std::nullopt);
+  EXPECT_EQ(ask("nope.mesh", 1).message.rcode, rcode::kNxDomain);
+}
+
+TEST_F(QueryHandlerTest, AnswersNothingOfAnExpiredTable) {
+  builder_->set_age(Standing::Age::kExpired);
+  snapshot_ = builder_->build();
+  for (const std::string name :
+       {"web.mesh", "nope.mesh", "mesh", "1.0.0.244.in-addr.arpa", "api.example.org"}) {
+    const Answer answer = ask(name, 1, {.edns = 1232});
+    EXPECT_EQ(answer.message.rcode, rcode::kServFail) << name;
+    EXPECT_EQ(answer.message.extended_error.value_or(JudgedExtendedError{}).code,
+              extended_error::kNoReachableAuthority)
+        << name;
+    EXPECT_THAT(answer.message.answer, IsEmpty());
+  }
+  EXPECT_EQ(ask("localhost", 1).message.answer.size(), 1);
+  EXPECT_EQ(ask("example.org", 1).outcome.verdict, Verdict::kForward);
+}
+
+TEST_F(QueryHandlerTest, DeniesNothingOfATableThatIsNotAllThatWasKnown) {
+  builder_->set_denies(false);
+  snapshot_ = builder_->build();
+  EXPECT_EQ(ask("web.mesh", 1).message.answer,
+            std::vector<std::string>{"web.mesh. 30 IN A 244.0.0.1"});
+  EXPECT_EQ(ask("web.mesh", 16).message.rcode, rcode::kNoError) << "the service is known";
+  for (const std::string name : {"nope.mesh", "9.9.9.244.in-addr.arpa", "below.web.mesh"}) {
+    const Answer answer = ask(name, 1, {.edns = 1232});
+    EXPECT_EQ(answer.message.rcode, rcode::kServFail) << name;
+    EXPECT_EQ(answer.message.extended_error.value_or(JudgedExtendedError{}).code,
+              extended_error::kNotReady)
+        << name;
+    EXPECT_THAT(answer.message.authority, IsEmpty()) << name;
+  }
+  EXPECT_EQ(ask("name.invalid", 1).message.rcode, rcode::kNxDomain);
 }
 
 TEST_F(QueryHandlerTest, SaysServfailNotReadyBeforeTheTableHasCome) {
