@@ -131,6 +131,11 @@ class Meshdns(Server):
                  core=self.bench.load_core, helper=True, name="meshdns-cp")
         self.launch()
 
+    def stop_control_plane(self):
+        for process in self.helpers:
+            self.bench.processes.stop(process)
+        self.helpers = []
+
     def forget(self):
         shutil.rmtree(self.state, ignore_errors=True)
 

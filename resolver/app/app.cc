@@ -10,31 +10,24 @@
 
 #include <fmt/format.h>
 
-#include "base/build_info.h"
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
-#include "discovery/feeds/endpoints_feed.h"
-#include "discovery/feeds/mesh_feed.h"
-#include "discovery/service.h"
-#include "discovery/service_table.h"
-#include "discovery/xds/node.h"
 #include "resolver/app/admin_routes.h"
 #include "resolver/app/admin_server.h"
 #include "resolver/app/cache_dump.h"
 #include "resolver/app/config.h"
 #include "resolver/app/config_loader.h"
 #include "resolver/app/config_print.h"
-#include "resolver/app/control_plane_link.h"
 #include "resolver/app/dns_front.h"
-#include "resolver/app/first_table.h"
 #include "resolver/app/keeper.h"
+#include "resolver/app/last_known_good.h"
+#include "resolver/app/mesh_table.h"
 #include "resolver/app/reload_plan.h"
-#include "resolver/app/table_publisher.h"
 #include "resolver/app/vip_command.h"
 #include "resolver/app/vip_editor.h"
 #include "resolver/cache/answer_cache.h"
-#include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/wire/name.h"
 #include "vip/lease_store.h"
 #include "vip/pin.h"
@@ -45,16 +38,6 @@ namespace {
 // How often the host's addresses and resolv.conf are looked at again.
 constexpr std::chrono::seconds kRefresh{5};
 constexpr mode_t kPortFileMode = 0644;
-
-discovery::NodeInfo node_of(const Config& config) {
-  discovery::NodeInfo node;
-  node.id = fmt::format("{}.{}", config.mesh, config.control_plane.node);
-  node.cluster = config.mesh;
-  node.zone = config.zone;
-  node.metadata = {{"mesh", config.mesh}};
-  node.user_agent = fmt::format("meshdns/{}", kVersion);
-  return node;
-}
 
 AdminReply change_reply(const Result<std::string>& result) {
   AdminReply reply;
@@ -103,19 +86,7 @@ App::App(Options options, const Environment& environment)
       xds_metrics_(registry_),
       signals_(loop_.io(), SIGTERM, SIGINT, SIGHUP),
       requests_(loop_.io()),
-      publish_timer_(loop_, environment.clock, [this] { pump(); }),
-      expiry_timer_(loop_, environment.clock,
-                    [this] {
-                      apply(table_->expire());
-                      pump();
-                    }),
       refresh_timer_(loop_, environment.clock, [this] { refresh(); }),
-      settle_timer_(loop_, environment.clock,
-                    [this] {
-                      first_tables_->settle(environment_.clock.now());
-                      note_first_tables();
-                      pump();
-                    }),
       beat_timer_(loop_, environment.clock, [this] { beat(); }) {}
 
 App::~App() {
@@ -123,7 +94,7 @@ App::~App() {
   // Callbacks end before what they use.
   changes_.reset();
   admin_.reset();
-  link_.reset();
+  table_.reset();
 }
 
 Result<void> App::start() {
@@ -151,21 +122,39 @@ Result<void> App::start() {
   }
   front_ = *std::move(front);
   if (!environment_.keeper.may_wait_for_table()) {
+    serve_known_good();
     front_->begin();
   }
   if (auto opened = open_leases(); !opened) {
     return opened;
   }
-  connect();
+  if (environment_.keeper.may_wait_for_table()) {
+    serve_known_good();  // now that whoever wrote it is done
+  }
+  make_table();
   serve_changes();
   if (!environment_.keeper.may_wait_for_table()) {
     if (auto begun = begin(); !begun) {
       return begun;
     }
   }
+  table_->start();
   beat();
   refresh_timer_.set(environment_.clock.now() + kRefresh);
   return {};
+}
+
+void App::serve_known_good() {
+  known_good_ = std::make_unique<LastKnownGood>(
+      known_good_options(loaded_.config), LastKnownGood::Environment{.files = environment_.files,
+                                                                     .clock = environment_.clock,
+                                                                     .wall = wall_clock_,
+                                                                     .log = logs_->logger("table"),
+                                                                     .metrics = metrics_});
+  known_good_->serve(front_->builder());
+  if (front_->builder().serves_image()) {
+    front_->publish(front_->builder().build());
+  }
 }
 
 Result<void> App::begin() {
@@ -225,17 +214,14 @@ void App::freeze() {
     return;
   }
   logs_->logger("dns").info("letting the state folder go to a successor");
-  link_.reset();
   changes_.reset();
-  for (WakeTimer* const timer : {&publish_timer_, &expiry_timer_, &settle_timer_}) {
-    timer->set({});
-  }
-  const auto table = publisher_->is_ready() ? Keeper::Table::kWhole : Keeper::Table::kNone;
+  const auto table = table_->publisher().is_ready() ? Keeper::Table::kWhole : Keeper::Table::kNone;
+  table_->stop();
   const auto let_go = [this, table](const Result<void>& synced) {
     // Not from within the store.
     loop_.post([this, table, synced] {
       editor_.reset();
-      publisher_.reset();
+      table_.reset();
       leases_.reset();
       environment_.keeper.tell_frozen(synced, table);
     });
@@ -251,7 +237,7 @@ AdminServer::Routes App::admin_routes() {
   return make_admin_routes(
       {.readiness = [this] { return readiness(); },
        .config = [this] { return print_config(loaded_); },
-       .entries = [this] { return publisher_ ? &publisher_->entries() : nullptr; },
+       .entries = [this] { return table_ ? &table_->publisher().entries() : nullptr; },
        .before_metrics = [this] { set_late_gauges(); },
        .cache = [this] { return dump_cache(front_->cache(), environment_.clock.now()); },
        .registry = &registry_});
@@ -261,7 +247,7 @@ AdminServer::Changes App::admin_changes() {
   // What a change says about other services shows at once.
   const auto answer = [this](const AdminServer::Reply& reply) {
     return [this, reply](const Result<std::string>& result) {
-      pump();
+      table_->pump();
       reply(change_reply(result));
     };
   };
@@ -331,9 +317,8 @@ Result<void> App::open_leases() {
       lease_options(loaded_.config), environment_.files, environment_.clock,
       [this](std::function<void()> task) { loop_.post(std::move(task)); },
       [this](const std::vector<std::string>& keys) {
-        if (publisher_) {
-          publisher_->on_lease_change(keys);
-          pump();
+        if (table_) {
+          table_->on_lease_change(keys);
         }
       },
       logs_->logger("vip"), vip_metrics_);
@@ -341,74 +326,32 @@ Result<void> App::open_leases() {
     return fail("state folder", std::move(leases.error()));
   }
   leases_ = *std::move(leases);
-  publisher_ = std::make_unique<TablePublisher>(
-      front_->builder(), *leases_, vip_pools(loaded_.config), environment_.clock,
-      logs_->logger("table"), metrics_,
-      [this](std::unique_ptr<const Snapshot> next) { front_->publish(std::move(next)); });
-  editor_ =
-      std::make_unique<VipEditor>(*leases_, loaded_.config.mesh, vip_pools(loaded_.config), [this] {
-        return VipEditor::Services{.entries = &publisher_->entries(),
-                                   .are_awaited = !publisher_->is_ready()};
-      });
   return {};
 }
 
-void App::connect() {
-  const Config& config = loaded_.config;
-  link_ = std::make_unique<ControlPlaneLink>(
-      ControlPlaneLink::Options{.address = config.control_plane.address,
-                                .mesh = config.mesh,
-                                .endpoints = config.instance_names,
-                                .node = node_of(config)},
-      loop_, environment_.clock, logs_->logger("xds"), xds_metrics_,
-      ControlPlaneLink::Callbacks{
-          .on_delta = [this](const discovery::ServiceDelta& delta) { on_delta(delta); },
-          .name_servers = [this] { return front_->upstreams().servers; }});
-  first_tables_ = std::make_unique<FirstTables>(link_->feeds());
-  table_ = std::make_unique<discovery::ServiceTable>(link_->feeds(), environment_.clock,
-                                                     logs_->logger("table"), registry_);
-  note_first_tables();
-  link_->start();
-}
-
-void App::on_delta(const discovery::ServiceDelta& delta) {
-  apply(table_->apply(delta));
-  first_tables_->take(delta, environment_.clock.now());
-  note_first_tables();
-  pump();
-}
-
-void App::note_first_tables() {
-  if (first_tables_->is_whole(discovery::MeshFeed::kName)) {
-    publisher_->set_feeds_ready();
-  }
-  publisher_->set_awaits_instances(!first_tables_->is_whole(discovery::EndpointsFeed::kName));
-  settle_timer_.set(first_tables_->settles_at());
-}
-
-void App::apply(const discovery::TableChange& change) {
-  if (!change.empty()) {
-    publisher_->apply(change);
-  }
-}
-
-void App::pump() {
-  if (frozen_) {
-    return;
-  }
-  publisher_->run();
-  if (!serving_ && publisher_->is_ready()) {
-    begin_with_table();
-  }
-  publish_timer_.set(publisher_->wake_at());
-  expiry_timer_.set(table_->next_expiry());
+void App::make_table() {
+  table_ = std::make_unique<MeshTable>(
+      loaded_.config, MeshTable::Environment{.loop = loop_,
+                                             .clock = environment_.clock,
+                                             .logs = *logs_,
+                                             .registry = registry_,
+                                             .metrics = metrics_,
+                                             .xds_metrics = xds_metrics_,
+                                             .front = *front_,
+                                             .leases = *leases_,
+                                             .known_good = *known_good_,
+                                             .on_ready = [this] { begin_with_table(); }});
+  editor_ =
+      std::make_unique<VipEditor>(*leases_, loaded_.config.mesh, vip_pools(loaded_.config), [this] {
+        return VipEditor::Services{.entries = &table_->publisher().entries(),
+                                   .are_awaited = !table_->publisher().is_ready()};
+      });
 }
 
 void App::refresh() {
   front_->refresh();
   if (!frozen_) {
-    publisher_->retry();
-    pump();
+    table_->refresh();
     leases_->retry_folder();
     serve_changes();
   }
@@ -416,20 +359,10 @@ void App::refresh() {
 }
 
 void App::report_table(Readiness& readiness) const {
-  if (!first_tables_) {
-    readiness.missing.emplace_back("table: the control plane is not asked yet");
+  if (table_) {
+    table_->report(readiness);
   } else {
-    for (const std::string& feed : first_tables_->missing()) {
-      readiness.missing.push_back(
-          fmt::format("feed {}: nothing yet from the control plane, {}", feed, link_->state()));
-    }
-  }
-  if (!publisher_ || !publisher_->is_ready()) {
-    if (readiness.missing.empty()) {
-      readiness.missing.emplace_back("table: the addresses of its services are not stored yet");
-    }
-  } else if (!link_->is_connected()) {
-    readiness.notes.push_back("control plane: " + link_->state() + "; serving the last table");
+    readiness.missing.emplace_back("table: the state folder is not read yet");
   }
 }
 
@@ -442,10 +375,6 @@ Readiness App::readiness() const {
   }
   if (leases_ && !leases_->state_note().empty()) {
     readiness.notes.push_back("state: " + leases_->state_note());
-  }
-  if (publisher_ && publisher_->withheld() > 0) {
-    readiness.notes.push_back(
-        fmt::format("addresses: {} services are withheld", publisher_->withheld()));
   }
   if (front_->upstreams().servers.empty()) {
     readiness.notes.emplace_back(
@@ -460,7 +389,9 @@ Readiness App::readiness() const {
 void App::set_late_gauges() {
   metrics_.ready.set(readiness().missing.empty() ? 1 : 0);
   metrics_.log_lines_dropped.set(static_cast<double>(logs_->dropped()));
-  metrics_.services_held_down.set(table_ ? static_cast<double>(table_->held_down()) : 0);
+  if (table_) {
+    table_->set_late_gauges();
+  }
 }
 
 void App::await_signal() {
@@ -516,7 +447,9 @@ void App::run() {
   loop_.run();
   changes_.reset();
   admin_.reset();
-  link_.reset();
+  if (table_) {
+    table_->stop();
+  }
   front_->stop();
   leases_.reset();  // writes what is still to be written
   logs_->logger("dns").info("stopped");

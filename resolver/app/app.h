@@ -1,7 +1,8 @@
 // App: the running resolver. Wires the parts together and owns the control thread's loop.
 //
-// The order of start() is the order in which things may fail and matter: logs, sockets and first
-// answers, admin HTTP, leases, control plane. From the second step on DNS is answered.
+// The order of start() is the order in which things may fail and matter: logs, sockets, the table
+// on disk and first answers, admin HTTP, leases, control plane. From the second step on DNS is
+// answered.
 #pragma once
 
 #include <memory>
@@ -16,19 +17,17 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "base/socket_layer.h"
-#include "discovery/service.h"
-#include "discovery/service_table.h"
+#include "base/wall_clock.h"
 #include "discovery/xds/metrics.h"
 #include "resolver/app/admin_routes.h"
 #include "resolver/app/admin_server.h"
 #include "resolver/app/config_loader.h"
 #include "resolver/app/control_loop.h"
-#include "resolver/app/control_plane_link.h"
 #include "resolver/app/dns_front.h"
-#include "resolver/app/first_table.h"
 #include "resolver/app/keeper.h"
+#include "resolver/app/last_known_good.h"
+#include "resolver/app/mesh_table.h"
 #include "resolver/app/metrics.h"
-#include "resolver/app/table_publisher.h"
 #include "resolver/app/vip_editor.h"
 #include "vip/lease_store.h"
 #include "vip/metrics.h"
@@ -61,6 +60,8 @@ class App {
   void run();
 
  private:
+  // Answers from the table on disk, if there is one.
+  void serve_known_good();
   // Reads the DNS sockets, serves admin HTTP, and says so; does nothing the second time.
   [[nodiscard]] Result<void> begin();
   void begin_with_table();
@@ -75,17 +76,11 @@ class App {
   [[nodiscard]] Result<void> start_admin();
   [[nodiscard]] Result<void> write_port_file();
   [[nodiscard]] Result<void> open_leases();
+  void make_table();
   // Serves admin.sock while the state folder is ours.
   void serve_changes();
   [[nodiscard]] AdminServer::Routes admin_routes();
   [[nodiscard]] AdminServer::Changes admin_changes();
-  void connect();
-  void on_delta(const discovery::ServiceDelta& delta);
-  void apply(const discovery::TableChange& change);
-  // Tells the publisher when every feed's first table is known.
-  void note_first_tables();
-  // Publishes what is due and sets the timers to what is due next.
-  void pump();
   void refresh();
   void report_table(Readiness& readiness) const;
   [[nodiscard]] Readiness readiness() const;
@@ -95,6 +90,7 @@ class App {
   ConfigSources sources_;
   std::string port_file_;
   Environment environment_;
+  SystemWallClock wall_clock_;
   MetricRegistry registry_;
   AppMetrics metrics_;
   vip::VipMetrics vip_metrics_;
@@ -104,19 +100,14 @@ class App {
   boost::asio::posix::stream_descriptor requests_;  // of the keeper, who owns it
   KeptSockets sockets_;
   std::unique_ptr<Logs> logs_;
+  std::unique_ptr<LastKnownGood> known_good_;
   std::unique_ptr<DnsFront> front_;
   std::unique_ptr<vip::LeaseStore> leases_;
-  std::unique_ptr<TablePublisher> publisher_;
-  std::unique_ptr<discovery::ServiceTable> table_;
-  std::unique_ptr<ControlPlaneLink> link_;
+  std::unique_ptr<MeshTable> table_;
   std::unique_ptr<AdminServer> admin_;
   std::unique_ptr<VipEditor> editor_;
   std::unique_ptr<AdminServer> changes_;  // on admin.sock
-  WakeTimer publish_timer_;
-  WakeTimer expiry_timer_;
   WakeTimer refresh_timer_;
-  std::unique_ptr<FirstTables> first_tables_;
-  WakeTimer settle_timer_;  // until a first table is taken for whole
   WakeTimer beat_timer_;
   bool serving_ = false;
   bool frozen_ = false;  // the state folder is a successor's

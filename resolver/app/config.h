@@ -75,6 +75,12 @@ struct Config {
     std::optional<StatePolicy> policy;  // load_config() puts the default of `mode` here
   } state;
 
+  // How old a table may be: time since a connected control plane last confirmed it.
+  struct Table {
+    std::optional<std::chrono::milliseconds> stale_after{std::chrono::hours(1)};
+    std::optional<std::chrono::milliseconds> expire_after;  // nothing: never
+  } table;
+
   struct ControlPlane {
     std::string address = "127.0.0.1:5678";  // HOST:PORT or unix:PATH
     std::string node;                        // this resolver's name; load_config(): the host's

@@ -1,5 +1,7 @@
 #include "resolver/app/control_loop.h"
 
+#include <algorithm>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,6 +15,11 @@
 #include "base/clock.h"
 
 namespace meshdns::dns {
+namespace {
+
+constexpr std::chrono::seconds kLongestWait{5};
+
+}  // namespace
 
 void ControlLoop::post(std::function<void()> task) { boost::asio::post(io_, std::move(task)); }
 
@@ -24,9 +31,27 @@ void ControlLoop::run() {
 void ControlLoop::stop() { io_.stop(); }
 
 // Outlives the timer while a cancelled wait is on its way.
-struct WakeTimer::State {
+struct WakeTimer::State : std::enable_shared_from_this<WakeTimer::State> {
   State(ControlLoop& loop, const Clock& wake_clock, std::function<void()> wake)
       : clock(wake_clock), timer(loop.io()), on_wake(std::move(wake)) {}
+
+  // Waits for `at`, a piece at a time: the kernel's steady clock stands still while the machine
+  // sleeps, ours does not.
+  void wait() {
+    timer.expires_after(std::min<std::chrono::nanoseconds>(*at - clock.now(), kLongestWait));
+    timer.async_wait(
+        [state = shared_from_this(), wanted = at](const boost::system::error_code& error) {
+          if (error || state->at != wanted || !state->on_wake) {
+            return;
+          }
+          if (state->clock.now() < *wanted) {
+            state->wait();
+            return;
+          }
+          state->at.reset();
+          state->on_wake();
+        });
+  }
 
   const Clock& clock;
   boost::asio::steady_timer timer;
@@ -51,13 +76,7 @@ void WakeTimer::set(std::optional<TimePoint> at) {
   if (!at) {
     return;
   }
-  state_->timer.expires_after(*at - state_->clock.now());
-  state_->timer.async_wait([state = state_, at](const boost::system::error_code& error) {
-    if (!error && state->at == at && state->on_wake) {
-      state->at.reset();
-      state->on_wake();
-    }
-  });
+  state_->wait();
 }
 
 }  // namespace meshdns::dns

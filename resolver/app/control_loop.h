@@ -32,7 +32,8 @@ class ControlLoop {
   boost::asio::io_context io_{1};
 };
 
-// One wake-up at a time, moved at will. Control thread.
+// One wake-up at a time, moved at will. Control thread. A machine that slept is late by seconds,
+// not by the time it slept.
 class WakeTimer {
  public:
   WakeTimer(ControlLoop& loop, const Clock& clock, std::function<void()> on_wake);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -77,13 +78,17 @@ ControlPlaneLink::ControlPlaneLink(Options options, ControlLoop& loop, Clock& cl
       lookup_timer_(loop, clock, [this] { look_up(); }),
       lookup_(loop) {}
 
-ControlPlaneLink::~ControlPlaneLink() {
+ControlPlaneLink::~ControlPlaneLink() { stop(); }
+
+void ControlPlaneLink::stop() {
+  lookup_timer_.set(std::nullopt);
   if (client_) {
     client_->stop();
   }
 }
 
-void ControlPlaneLink::start() {
+void ControlPlaneLink::start(std::map<std::string, discovery::HeldVersions> held) {
+  held_ = std::move(held);
   if (address_.host.empty()) {
     use({address_.target});
   } else {
@@ -149,11 +154,14 @@ void ControlPlaneLink::use(const std::vector<std::string>& targets) {
     return;
   }
   client_ = std::move(*client);
-  mesh_feed_ = std::make_unique<discovery::MeshFeed>(*client_, options_.mesh, callbacks_.on_delta);
+  mesh_feed_ = std::make_unique<discovery::MeshFeed>(*client_, options_.mesh, callbacks_.on_delta,
+                                                     std::move(held_[discovery::MeshFeed::kName]));
   if (options_.endpoints) {
-    endpoints_feed_ =
-        std::make_unique<discovery::EndpointsFeed>(*client_, options_.mesh, callbacks_.on_delta);
+    endpoints_feed_ = std::make_unique<discovery::EndpointsFeed>(
+        *client_, options_.mesh, callbacks_.on_delta,
+        std::move(held_[discovery::EndpointsFeed::kName]));
   }
+  held_.clear();
   client_->observe_connection([this](bool connected) {
     if (connected) {
       backoff_.reset();

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,8 +62,12 @@ class ControlPlaneLink {
   ControlPlaneLink& operator=(const ControlPlaneLink&) = delete;
   ~ControlPlaneLink();  // no callback during or after
 
-  // Never fails: what cannot be reached is tried again for ever.
-  void start();
+  // Never fails: what cannot be reached is tried again for ever. `held`: what whoever gets the
+  // deltas has from before, by feed.
+  void start(std::map<std::string, discovery::HeldVersions> held = {});
+
+  // No callback during or after. A second call does nothing.
+  void stop();
 
   [[nodiscard]] bool is_connected() const { return client_ && client_->connected(); }
   // Whether each of the feeds has delivered once.
@@ -87,6 +92,7 @@ class ControlPlaneLink {
   discovery::XdsClientMetrics& metrics_;
   Callbacks callbacks_;
   ControlPlaneAddress address_;
+  std::map<std::string, discovery::HeldVersions> held_;  // until there is a client
   std::string lookup_failure_;
   Backoff backoff_;
   // These outlive the client's callbacks.

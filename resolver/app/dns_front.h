@@ -65,6 +65,8 @@ class DnsFront {
 
   [[nodiscard]] SnapshotBuilder& builder() { return *builder_; }
   void publish(std::unique_ptr<const Snapshot> next);
+  // What was published last.
+  [[nodiscard]] const Snapshot& latest() const { return snapshots_.latest(); }
 
   // Where it listens, with real ports.
   [[nodiscard]] std::vector<SocketAddress> addresses() const { return server_->addresses(); }

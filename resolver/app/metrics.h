@@ -39,6 +39,17 @@ struct AppMetrics {
         rejected_instances(registry.counter(
             "meshdns_table_rejected_instances_total",
             "Names of instances that are no DNS names, or too long with their service's.")),
+        table_age(registry.gauge(
+            "meshdns_table_age_seconds",
+            "Time since a connected control plane last confirmed the table; 0 while one is "
+            "connected, +Inf while it is not known.")),
+        table_from_disk(registry.gauge(
+            "meshdns_table_from_disk",
+            "1 while the table that is answered from was read from the state folder and no "
+            "control plane has confirmed it since.")),
+        table_write_failures(
+            registry.counter("meshdns_table_write_failures_total",
+                             "Times that the table could not be kept in the state folder.")),
         static_records(registry.gauge("meshdns_table_static_records",
                                       "Records of zone files and hosts files.")),
         upstreams(registry.gauge("meshdns_forward_upstreams",
@@ -75,6 +86,9 @@ struct AppMetrics {
   Counter& clashes;
   Counter& rejected_addresses;
   Counter& rejected_instances;
+  Gauge& table_age;
+  Gauge& table_from_disk;
+  Counter& table_write_failures;
   Gauge& static_records;
   Gauge& upstreams;
   Gauge& upstreams_refused;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -257,6 +258,19 @@ Result<void> set_watchdog(Config& config, const std::string& text) {
   return {};
 }
 
+// A duration, or "never".
+Result<void> set_age(std::optional<milliseconds>& age, const std::string& text) {
+  if (text == "never") {
+    age.reset();
+    return {};
+  }
+  return store(parse_duration(text, seconds(1), hours(24 * 365)), age);
+}
+
+Texts print_age(const std::optional<milliseconds>& age) {
+  return {age ? print_duration(*age) : "never"};
+}
+
 Result<void> set_admin_listen(Config& config, const std::string& text) {
   if (text == "none") {
     config.admin_listen.reset();
@@ -388,7 +402,7 @@ const std::array kSettings = {
 
     value_of<[](auto& c) -> auto& { return c.state.directory; }, parse_path>(
         {"state.directory", "--state-dir", "PATH",
-         "folder that keeps virtual IP addresses over restarts"}),
+         "folder that keeps virtual IP addresses, and the last table, over restarts"}),
     special(
         {"state.mode", "--state-mode", "required|best-effort",
          "when that folder is unusable: do not start, or keep addresses in memory"},
@@ -396,6 +410,17 @@ const std::array kSettings = {
         [](const Config& c) {
           return word_of(kPolicies, c.state.policy.value_or(StatePolicy::kBestEffort));
         }),
+
+    special(
+        {"table.stale_after", "--table-stale-after", "DURATION|never",
+         "answers from a table that no control plane confirmed for so long are marked stale"},
+        [](Config& c, const std::string& t) { return set_age(c.table.stale_after, t); },
+        [](const Config& c) { return print_age(c.table.stale_after); }),
+    special(
+        {"table.expire_after", "--table-expire-after", "DURATION|never",
+         "names of such a table are not answered any more, but with SERVFAIL"},
+        [](Config& c, const std::string& t) { return set_age(c.table.expire_after, t); },
+        [](const Config& c) { return print_age(c.table.expire_after); }),
 
     value_of<[](auto& c) -> auto& { return c.control_plane.address; }, parse_control_plane>(
         {"control_plane.address", "--control-plane", "HOST:PORT|unix:/PATH",

@@ -1,7 +1,9 @@
 #include "resolver/app/table_publisher.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +17,7 @@
 #include "resolver/app/metrics.h"
 #include "resolver/app/publish_schedule.h"
 #include "resolver/snapshot/snapshot_builder.h"
+#include "resolver/snapshot/standing.h"
 #include "vip/key.h"
 #include "vip/lease_store.h"
 
@@ -22,6 +25,9 @@ namespace meshdns::dns {
 namespace {
 
 using Urgency = PublishSchedule::Urgency;
+
+// So long an image goes on answering because leases of the whole table are not on disk yet.
+constexpr std::chrono::seconds kLongestTakeOver{5};
 
 AddressStatus status_of(vip::LeaseStatus status) {
   switch (status) {
@@ -297,8 +303,26 @@ void TablePublisher::set_feeds_ready() {
   if (!feeds_ready_) {
     feeds_ready_ = true;
     release_leases_of_nobody();
-    builder_.set_ready(true);
-    schedule_.note_change(clock_.now(), pending_ == 0 ? Urgency::kNow : Urgency::kSoon);
+    set_table_known(true);
+  }
+}
+
+void TablePublisher::set_table_known(bool denies) {
+  known_at_ = known_at_.value_or(clock_.now());
+  builder_.set_ready(true);
+  builder_.set_denies(denies);
+  schedule_.note_change(clock_.now(), pending_ == 0 ? Urgency::kNow : Urgency::kSoon);
+}
+
+void TablePublisher::set_age(Standing::Age age) {
+  if (builder_.standing().age == age) {
+    return;
+  }
+  builder_.set_age(age);
+  if (builder_.serves_image()) {
+    publish_(builder_.build());
+  } else {
+    schedule_.note_change(clock_.now(), Urgency::kNow);
   }
 }
 
@@ -326,15 +350,34 @@ void TablePublisher::release_leases_of_nobody() {
   leases_.flush();
 }
 
-void TablePublisher::run() {
+bool TablePublisher::run() {
   const TimePoint now = clock_.now();
   if (!schedule_.is_due(now)) {
-    return;
+    return false;
+  }
+  if (builder_.serves_image()) {
+    // What it answers must not be withheld for a lease that is on its way to disk.
+    if (!known_at_ || (pending_ > 0 && now < *known_at_ + kLongestTakeOver)) {
+      return false;
+    }
+    builder_.drop_image();
   }
   publish_(builder_.build());
   schedule_.note_published(now);
-  ready_ = ready_ || (feeds_ready_ && pending_ == 0);
+  ready_ = ready_ || (known_at_ && pending_ == 0);
   update_metrics();
+  return true;
+}
+
+std::optional<TimePoint> TablePublisher::wake_at() const {
+  const auto due = schedule_.due_at();
+  if (!due || !builder_.serves_image()) {
+    return due;
+  }
+  if (!known_at_) {
+    return std::nullopt;
+  }
+  return pending_ > 0 ? std::max(*due, *known_at_ + kLongestTakeOver) : *due;
 }
 
 void TablePublisher::report(const std::string& owner, const UpsertReport& report) {

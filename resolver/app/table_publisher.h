@@ -27,6 +27,7 @@
 #include "resolver/app/publish_schedule.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
+#include "resolver/snapshot/standing.h"
 #include "vip/lease_store.h"
 
 namespace meshdns::dns {
@@ -71,16 +72,23 @@ class TablePublisher {
   // Tries again for services without an address of the pool, and for addresses of a feed that
   // were leased to others: a quarantine may be over. Call it now and then.
   void retry();
-  // Every feed of services has delivered: from now on a name that is not there does not exist, and
-  // a lease without a service is released.
+  // There is a whole table of services, live or from disk. `denies`: a name that is not in it does
+  // not exist.
+  void set_table_known(bool denies);
+  // Every feed of services has delivered: the same, and a lease without a service is released.
   void set_feeds_ready();
   // Whether names of single endpoints are wanted and not known yet: those below a service's names
   // are then neither there nor denied.
   void set_awaits_instances(bool awaits);
+  // How old the table is.
+  void set_age(Standing::Age age);
 
-  // Publishes what is due. Call it after each of the above, and at wake_at().
-  void run();
-  [[nodiscard]] std::optional<TimePoint> wake_at() const { return schedule_.due_at(); }
+  // Publishes what is due; true when it did. Call it after each of the above, and at wake_at().
+  // While the builder serves an image that waits for a whole table whose leases are settled.
+  bool run();
+  [[nodiscard]] std::optional<TimePoint> wake_at() const;
+  // Whether the published snapshot shows everything that was told.
+  [[nodiscard]] bool is_settled() const { return !schedule_.due_at() && !builder_.serves_image(); }
 
   // Whether the first whole table is published and each of its leases is settled.
   [[nodiscard]] bool is_ready() const { return ready_; }
@@ -130,6 +138,7 @@ class TablePublisher {
   std::size_t pending_ = 0;
   bool feeds_ready_ = false;
   bool awaits_instances_ = false;
+  std::optional<TimePoint> known_at_;  // when a whole table was known first
   bool ready_ = false;
 };
 

@@ -132,7 +132,7 @@ TEST(ConfigurationDocument, NamesBoundsThatAreAccepted) {
       ++bounds;
     }
   }
-  EXPECT_EQ(bounds, 25U);
+  EXPECT_EQ(bounds, 29U);
 }
 
 TEST(ConfigurationDocument, HasAnExampleThatIsAConfiguration) {

@@ -68,6 +68,7 @@ TEST(ReloadPlan, CarriesEverySettingOver) {
       "                resolver_arpa: false, reverse_loopback: false}\n"
       "vip: {ipv4_pool: 10.0.0.0/8, ipv6: true, ipv6_pool: 'fd00::/64', quarantine: 1h}\n"
       "state: {directory: /s, mode: required}\n"
+      "table: {stale_after: never, expire_after: 1h}\n"
       "control_plane: {address: 'a:1', node: n}\nadmin: {listen: none}\nlog: {format: json}\n");
   const ReloadPlan plan = plan_reload(running, parse("control_plane: {node: other}\n"));
   for (const Setting& setting : settings()) {

@@ -1,0 +1,306 @@
+#include "resolver/app/mesh_table.h"
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/build_info.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "discovery/feeds/endpoints_feed.h"
+#include "discovery/feeds/mesh_feed.h"
+#include "discovery/service.h"
+#include "discovery/service_table.h"
+#include "discovery/xds/ads_client.h"
+#include "discovery/xds/node.h"
+#include "resolver/app/admin_routes.h"
+#include "resolver/app/config.h"
+#include "resolver/app/control_plane_link.h"
+#include "resolver/app/dns_front.h"
+#include "resolver/app/last_known_good.h"
+#include "resolver/app/setting_text.h"
+#include "resolver/snapshot/snapshot.h"
+
+namespace meshdns::dns {
+namespace {
+
+discovery::NodeInfo node_of(const Config& config) {
+  discovery::NodeInfo node;
+  node.id = fmt::format("{}.{}", config.mesh, config.control_plane.node);
+  node.cluster = config.mesh;
+  node.zone = config.zone;
+  node.metadata = {{"mesh", config.mesh}};
+  node.user_agent = fmt::format("meshdns/{}", kVersion);
+  return node;
+}
+
+std::vector<std::string> feeds_of(const Config& config) {
+  std::vector<std::string> feeds{discovery::MeshFeed::kName};
+  if (config.instance_names) {
+    feeds.emplace_back(discovery::EndpointsFeed::kName);
+  }
+  return feeds;
+}
+
+}  // namespace
+
+std::string feed_fingerprint(const Config& config) {
+  return fmt::format("mesh={} zone={} node={} control_plane={}", config.mesh, config.zone,
+                     config.control_plane.node, config.control_plane.address);
+}
+
+std::string table_fingerprint(const Config& config) {
+  std::string pools;
+  for (const IpPrefix& pool : vip_pools(config)) {
+    pools += pool.to_string() + ",";
+  }
+  return fmt::format("{} zones={} ttl={} pools={} instance_names={} https_records={}",
+                     feed_fingerprint(config), fmt::join(config.zones, ","), config.ttl.count(),
+                     pools, config.instance_names, static_cast<int>(config.https_records));
+}
+
+LastKnownGood::Options known_good_options(const Config& config) {
+  return {.directory = config.state.directory,
+          .feed_fingerprint = feed_fingerprint(config),
+          .table_fingerprint = table_fingerprint(config),
+          .mesh = config.mesh,
+          .feeds = feeds_of(config),
+          .https_records = config.https_records,
+          .limits = {.stale_after = config.table.stale_after,
+                     .expire_after = config.table.expire_after}};
+}
+
+MeshTable::MeshTable(const Config& config, const Environment& environment)
+    : environment_(environment),
+      publisher_(environment.front.builder(), environment.leases, vip_pools(config),
+                 environment.clock, environment.logs.logger("table"), environment.metrics,
+                 [this](std::unique_ptr<const Snapshot> next) {
+                   environment_.front.publish(std::move(next));
+                 }),
+      link_({.address = config.control_plane.address,
+             .mesh = config.mesh,
+             .endpoints = config.instance_names,
+             .node = node_of(config)},
+            environment.loop, environment.clock, environment.logs.logger("xds"),
+            environment.xds_metrics,
+            {.on_delta = [this](const discovery::ServiceDelta& delta) { on_delta(delta); },
+             .name_servers = [this] { return environment_.front.upstreams().servers; }}),
+      first_tables_(link_.feeds()),
+      table_(link_.feeds(), environment.clock, environment.logs.logger("table"),
+             environment.registry),
+      publish_timer_(environment.loop, environment.clock, [this] { pump(); }),
+      expiry_timer_(environment.loop, environment.clock, [this] { expire(); }),
+      settle_timer_(environment.loop, environment.clock, [this] { settle(); }),
+      age_timer_(environment.loop, environment.clock, [this] { pump(); }),
+      image_timer_(environment.loop, environment.clock, [this] { pump(); }) {}
+
+MeshTable::~MeshTable() = default;
+
+void MeshTable::start() {
+  environment_.known_good.start(
+      [this](std::function<void()> task) { environment_.loop.post(std::move(task)); },
+      environment_.leases.is_recording(),
+      {.on_part = [this](const discovery::ServiceDelta& part) { on_part(part); },
+       .on_restored =
+           [this](LastKnownGood::Restored restored) { on_restored(std::move(restored)); }});
+}
+
+void MeshTable::stop() {
+  if (std::exchange(stopped_, true)) {
+    return;
+  }
+  link_.stop();
+  for (WakeTimer* const timer :
+       {&publish_timer_, &expiry_timer_, &settle_timer_, &age_timer_, &image_timer_}) {
+    timer->set({});
+  }
+  environment_.known_good.see(is_confirmed());
+  environment_.known_good.finish(
+      publisher_.is_settled() && is_complete() ? &environment_.front.latest() : nullptr);
+}
+
+void MeshTable::on_part(const discovery::ServiceDelta& part) {
+  if (stopped_) {
+    return;
+  }
+  if (const auto change = table_.apply(part); !change.empty()) {
+    publisher_.apply(change);
+  }
+}
+
+void MeshTable::on_restored(LastKnownGood::Restored restored) {
+  if (stopped_) {
+    return;
+  }
+  reading_ = false;
+  std::map<std::string, discovery::HeldVersions> held;
+  for (auto& [feed, found] : restored.feeds) {
+    if (found.is_complete) {
+      restored_.insert(feed);
+    }
+    held[feed] = std::move(found.held);
+  }
+  const LastKnownGood::Restored::Feed& services = restored.feeds[discovery::MeshFeed::kName];
+  const bool instances_fit =
+      !environment_.front.builder().serves_image() ||
+      std::ranges::all_of(restored.feeds, [](const auto& feed) { return feed.second.is_usable; });
+  if (services.is_usable && instances_fit) {
+    environment_.logs.logger("table").info("read the table from disk services={} complete={}",
+                                           table_.services(), restored.are_complete());
+    publisher_.set_table_known(services.is_complete);
+  }
+  note_first_tables();
+  link_.start(std::move(held));
+  pump();
+}
+
+void MeshTable::on_delta(const discovery::ServiceDelta& delta) {
+  const auto change = table_.apply(delta);
+  if (!change.empty()) {
+    publisher_.apply(change);
+  }
+  environment_.known_good.record(delta, change);
+  first_tables_.take(delta, environment_.clock.now());
+  note_first_tables();
+  if (is_live()) {
+    environment_.known_good.confirm();
+  }
+  pump();
+}
+
+void MeshTable::note_first_tables() {
+  for (const std::string& feed : link_.feeds()) {
+    if (first_tables_.is_whole(feed) && live_.insert(feed).second) {
+      environment_.known_good.record_whole(feed);
+    }
+  }
+  if (live_.contains(discovery::MeshFeed::kName)) {
+    publisher_.set_feeds_ready();
+  }
+  publisher_.set_awaits_instances(!first_tables_.is_whole(discovery::EndpointsFeed::kName) &&
+                                  !is_known(discovery::EndpointsFeed::kName));
+  settle_timer_.set(first_tables_.settles_at());
+}
+
+bool MeshTable::is_complete() const {
+  return std::ranges::all_of(link_.feeds(),
+                             [this](const std::string& feed) { return is_known(feed); });
+}
+
+void MeshTable::settle() {
+  first_tables_.settle(environment_.clock.now());
+  note_first_tables();
+  pump();
+}
+
+void MeshTable::expire() {
+  const auto change = table_.expire();
+  if (!change.empty()) {
+    publisher_.apply(change);
+  }
+  environment_.known_good.record(change);
+  pump();
+}
+
+void MeshTable::on_lease_change(const std::vector<std::string>& keys) {
+  if (stopped_) {
+    return;
+  }
+  publisher_.on_lease_change(keys);
+  pump();
+}
+
+void MeshTable::refresh() {
+  environment_.known_good.see(is_confirmed());
+  publisher_.retry();
+  pump();
+}
+
+void MeshTable::pump() {
+  if (stopped_) {
+    return;
+  }
+  note_age();
+  if (!reading_) {
+    if (publisher_.run()) {
+      environment_.known_good.note_published();
+    }
+    publish_timer_.set(publisher_.wake_at());
+  }
+  if (publisher_.is_ready()) {
+    environment_.on_ready();
+  }
+  // An image says that what is not in it does not exist.
+  if (publisher_.is_settled() && is_complete()) {
+    environment_.known_good.run(environment_.front.latest());
+    image_timer_.set(environment_.known_good.wake_at());
+  }
+  expiry_timer_.set(table_.next_expiry());
+}
+
+void MeshTable::note_age() {
+  const TimePoint now = environment_.clock.now();
+  const TableAge& age = environment_.known_good.age();
+  publisher_.set_age(age.standing(now));
+  age_timer_.set(age.changes_at(now));
+}
+
+std::string MeshTable::age_text() const {
+  const auto age = environment_.known_good.age().age(environment_.clock.now());
+  return age ? fmt::format("confirmed {} s ago",
+                           std::chrono::duration_cast<std::chrono::seconds>(*age).count())
+             : "nobody knows how old";
+}
+
+void MeshTable::report(Readiness& readiness) const {
+  const bool serves_image = environment_.front.builder().serves_image();
+  if (reading_ && !serves_image) {
+    readiness.missing.emplace_back("table: the control plane is not asked yet");
+  } else if (!serves_image) {
+    for (const std::string& feed : first_tables_.missing()) {
+      if (!is_known(feed)) {
+        readiness.missing.push_back(
+            fmt::format("feed {}: nothing yet from the control plane, {}", feed, link_.state()));
+      }
+    }
+  }
+  if (!publisher_.is_ready() && !serves_image) {
+    if (readiness.missing.empty()) {
+      readiness.missing.emplace_back("table: the addresses of its services are not stored yet");
+    }
+  } else if (!link_.is_connected()) {
+    readiness.notes.push_back("control plane: " + link_.state() + "; serving the last table, " +
+                              age_text());
+  } else if (!is_live()) {
+    readiness.notes.push_back("table: from disk, " + age_text() +
+                              "; the control plane has not told all yet");
+  }
+  if (!environment_.known_good.trouble().empty()) {
+    readiness.notes.push_back("state: the table on disk is not up to date: " +
+                              environment_.known_good.trouble());
+  }
+  if (publisher_.withheld() > 0 && !serves_image) {
+    readiness.notes.push_back(
+        fmt::format("addresses: {} services are withheld", publisher_.withheld()));
+  }
+}
+
+void MeshTable::set_late_gauges() const {
+  AppMetrics& metrics = environment_.metrics;
+  metrics.services_held_down.set(static_cast<double>(table_.held_down()));
+  const auto age = environment_.known_good.age().age(environment_.clock.now());
+  metrics.table_age.set(age ? std::chrono::duration<double>(*age).count()
+                            : std::numeric_limits<double>::infinity());
+  const bool has_table = publisher_.is_ready() || environment_.front.builder().serves_image();
+  metrics.table_from_disk.set(has_table && !is_live() ? 1 : 0);
+}
+
+}  // namespace meshdns::dns

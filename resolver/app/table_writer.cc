@@ -1,0 +1,242 @@
+#include "resolver/app/table_writer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <fcntl.h>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/file_replacement.h"
+#include "base/file_system.h"
+#include "base/result.h"
+#include "discovery/feeds/feed_log.h"
+#include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/snapshot_image.h"
+
+namespace meshdns::dns {
+namespace {
+
+constexpr std::chrono::milliseconds kSyncPause{1000};  // between appending and fsync
+constexpr std::chrono::milliseconds kFirstRetry{1000};
+constexpr std::chrono::milliseconds kLongestRetry{30'000};
+constexpr std::size_t kMaxQueuedOctets = 64UL << 20U;
+constexpr mode_t kFileMode = 0600;
+
+}  // namespace
+
+std::string TableWriter::log_path(const std::string& directory, const std::string& feed) {
+  return directory + "/" + feed + ".feed";
+}
+std::string TableWriter::image_path(const std::string& directory) {
+  return directory + "/table.image";
+}
+std::string TableWriter::age_path(const std::string& directory) { return directory + "/table.age"; }
+
+TableWriter::TableWriter(Options options, FileSystem& files, Callbacks callbacks)
+    : options_(std::move(options)),
+      files_(files),
+      callbacks_(std::move(callbacks)),
+      pause_(kFirstRetry) {
+  for (const std::string& feed : options_.feeds) {
+    logs_.emplace_back(log_path(options_.directory, feed), options_.feed_fingerprint, files_);
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+TableWriter::~TableWriter() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+bool TableWriter::is_stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+void TableWriter::append(std::size_t feed, std::string records) {
+  enqueue({.kind = Job::Kind::kAppend, .feed = feed, .text = std::move(records)});
+}
+
+void TableWriter::write_image(const Snapshot& snapshot) {
+  enqueue({.kind = Job::Kind::kImage, .text = {}, .snapshot = &snapshot});
+}
+
+void TableWriter::write_age(std::string record) {
+  enqueue({.kind = Job::Kind::kAge, .text = std::move(record)});
+}
+
+void TableWriter::enqueue(Job job) {
+  if (!options_.may_write) {
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (job.kind == Job::Kind::kAppend && queued_octets_ + job.text.size() > kMaxQueuedOctets) {
+      job = {.kind = Job::Kind::kGiveUp, .feed = job.feed, .text = {}};
+    }
+    queued_octets_ += job.text.size();
+    jobs_.push_back(std::move(job));
+  }
+  wake_.notify_all();
+}
+
+void TableWriter::run() {
+  read_logs();
+  if (!options_.may_write) {
+    return;
+  }
+  while (true) {
+    Job job;
+    if (next(job)) {
+      perform(job);
+      continue;
+    }
+    catch_up();
+    if (is_stopping()) {
+      return;
+    }
+  }
+}
+
+void TableWriter::read_logs() {
+  for (std::size_t feed = 0; feed < logs_.size(); ++feed) {
+    const auto loaded = logs_[feed].load();
+    callbacks_.on_log(feed, loaded);
+    if (!options_.may_write) {
+      continue;
+    }
+    if (loaded) {
+      note(logs_[feed].path(), logs_[feed].begin(*loaded));
+    } else {
+      // What cannot be read is not written over.
+      logs_[feed].leave_alone();
+      note(logs_[feed].path(), tl::unexpected(loaded.error()));
+    }
+  }
+  callbacks_.on_read();
+}
+
+bool TableWriter::next(Job& job) {
+  std::unique_lock lock(mutex_);
+  const auto due = [this] { return stopping_ || !jobs_.empty(); };
+  if (is_behind() || has_unsynced()) {
+    wake_.wait_for(lock, is_behind() ? pause_ : kSyncPause, due);
+  } else {
+    wake_.wait(lock, due);
+  }
+  if (jobs_.empty()) {
+    return false;
+  }
+  job = std::move(jobs_.front());
+  jobs_.pop_front();
+  queued_octets_ -= job.text.size();
+  return true;
+}
+
+bool TableWriter::is_behind() const {
+  return std::ranges::any_of(logs_, &discovery::FeedLog::is_behind);
+}
+
+bool TableWriter::has_unsynced() const {
+  return std::ranges::any_of(logs_, &discovery::FeedLog::is_unsynced);
+}
+
+void TableWriter::perform(const Job& job) {
+  switch (job.kind) {
+    case Job::Kind::kAppend:
+      // A log that is behind has said so, and a good append says nothing about what is missing.
+      if (const auto appended = logs_[job.feed].append(job.text); !appended) {
+        note(logs_[job.feed].path(), appended);
+      }
+      if (std::chrono::steady_clock::now() - synced_at_ > kSyncPause) {
+        sync_logs();
+      }
+      return;
+    case Job::Kind::kGiveUp:
+      logs_[job.feed].give_up();
+      note(logs_[job.feed].path(),
+           fail(ErrorCode::kExhausted, logs_[job.feed].path() + ": the disk is too slow"));
+      return;
+    case Job::Kind::kImage: {
+      sync_logs();
+      const auto written = write_image_now(*job.snapshot);
+      note(image_path(options_.directory), written);
+      callbacks_.on_image(written);
+      return;
+    }
+    case Job::Kind::kAge:
+      note(age_path(options_.directory),
+           replace_file(files_, age_path(options_.directory), job.text, kFileMode));
+      return;
+  }
+}
+
+void TableWriter::catch_up() {
+  bool failed = false;
+  for (discovery::FeedLog& log : logs_) {
+    if (log.is_behind()) {
+      const auto written = log.retry();
+      note(log.path(), written);
+      failed = failed || !written;
+    }
+  }
+  pause_ = failed ? std::min(pause_ * 2, kLongestRetry) : kFirstRetry;
+  sync_logs();
+}
+
+void TableWriter::sync_logs() {
+  synced_at_ = std::chrono::steady_clock::now();
+  for (discovery::FeedLog& log : logs_) {
+    if (const auto synced = log.sync(); !synced) {
+      note(log.path(), synced);
+    }
+  }
+}
+
+Result<void> TableWriter::write_image_now(const Snapshot& snapshot) {
+  const std::string path = image_path(options_.directory);
+  if (!options_.may_write_image) {
+    return fail(ErrorCode::kCorrupt, path + " is no table of this program, and is left alone");
+  }
+  ImageHead head{.fingerprint = options_.table_fingerprint, .marks = {}};
+  for (std::size_t feed = 0; feed < logs_.size(); ++feed) {
+    const auto position = logs_[feed].position();
+    head.marks.push_back({.feed = options_.feeds[feed],
+                          .generation = position.generation,
+                          .octets = position.octets});
+  }
+  auto file = FileReplacement::begin(files_, path, kFileMode);
+  if (!file) {
+    return tl::unexpected(std::move(file.error()));
+  }
+  return dns::write_image(snapshot, head,
+                          [&](std::string_view piece) { return file->append(piece); })
+      .and_then([&] { return file->commit(); });
+}
+
+void TableWriter::note(const std::string& path, const Result<void>& result) {
+  const auto known =
+      std::ranges::find(troubles_, path, &std::pair<std::string, std::string>::first);
+  const std::string reason = result ? std::string() : result.error().message;
+  if (known == troubles_.end() ? result.has_value() : known->second == reason) {
+    return;
+  }
+  if (result) {
+    troubles_.erase(known);
+  } else if (known == troubles_.end()) {
+    troubles_.emplace_back(path, reason);
+  } else {
+    known->second = reason;
+  }
+  callbacks_.on_trouble(troubles_.empty() ? std::string() : troubles_.front().second);
+}
+
+}  // namespace meshdns::dns

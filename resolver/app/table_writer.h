@@ -1,0 +1,104 @@
+// TableWriter: the thread that reads and writes what is known on disk: a log per feed, the image of
+// the snapshot, and when the table was last confirmed.
+//
+// It reads the logs first, then does its jobs in the order they are given, so that an image is
+// written after the logs of all that it shows. Whatever fails is tried again; service never waits
+// for it.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/file_system.h"
+#include "base/result.h"
+#include "discovery/feeds/feed_log.h"
+#include "resolver/snapshot/snapshot.h"
+
+namespace meshdns::dns {
+
+class TableWriter {
+ public:
+  struct Options {
+    std::string directory;
+    std::string feed_fingerprint;
+    std::string table_fingerprint;
+    std::vector<std::string> feeds;
+    bool may_write = true;        // else it ends once it has read
+    bool may_write_image = true;  // what stands in its place is ours
+  };
+  // All of them on the writer's thread.
+  struct Callbacks {
+    std::function<void(std::size_t feed, const Result<discovery::FeedLog::Loaded>&)> on_log;
+    std::function<void()> on_read;  // after the last log
+    std::function<void(const Result<void>&)> on_image;
+    std::function<void(const std::string& trouble)> on_trouble;  // when it changes; empty: none
+  };
+
+  // References outlive the writer.
+  TableWriter(Options options, FileSystem& files, Callbacks callbacks);
+  TableWriter(const TableWriter&) = delete;
+  TableWriter& operator=(const TableWriter&) = delete;
+  // Does what is queued and ends the thread.
+  ~TableWriter();
+
+  // Any thread. Records of a feed, by its index in Options::feeds.
+  void append(std::size_t feed, std::string records);
+  // `snapshot` lives until on_image, or the writer's end.
+  void write_image(const Snapshot& snapshot);
+  void write_age(std::string record);
+
+  [[nodiscard]] static std::string log_path(const std::string& directory, const std::string& feed);
+  [[nodiscard]] static std::string image_path(const std::string& directory);
+  [[nodiscard]] static std::string age_path(const std::string& directory);
+
+ private:
+  struct Job {
+    enum class Kind : std::uint8_t { kAppend, kGiveUp, kImage, kAge };
+    Kind kind = Kind::kAppend;
+    std::size_t feed = 0;
+    std::string text;
+    const Snapshot* snapshot = nullptr;
+  };
+
+  void enqueue(Job job);
+  void run();
+  [[nodiscard]] bool is_stopping() const;
+  void read_logs();
+  // The next job; nothing when it is time to look after what is behind, or at the end.
+  [[nodiscard]] bool next(Job& job);
+  [[nodiscard]] bool is_behind() const;
+  [[nodiscard]] bool has_unsynced() const;
+  void perform(const Job& job);
+  void catch_up();
+  void sync_logs();
+  [[nodiscard]] Result<void> write_image_now(const Snapshot& snapshot);
+  // What became of a step on this file.
+  void note(const std::string& path, const Result<void>& result);
+
+  Options options_;
+  FileSystem& files_;
+  Callbacks callbacks_;
+  // The writer thread's.
+  std::vector<discovery::FeedLog> logs_;
+  std::vector<std::pair<std::string, std::string>> troubles_;  // path and reason
+  std::chrono::milliseconds pause_;
+  std::chrono::steady_clock::time_point synced_at_;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_;
+  std::deque<Job> jobs_;
+  std::size_t queued_octets_ = 0;
+  bool stopping_ = false;
+  std::thread thread_;  // last
+};
+
+}  // namespace meshdns::dns
