@@ -182,7 +182,9 @@ TEST_F(StateFolder, FullWithholdsNewNamesUntilThereIsRoom) {
   EXPECT_NE(late, "") << resolver_.log();
   EXPECT_TRUE(wait_until([&] { return metric("meshdns_table_services_withheld") == "0"; }));
   EXPECT_EQ(metric("meshdns_vip_state_degraded"), "0");
-  EXPECT_THAT(resolver_.get("/readyz").body, Not(HasSubstr("state:")));
+  EXPECT_TRUE(wait_until([&] {
+    return resolver_.get("/readyz").body.find("state:") == std::string::npos;
+  })) << resolver_.get("/readyz").body;
   expect_two();
 
   resolver_.kill();
