@@ -153,10 +153,8 @@ Result<KeptSockets> inherited_sockets(Config& config, const ServiceManager& mana
 }
 
 void keep_listening(const Config& config, ConfigSources& sources) {
-  std::vector<std::string> texts;
-  for (const SocketAddress& address : config.listen) {
-    texts.push_back(address.to_string());
-  }
+  std::vector<std::string> texts(config.listen.size());
+  std::ranges::transform(config.listen, texts.begin(), &SocketAddress::to_string);
   sources.flags.emplace_back("listen", std::move(texts));
 }
 
@@ -198,6 +196,17 @@ Result<void> open_admin(const Config& config, KeptSockets& kept) {
   return {};
 }
 
+// Nobody chose `listen`: it is what the service manager gave.
+void listen_where_given(const std::map<SocketAddress, Sockets>& by_address, Config& config) {
+  config.listen.clear();
+  config.listen_is_default = false;
+  for (const auto& [address, sockets] : by_address) {
+    if (!sockets.is_stored) {
+      config.listen.push_back(address);
+    }
+  }
+}
+
 }  // namespace
 
 Result<KeptSockets> match_inherited(std::vector<InheritedSocket> inherited, Config& config,
@@ -216,13 +225,7 @@ Result<KeptSockets> match_inherited(std::vector<InheritedSocket> inherited, Conf
   const bool any_given =
       std::ranges::any_of(by_address, [](const auto& entry) { return !entry.second.is_stored; });
   if (any_given && config.listen_is_default) {
-    config.listen.clear();
-    config.listen_is_default = false;
-    for (const auto& [address, sockets] : by_address) {
-      if (!sockets.is_stored) {
-        config.listen.push_back(address);
-      }
-    }
+    listen_where_given(by_address, config);
   }
   for (auto& [address, sockets] : by_address) {
     const bool wanted = std::ranges::find(config.listen, address) != config.listen.end();
@@ -296,8 +299,8 @@ Result<Launch> prepare_launch(Config& config, ConfigSources& sources, TakeOver t
     return tl::unexpected(opened.error());
   }
   launch.oom_score = lower_oom_score();
-  if (*identity) {
-    if (auto became = become(**identity); !became) {
+  if (const auto& who = *identity; who) {
+    if (auto became = become(*who); !became) {
       return tl::unexpected(std::move(became.error()));
     }
   }

@@ -101,20 +101,20 @@ class DnsServer {
   void add(Listener listener);
   void spread(Listener listener);
 
+  SharedQuestions questions_;
   Options options_;
   Environment environment_;
   QueryHandler handler_;
   InFlightLimits limits_;
-  SharedQuestions questions_;
   HealthBook health_;
   LoopGuard loops_;
   ConnectionLimits connections_;
   std::shared_ptr<const AccessList> access_;
   std::vector<Address> addresses_;
-  bool waits_;
   std::vector<Listener> waiting_;  // until begin()
   std::vector<SnapshotHolder::Worker*> snapshot_workers_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  bool waits_;
 };
 
 }  // namespace meshdns::dns
