@@ -1,6 +1,7 @@
 #include "resolver/resolve/resolver.h"
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,7 +14,6 @@
 #include "base/metrics.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/server_health.h"
-#include "resolver/forward/timer_queue.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/in_flight_limits.h"
