@@ -37,6 +37,14 @@ QueryOptions ask(const ScriptedUpstream& server, const std::string& name,
           .timeout = kLong};
 }
 
+TEST(RunQuery, AsksInTheCaseOfTheWords) {
+  const ScriptedUpstream server(
+      [](const UpstreamQuery& query) { return Messages{make_reply(query, "NOERROR", {})}; });
+  ASSERT_TRUE(run_query(ask(server, "WEB.Mesh", "A")));
+  const auto octets = server.queries().back().octets;
+  EXPECT_THAT(std::string(octets.begin(), octets.end()), HasSubstr("\3WEB\4Mesh"));
+}
+
 TEST(RunQuery, AsksWhatTheWordsMean) {
   struct Case {
     std::string name;
@@ -48,7 +56,7 @@ TEST(RunQuery, AsksWhatTheWordsMean) {
       {"web.mesh", "", "web.mesh.", "A"},
       {"web.mesh.", "AAAA", "web.mesh.", "AAAA"},
       {"web.mesh", "aaaa", "web.mesh.", "AAAA"},
-      {"WEB.Mesh", "SOA", "WEB.Mesh.", "SOA"},
+      {"WEB.Mesh", "SOA", "web.mesh.", "SOA"},
       {".", "NS", ".", "NS"},
       {"web", "", "web.", "A"},
       {"web.mesh", "TYPE65", "web.mesh.", "HTTPS"},
