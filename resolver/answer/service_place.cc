@@ -9,8 +9,8 @@
 
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/snapshot.h"
-#include "resolver/snapshot/zone_set.h"
 #include "resolver/snapshot/static_records.h"
+#include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
 

@@ -17,7 +17,8 @@ namespace meshdns::dns {
 // A zone whose names never go upstream.
 struct OwnedZone {
   Name name;  // folded
-  // Whether every feed that fills it with services has delivered. Until then its names are SERVFAIL with EDE 14.
+  // Whether every feed that fills it with services has delivered. Until then its names are SERVFAIL
+  // with EDE 14.
   bool ready = false;
   // The pool whose addresses' reverse names this zone holds; none for a zone of names.
   std::optional<IpPrefix> pool = std::nullopt;

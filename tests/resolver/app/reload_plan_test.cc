@@ -60,7 +60,8 @@ TEST(ReloadPlan, DoesNotReportADefaultThatFollowsAnotherKey) {
 TEST(ReloadPlan, CarriesEverySettingOver) {
   // Each setting that takes a restart, with another value than its default.
   const LoadedConfig running = parse(
-      "mode: vm\ninstance: a\nworkers: 2\nuser: u\nwatchdog: 1s\nmesh: m\nzone: z\nzones: [a.example]\nttl: 1s\n"
+      "mode: vm\ninstance: a\nworkers: 2\nuser: u\nwatchdog: 1s\nmesh: m\nzone: z\nzones: "
+      "[a.example]\nttl: 1s\n"
       "https_records: none\ninstance_names: true\n"
       "upstreams: {timeout: 1s}\n"
       "cache: {size: 1MiB, min_ttl: 1s, max_ttl: 1h, max_negative_ttl: 1h, serve_stale: 1h}\n"
