@@ -318,7 +318,7 @@ TEST_F(FeedLogTest, GivesUpWhenTooMuchWaits) {
 // Each step of two lives fails in turn, once: what is on disk afterwards is one of the states in
 // order of time, and a last try without faults has everything.
 TEST_F(FeedLogTest, NoFailingStepLosesWhatWasTold) {
-  for (std::uint64_t failing = 0;; failing += failing < 24 ? 1 : 37) {
+  for (std::uint64_t failing = 0;; failing += failing < 32 ? 1 : 61) {
     SCOPED_TRACE(failing);
     std::filesystem::remove(path_);
     const std::uint64_t base = files_.steps();
@@ -338,7 +338,9 @@ TEST_F(FeedLogTest, NoFailingStepLosesWhatWasTold) {
       (void)log.append(set(life == 0 ? "a" : "b"));
       (void)log.append(whole());
       (void)log.sync();
-      (void)log.append(set("big", std::string(5'000'000, static_cast<char>('0' + life))));
+      if (life == 1) {
+        (void)log.append(set("big", std::string(5'000'000, '1')));  // is written anew
+      }
       if (log.is_behind()) {
         EXPECT_TRUE(log.retry());
       }
