@@ -1,6 +1,5 @@
 #include "discovery/feeds/feed_log_format.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>

@@ -38,6 +38,7 @@ struct WakeTimer::State : std::enable_shared_from_this<WakeTimer::State> {
   // Waits for `at`, a piece at a time: the kernel's steady clock stands still while the machine
   // sleeps, ours does not.
   void wait() {
+    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): only called while there is a time
     timer.expires_after(std::min<std::chrono::nanoseconds>(*at - clock.now(), kLongestWait));
     timer.async_wait(
         [state = shared_from_this(), wanted = at](const boost::system::error_code& error) {

@@ -14,6 +14,7 @@
 
 #include "base/build_info.h"
 #include "base/clock.h"
+#include "base/ip_address.h"
 #include "base/log.h"
 #include "discovery/feeds/endpoints_feed.h"
 #include "discovery/feeds/mesh_feed.h"
@@ -26,7 +27,8 @@
 #include "resolver/app/control_plane_link.h"
 #include "resolver/app/dns_front.h"
 #include "resolver/app/last_known_good.h"
-#include "resolver/app/setting_text.h"
+#include "resolver/app/metrics.h"
+#include "resolver/app/table_age.h"
 #include "resolver/snapshot/snapshot.h"
 
 namespace meshdns::dns {

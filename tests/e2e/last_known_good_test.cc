@@ -1,7 +1,6 @@
 // The table on disk: what a resolver answers that starts while the control plane is down, and on
 // its way to what the control plane says when it is back.
 #include <csignal>
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
