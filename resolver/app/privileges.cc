@@ -5,10 +5,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <fstream>
 #include <grp.h>
 #include <optional>
+#include <ostream>
 #include <pwd.h>
 #include <string>
 #include <unistd.h>

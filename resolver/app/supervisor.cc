@@ -39,6 +39,7 @@
 #include "resolver/app/parent_link.h"
 #include "resolver/app/privileges.h"
 #include "resolver/app/reload_plan.h"
+#include "resolver/app/restart_policy.h"
 #include "resolver/server/listener.h"
 
 namespace meshdns::dns {
@@ -425,6 +426,9 @@ void Supervisor::on_serving(Child& child) {
 }
 
 void Supervisor::on_predecessor() {
+  if (!launch_.predecessor) {
+    return;
+  }
   const auto packet = receive_packet(launch_.predecessor->channel.get(), milliseconds(0));
   if (!packet && packet.error().code == ErrorCode::kUnavailable) {
     return;
@@ -496,9 +500,10 @@ void Supervisor::take_reload() {
 }
 
 void Supervisor::on_time(TimePoint now) {
-  if (manager_at_ && now >= *manager_at_) {
+  const auto watchdog = launch_.manager.watchdog();
+  if (manager_at_ && watchdog && now >= *manager_at_) {
     launch_.manager.tell("WATCHDOG=1");
-    manager_at_ = now + *launch_.manager.watchdog();
+    manager_at_ = now + *watchdog;
   }
   handover_.on_time(now);
   for (Child& child : children_) {

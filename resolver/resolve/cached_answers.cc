@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "resolver/cache/answer_cache.h"
 #include "resolver/cache/cache_entry.h"
-#include "resolver/forward/sequential_forwarder.h"
+#include "resolver/forward/forward_client.h"
 #include "resolver/resolve/metrics.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"

@@ -2,10 +2,9 @@
 // is lost, and whatever goes wrong with the successor, the predecessor goes on.
 #include <chrono>
 #include <csignal>
-#include <functional>
+#include <cstdio>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -114,7 +113,7 @@ TEST_F(Handover, LosesNoQuestion) {
 
 TEST_F(Handover, StartsPlainlyWhereNobodyRuns) {
   ASSERT_EQ(resolver_.terminate(), 0);
-  Process alone({.argv = successor_command()});
+  const Process alone({.argv = successor_command()});
   EXPECT_EQ(resolver_.wait_for_address("web.mesh"), address_) << alone.standard_error();
 }
 
@@ -171,8 +170,9 @@ class ScriptedSuccessor {
     address.sun_family = AF_UNIX;
     const std::string path = state_folder + "/handover.sock";
     path.copy(std::begin(address.sun_path), sizeof address.sun_path - 1);
-    connected_ =
-        ::connect(channel_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own idiom.
+    const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
+    connected_ = ::connect(channel_.get(), raw, sizeof address) == 0;
   }
   [[nodiscard]] bool is_connected() const { return connected_; }
   void say(const std::string& octets) const {

@@ -38,8 +38,9 @@ class FakeManager {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path_.copy(std::begin(address.sun_path), sizeof address.sun_path - 1);
-    bound_ =
-        ::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own idiom.
+    const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
+    bound_ = ::bind(socket_.get(), raw, sizeof address) == 0;
   }
   [[nodiscard]] bool is_bound() const { return bound_; }
   [[nodiscard]] std::string environment() const { return "NOTIFY_SOCKET=" + path_; }
@@ -209,9 +210,9 @@ TEST_P(ServiceManagerEither, KeepsTheSocketsOverTheDeathOfAll) {
     names += (names.empty() ? "" : ":") + name;
   }
   ASSERT_EQ(descriptors.size(), 2U);
-  Process process({.argv = argv,
-                   .environment = {manager.environment(), "LISTEN_FDNAMES=" + names},
-                   .descriptors = descriptors});
+  const Process process({.argv = argv,
+                         .environment = {manager.environment(), "LISTEN_FDNAMES=" + names},
+                         .descriptors = descriptors});
   EXPECT_TRUE(receive_message(waiting.get(), DnsTransport::kTcp).has_value())
       << process.standard_error();
   EXPECT_TRUE(answers(address, DnsTransport::kUdp));

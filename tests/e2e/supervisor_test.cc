@@ -2,7 +2,8 @@
 // open, it is started again with its table, and a stub's first retry heals what was lost.
 #include <chrono>
 #include <csignal>
-#include <cstddef>
+#include <cstdio>
+#include <exception>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -14,7 +15,6 @@
 #include <sys/types.h>
 
 #include "base/ip_address.h"
-#include "base/unique_fd.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/process.h"
 #include "tests/support/programs.h"

@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 
 #include "base/unique_fd.h"
+#include "tests/support/wait_until.h"
 
 namespace meshdns::support {
 namespace {

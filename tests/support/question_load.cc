@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -20,12 +21,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-struct Open {
-  Clock::time_point first;
-  Clock::time_point last;
-  bool again = false;
-};
-
 bool is_right(const std::vector<std::uint8_t>& octets, const std::string& address) {
   const auto reply = DnsReply::decode(octets);
   return reply && reply->answer_data("A") == std::vector{address};
@@ -34,6 +29,83 @@ bool is_right(const std::vector<std::uint8_t>& octets, const std::string& addres
 milliseconds since(Clock::time_point begin) {
   return std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
 }
+
+// The questions of one UDP socket that still wait for their answers.
+class OpenQuestions {
+ public:
+  OpenQuestions(const QuestionLoad::Options& options, QuestionLoad::Tally& tally)
+      : options_(options),
+        tally_(tally),
+        socket_(connect_socket(options.server, DnsTransport::kUdp)) {}
+
+  [[nodiscard]] bool is_empty() const { return open_.empty(); }
+
+  void ask(Clock::time_point now) {
+    do {
+      id_ = static_cast<std::uint16_t>(std::max(1, (id_ + 1) & 0xffff));
+    } while (open_.contains(id_));
+    open_.emplace(id_, Open{.first = now, .last = now});
+    ++tally_.asked;
+    send(id_);
+  }
+
+  // Each once more, when its answer has been waited for long enough.
+  void ask_again(Clock::time_point now) {
+    for (auto& [id, question] : open_) {
+      if (!question.again && now - question.last >= options_.retry_after) {
+        question.again = true;
+        ++tally_.retried;
+        send(id);
+      }
+    }
+  }
+
+  // Hears for as long as the pause is; how many were answered.
+  std::uint64_t hear(Clock::time_point now) {
+    std::uint64_t answered = 0;
+    const auto due = now + options_.pause;
+    for (auto rest = options_.pause; rest.count() > 0;
+         rest = std::chrono::duration_cast<milliseconds>(due - Clock::now())) {
+      if (const auto octets = receive_octets(socket_.get(), DnsTransport::kUdp, rest)) {
+        answered += take(*octets) ? 1U : 0U;
+      }
+    }
+    return answered;
+  }
+
+ private:
+  struct Open {
+    Clock::time_point first;
+    Clock::time_point last;
+    bool again = false;
+  };
+
+  void send(std::uint16_t id) {
+    // A socket that nobody has is an error of a later call: asked again like any that is lost.
+    static_cast<void>(
+        send_message(socket_.get(), DnsTransport::kUdp, encode({.name = options_.name, .id = id})));
+  }
+
+  // False for a second reply to a question that was asked twice.
+  bool take(const std::vector<std::uint8_t>& octets) {
+    const auto reply = DnsReply::decode(octets);
+    const auto found = reply ? open_.find(reply->message().id) : open_.end();
+    if (found == open_.end()) {
+      return false;
+    }
+    tally_.longest = std::max(tally_.longest, since(found->second.first));
+    tally_.wrong += is_right(octets, options_.address) ? 0U : 1U;
+    ++tally_.answered;
+    open_.erase(found);
+    return true;
+  }
+
+  const QuestionLoad::Options& options_;
+  QuestionLoad::Tally& tally_;
+  const UniqueFd socket_;
+  std::map<std::uint16_t, Open> open_;
+  std::uint16_t id_ = 0;
+};
 
 }  // namespace
 
@@ -61,57 +133,18 @@ QuestionLoad::Result QuestionLoad::stop() {
 }
 
 void QuestionLoad::ask_over_udp() {
-  const UniqueFd socket = connect_socket(options_.server, DnsTransport::kUdp);
-  Tally& tally = result_.udp;
-  std::map<std::uint16_t, Open> open;
-  std::uint16_t id = 0;
-  const auto send = [&](std::uint16_t number) {
-    // A socket that nobody has is an error of a later call: asked again like any that is lost.
-    static_cast<void>(send_message(socket.get(), DnsTransport::kUdp,
-                                   encode({.name = options_.name, .id = number})));
-  };
-  const auto stopped_at = [&] { return stopping_.load(); };
+  OpenQuestions open(options_, result_.udp);
   std::optional<Clock::time_point> end;
-  while (!stopped_at() || !open.empty()) {
-    const auto now = Clock::now();
-    if (stopped_at() && !end) {
+  for (auto now = Clock::now(); !end || (now < *end && !open.is_empty()); now = Clock::now()) {
+    if (!stopping_) {
+      open.ask(now);
+    } else if (!end) {
       end = now + kHangBound;
     }
-    if (end && now >= *end) {
-      return;
-    }
-    if (!stopped_at()) {
-      do {
-        id = static_cast<std::uint16_t>(std::max(1, (id + 1) & 0xffff));
-      } while (open.contains(id));
-      open.emplace(id, Open{.first = now, .last = now});
-      ++tally.asked;
-      send(id);
-    }
-    for (auto& [number, question] : open) {
-      if (!question.again && now - question.last >= options_.retry_after) {
-        question.again = true;
-        ++tally.retried;
-        send(number);
-      }
-    }
-    // Until the next question is due.
-    const auto due = now + options_.pause;
-    for (auto rest = options_.pause; rest.count() > 0;
-         rest = std::chrono::duration_cast<milliseconds>(due - Clock::now())) {
-      const auto octets = receive_octets(socket.get(), DnsTransport::kUdp, rest);
-      const auto reply = octets ? DnsReply::decode(*octets) : std::nullopt;
-      const auto found = reply ? open.find(reply->message().id) : open.end();
-      if (found == open.end()) {
-        continue;  // to a question that was asked twice
-      }
-      tally.longest = std::max(tally.longest, since(found->second.first));
-      tally.wrong += is_right(*octets, options_.address) ? 0U : 1U;
-      ++tally.answered;
-      ++answered_udp_;
-      ++answered_;
-      open.erase(found);
-    }
+    open.ask_again(now);
+    const std::uint64_t answered = open.hear(now);
+    answered_udp_ += answered;
+    answered_ += answered;
   }
 }
 

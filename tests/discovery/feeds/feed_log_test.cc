@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <ios>
 #include <iterator>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -304,10 +304,11 @@ TEST_F(FeedLogTest, WhatAFullDiskRefusesIsWrittenLater) {
 }
 
 TEST_F(FeedLogTest, GivesUpWhenTooMuchWaits) {
+  constexpr std::size_t kLarge = 40'000'000;
   FeedLog log = open();
   ASSERT_TRUE(log.append(set("a")));
   files_.set_fault([](FileStep step, std::uint64_t) { return step == FileStep::kWrite ? EIO : 0; });
-  const std::string large = set("b", std::string(40'000'000, 'v'));
+  const std::string large = set("b", std::string(kLarge, 'v'));
   EXPECT_FALSE(log.append(large));
   EXPECT_FALSE(log.is_lost());
   EXPECT_TRUE(log.append(large));

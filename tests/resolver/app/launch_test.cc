@@ -11,6 +11,7 @@
 #include "base/ip_address.h"
 #include "resolver/app/config.h"
 #include "resolver/app/service_manager.h"
+#include "resolver/server/listener.h"
 #include "tests/support/dns_client.h"
 
 namespace meshdns::dns {

@@ -1,11 +1,11 @@
 #include "resolver/app/table_age.h"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include <gtest/gtest.h>
 

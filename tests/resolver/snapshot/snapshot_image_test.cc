@@ -1,5 +1,6 @@
 #include "resolver/snapshot/snapshot_image.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
