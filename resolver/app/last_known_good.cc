@@ -129,16 +129,20 @@ Result<std::unique_ptr<SnapshotImage>> LastKnownGood::load_image(const HashKey& 
   return image;
 }
 
-// Whether nothing was recorded after it was written.
+bool LastKnownGood::is_settled() const {
+  return TableWriter::is_settled(options_.directory, environment_.files);
+}
+
+// Whether nothing was told after it was written.
 bool LastKnownGood::is_complete(const SnapshotImage& image) const {
-  return std::ranges::all_of(options_.feeds, [&](const std::string& feed) {
-    const auto mark = std::ranges::find(image.marks, feed, &FeedMark::feed);
-    const FeedLog log(TableWriter::log_path(options_.directory, feed), options_.feed_fingerprint,
-                      environment_.files);
-    const FeedLog::Position end = log.peek();
-    return mark != image.marks.end() && end.generation != 0 &&
-           end == FeedLog::Position{.generation = mark->generation, .octets = mark->octets};
-  });
+  return is_settled() && std::ranges::all_of(options_.feeds, [&](const std::string& feed) {
+           const auto mark = std::ranges::find(image.marks, feed, &FeedMark::feed);
+           const FeedLog log(TableWriter::log_path(options_.directory, feed),
+                             options_.feed_fingerprint, environment_.files);
+           const FeedLog::Position end = log.peek();
+           return mark != image.marks.end() && end.generation != 0 &&
+                  end == FeedLog::Position{.generation = mark->generation, .octets = mark->octets};
+         });
 }
 
 void LastKnownGood::start(Post post, bool may_write, Callbacks callbacks) {
@@ -205,7 +209,7 @@ void LastKnownGood::read_log(std::size_t index, const Result<FeedLog::Loaded>& l
       !marks_ || (mark != marks_->end() &&
                   loaded->covers({.generation = mark->generation, .octets = mark->octets}));
   restored.is_usable = contents->whole && covers_image;
-  restored.is_complete = restored.is_usable && !contents->cut;
+  restored.is_complete = restored.is_usable && !contents->cut && is_settled();
   if (contents->cut) {
     post([feed](LastKnownGood& self) {
       self.environment_.log.warn("the log of a feed has lost its end feed={}", feed);
@@ -274,6 +278,9 @@ void LastKnownGood::record_whole(const std::string& feed) {
   discovery::FeedRecords records;
   records.say_whole(true);
   append(feed, records);
+  if (whole_feeds_.insert(feed).second && writer_ && whole_feeds_.size() == options_.feeds.size()) {
+    writer_->end_doubt();
+  }
 }
 
 void LastKnownGood::append(const std::string& feed, discovery::FeedRecords& records) {

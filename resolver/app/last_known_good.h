@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -115,6 +116,7 @@ class LastKnownGood {
 
   [[nodiscard]] Result<std::unique_ptr<SnapshotImage>> load_image(const HashKey& key);
   [[nodiscard]] bool is_complete(const SnapshotImage& image) const;
+  [[nodiscard]] bool is_settled() const;
   [[nodiscard]] AgeRecord moment() const;
   void restore_age();
   void note_trouble(const std::string& trouble);
@@ -144,6 +146,7 @@ class LastKnownGood {
   TimePoint image_due_;
   std::unique_ptr<const Snapshot> image_in_work_;
   bool connected_ = false;
+  std::set<std::string> whole_feeds_;  // that have told all there is
   std::optional<TimePoint> age_written_at_;
   std::shared_ptr<Mailbox> mailbox_;
   std::unique_ptr<TableWriter> writer_;  // last: its thread ends first

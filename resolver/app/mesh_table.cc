@@ -166,10 +166,11 @@ void MeshTable::on_restored(LastKnownGood::Restored restored) {
 
 void MeshTable::on_delta(const discovery::ServiceDelta& delta) {
   const auto change = table_.apply(delta);
+  // First, so that it is written by the time it is answered.
+  environment_.known_good.record(delta, change);
   if (!change.empty()) {
     publisher_.apply(change);
   }
-  environment_.known_good.record(delta, change);
   first_tables_.take(delta, environment_.clock.now());
   note_first_tables();
   if (is_live()) {

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,9 @@ constexpr std::chrono::milliseconds kFirstRetry{1000};
 constexpr std::chrono::milliseconds kLongestRetry{30'000};
 constexpr std::size_t kMaxQueuedOctets = 64UL << 20U;
 constexpr mode_t kFileMode = 0600;
+constexpr std::size_t kSettledOctets = 1;  // of the file that says so; else it is empty
+
+std::string settled_path(const std::string& directory) { return directory + "/table.settled"; }
 
 }  // namespace
 
@@ -35,6 +39,11 @@ std::string TableWriter::image_path(const std::string& directory) {
   return directory + "/table.image";
 }
 std::string TableWriter::age_path(const std::string& directory) { return directory + "/table.age"; }
+
+bool TableWriter::is_settled(const std::string& directory, FileSystem& files) {
+  const auto flag = read_file(files, settled_path(directory), kSettledOctets);
+  return flag && flag->size() == kSettledOctets;
+}
 
 TableWriter::TableWriter(Options options, FileSystem& files, Callbacks callbacks)
     : options_(std::move(options)),
@@ -65,6 +74,8 @@ void TableWriter::append(std::size_t feed, std::string records) {
   enqueue({.kind = Job::Kind::kAppend, .feed = feed, .text = std::move(records)});
 }
 
+void TableWriter::end_doubt() { enqueue({.kind = Job::Kind::kEndDoubt, .text = {}}); }
+
 void TableWriter::write_image(const Snapshot& snapshot) {
   enqueue({.kind = Job::Kind::kImage, .text = {}, .snapshot = &snapshot});
 }
@@ -82,6 +93,9 @@ void TableWriter::enqueue(Job job) {
     if (job.kind == Job::Kind::kAppend && queued_octets_ + job.text.size() > kMaxQueuedOctets) {
       job = {.kind = Job::Kind::kGiveUp, .feed = job.feed, .text = {}};
     }
+    if (job.kind == Job::Kind::kAppend || job.kind == Job::Kind::kGiveUp) {
+      unsettle();
+    }
     queued_octets_ += job.text.size();
     jobs_.push_back(std::move(job));
   }
@@ -89,17 +103,21 @@ void TableWriter::enqueue(Job job) {
 }
 
 void TableWriter::run() {
+  in_doubt_ = !is_settled(options_.directory, files_);
   read_logs();
   if (!options_.may_write) {
     return;
   }
+  open_settled_file();
   while (true) {
     Job job;
     if (next(job)) {
       perform(job);
+      settle_if_written();
       continue;
     }
     catch_up();
+    settle_if_written();
     if (is_stopping()) {
       return;
     }
@@ -172,6 +190,9 @@ void TableWriter::perform(const Job& job) {
       callbacks_.on_image(written);
       return;
     }
+    case Job::Kind::kEndDoubt:
+      in_doubt_ = false;
+      return;
     case Job::Kind::kAge:
       note(age_path(options_.directory),
            replace_file(files_, age_path(options_.directory), job.text, kFileMode));
@@ -220,6 +241,52 @@ Result<void> TableWriter::write_image_now(const Snapshot& snapshot) {
   return dns::write_image(snapshot, head,
                           [&](std::string_view piece) { return file->append(piece); })
       .and_then([&] { return file->commit(); });
+}
+
+void TableWriter::open_settled_file() {
+  auto file =
+      files_.open(settled_path(options_.directory), O_RDWR | O_CREAT | O_NOFOLLOW, kFileMode);
+  const std::lock_guard lock(mutex_);
+  if (!file) {
+    flagged_ = tl::unexpected(std::move(file.error()));
+    return;
+  }
+  settled_file_ = *std::move(file);
+  settled_ = !in_doubt_;
+  if (!jobs_.empty()) {
+    unsettle();
+  }
+}
+
+void TableWriter::unsettle() {
+  if (!settled_) {
+    return;
+  }
+  set_settled(false);
+  if (!flagged_) {
+    std::ignore = files_.remove(settled_path(options_.directory));  // which says the same
+  }
+}
+
+void TableWriter::settle_if_written() {
+  const bool all_written =
+      !in_doubt_ && std::ranges::none_of(logs_, [](const discovery::FeedLog& log) {
+        return log.is_behind() || log.is_lost();
+      });
+  Result<void> flagged;
+  {
+    const std::lock_guard lock(mutex_);
+    if (all_written && jobs_.empty() && !settled_ && settled_file_.valid()) {
+      set_settled(true);
+    }
+    flagged = flagged_;
+  }
+  note(settled_path(options_.directory), flagged);
+}
+
+void TableWriter::set_settled(bool settled) {
+  flagged_ = files_.truncate(settled_file_.get(), settled ? kSettledOctets : 0);
+  settled_ = settled && flagged_;
 }
 
 void TableWriter::note(const std::string& path, const Result<void>& result) {

@@ -3,7 +3,8 @@
 //
 // It reads the logs first, then does its jobs in the order they are given, so that an image is
 // written after the logs of all that it shows. Whatever fails is tried again; service never waits
-// for it.
+// for it. So what is on disk may lack what was answered when the process dies; a file whose length
+// is a flag says whether it does (is_settled()).
 #pragma once
 
 #include <chrono>
@@ -20,6 +21,7 @@
 
 #include "base/file_system.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "discovery/feeds/feed_log.h"
 #include "resolver/snapshot/snapshot.h"
 
@@ -50,8 +52,12 @@ class TableWriter {
   // Does what is queued and ends the thread.
   ~TableWriter();
 
-  // Any thread. Records of a feed, by its index in Options::feeds.
+  // Any thread. Records of a feed, by its index in Options::feeds. On return the folder is not
+  // settled any more, until they are in the log.
   void append(std::size_t feed, std::string records);
+  // Every feed has told this process all there is: what an earlier one may not have written is of
+  // no interest any more.
+  void end_doubt();
   // `snapshot` lives until on_image, or the writer's end.
   void write_image(const Snapshot& snapshot);
   void write_age(std::string record);
@@ -59,10 +65,14 @@ class TableWriter {
   [[nodiscard]] static std::string log_path(const std::string& directory, const std::string& feed);
   [[nodiscard]] static std::string image_path(const std::string& directory);
   [[nodiscard]] static std::string age_path(const std::string& directory);
+  // Whether the logs have all that any process was told, so that what is not in them does not
+  // exist. Not so when a process was killed while records waited, or on a disk that took none; a
+  // log may still lose its last second when the power goes.
+  [[nodiscard]] static bool is_settled(const std::string& directory, FileSystem& files);
 
  private:
   struct Job {
-    enum class Kind : std::uint8_t { kAppend, kGiveUp, kImage, kAge };
+    enum class Kind : std::uint8_t { kAppend, kGiveUp, kImage, kAge, kEndDoubt };
     Kind kind = Kind::kAppend;
     std::size_t feed = 0;
     std::string text;
@@ -79,6 +89,11 @@ class TableWriter {
   [[nodiscard]] bool has_unsynced() const;
   void perform(const Job& job);
   void catch_up();
+  void open_settled_file();
+  void settle_if_written();
+  // Under the mutex.
+  void unsettle();
+  void set_settled(bool settled);
   void sync_logs();
   [[nodiscard]] Result<void> write_image_now(const Snapshot& snapshot);
   // What became of a step on this file.
@@ -92,13 +107,17 @@ class TableWriter {
   std::vector<std::pair<std::string, std::string>> troubles_;  // path and reason
   std::chrono::milliseconds pause_;
   std::chrono::steady_clock::time_point synced_at_;
+  bool in_doubt_ = true;  // what an earlier process was told may be missing
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
   std::deque<Job> jobs_;
   std::size_t queued_octets_ = 0;
   bool stopping_ = false;
-  std::thread thread_;  // last
+  UniqueFd settled_file_;
+  bool settled_ = false;  // what that file says
+  Result<void> flagged_;  // what became of the last step on it
+  std::thread thread_;    // last
 };
 
 }  // namespace meshdns::dns

@@ -8,6 +8,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
@@ -154,6 +155,23 @@ std::string ResolverProgram::address_of(const std::string& name, const std::stri
   }
   const std::vector<std::string> data = reply->answer_data(type);
   return data.empty() ? std::string() : data.front();
+}
+
+bool ResolverProgram::is_settled() const {
+  std::error_code error;
+  return std::filesystem::file_size(state_folder() + "/table.settled", error) == 1 && !error;
+}
+
+std::string ResolverProgram::wait_for_undenied(const std::string& name) const {
+  std::string address;
+  bool denied = false;
+  (void)wait_until([&] {
+    const auto reply = ask(dns(), {.name = name});
+    denied = reply && reply->rcode() != "SERVFAIL" && reply->answer_data("A").empty();
+    address = reply && !reply->answer_data("A").empty() ? reply->answer_data("A").front() : "";
+    return denied || !address.empty();
+  });
+  return address;
 }
 
 std::string ResolverProgram::wait_for_address(const std::string& name) const {

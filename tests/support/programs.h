@@ -92,6 +92,11 @@ class ResolverProgram {
                                        const std::string& type = "A") const;
   // address_of(), once it is not empty; empty after the hang bound.
   [[nodiscard]] std::string wait_for_address(const std::string& name) const;
+  // The same of a name that was answered before: empty also when it is denied meanwhile. It may be
+  // not known yet (SERVFAIL) while a resolver starts.
+  [[nodiscard]] std::string wait_for_undenied(const std::string& name) const;
+  // Whether the table on disk is known to have all that was answered.
+  [[nodiscard]] bool is_settled() const;
 
  private:
   TemporaryDirectory folder_;

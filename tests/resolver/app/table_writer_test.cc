@@ -1,0 +1,141 @@
+#include "resolver/app/table_writer.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "base/file_system.h"
+#include "base/result.h"
+#include "discovery/feeds/feed_log.h"
+#include "discovery/feeds/feed_log_format.h"
+#include "tests/support/faulty_file_system.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/support/wait_until.h"
+
+namespace meshdns::dns {
+namespace {
+
+using support::FaultyFileSystem;
+using support::FileStep;
+using support::wait_until;
+
+// What the next process would be told of the folder, at every moment of this one.
+class TableWriterTest : public testing::Test {
+ protected:
+  // And waits until it has read what is there.
+  void start() {
+    read_ = false;
+    writer_ = std::make_unique<TableWriter>(
+        TableWriter::Options{.directory = directory_.path(),
+                             .feed_fingerprint = "f",
+                             .table_fingerprint = "t",
+                             .feeds = {"mesh"}},
+        files_,
+        TableWriter::Callbacks{
+            .on_log = [](std::size_t, const Result<discovery::FeedLog::Loaded>&) {},
+            .on_read = [this] { read_ = true; },
+            .on_image = [](const Result<void>&) {},
+            .on_trouble = [this](const std::string& trouble) { trouble_ = !trouble.empty(); }});
+    ASSERT_TRUE(wait_until([this] { return read_.load(); }));
+  }
+  // Known everything, as after the first table.
+  void start_settled() {
+    start();
+    writer_->end_doubt();
+    ASSERT_TRUE(wait_until([this] { return is_settled(); }));
+  }
+  void append(const std::string& name) {
+    discovery::FeedRecords records;
+    records.set(name, "1", "value");
+    writer_->append(0, records.take());
+  }
+  [[nodiscard]] bool is_settled() { return TableWriter::is_settled(directory_.path(), disk_); }
+
+  support::TemporaryDirectory directory_;
+  PosixFileSystem disk_;
+  FaultyFileSystem files_;
+  std::atomic<bool> read_{false};
+  std::atomic<bool> trouble_{false};
+  std::unique_ptr<TableWriter> writer_;
+};
+
+TEST_F(TableWriterTest, AFolderWithNothingIsNotSettled) {
+  EXPECT_FALSE(is_settled());
+  start();
+  EXPECT_FALSE(is_settled());
+  writer_.reset();
+  EXPECT_FALSE(is_settled()) << "nobody has told it anything";
+}
+
+TEST_F(TableWriterTest, IsNotSettledWhileARecordIsNotInTheLog) {
+  start_settled();
+  std::atomic<int> writes{0};
+  std::atomic<bool> settled_at_write{false};
+  files_.set_fault([&](FileStep step, std::uint64_t) {
+    if (step == FileStep::kWrite) {
+      ++writes;
+      settled_at_write = settled_at_write || is_settled();
+    }
+    return 0;
+  });
+  append("a");
+  ASSERT_TRUE(wait_until([this] { return is_settled(); }));
+  EXPECT_EQ(writes, 1);
+  EXPECT_FALSE(settled_at_write);
+}
+
+TEST_F(TableWriterTest, IsNotSettledWhileTheDiskTakesNothing) {
+  start_settled();
+  std::atomic<bool> full{true};
+  files_.set_fault(
+      [&](FileStep step, std::uint64_t) { return full && step == FileStep::kWrite ? ENOSPC : 0; });
+  append("a");
+  ASSERT_TRUE(wait_until([this] { return trouble_.load(); }));
+  EXPECT_FALSE(is_settled());
+  full = false;
+  EXPECT_TRUE(wait_until([this] { return is_settled(); }));
+}
+
+TEST_F(TableWriterTest, StaysSettledOverAnEndThatWroteAll) {
+  start_settled();
+  append("a");
+  writer_.reset();
+  EXPECT_TRUE(is_settled());
+  start();
+  EXPECT_TRUE(is_settled());
+}
+
+TEST_F(TableWriterTest, ADoubtOfAnEarlierProcessLastsUntilEverythingIsToldAgain) {
+  start_settled();
+  files_.set_fault([](FileStep step, std::uint64_t) { return step == FileStep::kWrite ? EIO : 0; });
+  append("a");
+  writer_.reset();
+  ASSERT_FALSE(is_settled());
+  files_.set_fault({});
+  start();
+  append("b");
+  writer_.reset();
+  EXPECT_FALSE(is_settled()) << "nobody has told it about a";
+  start();
+  append("a");
+  writer_->end_doubt();
+  EXPECT_TRUE(wait_until([this] { return is_settled(); }));
+}
+
+TEST_F(TableWriterTest, IsNotSettledWhereTheFlagCannotBeTakenBack) {
+  start_settled();
+  files_.set_fault([](FileStep step, std::uint64_t) {
+    return step == FileStep::kTruncate || step == FileStep::kWrite ? EIO : 0;
+  });
+  append("a");
+  EXPECT_FALSE(is_settled());
+  EXPECT_TRUE(wait_until([this] { return trouble_.load(); }));
+}
+
+}  // namespace
+}  // namespace meshdns::dns
