@@ -193,6 +193,7 @@ Worker::Worker(const Options& options, const WorkerEnvironment& environment,
     boost::asio::post(state_->io, [state = state_.get()] { state->beat(); });
   }
   thread_ = std::thread([state = state_.get()] { state->run(); });
+  pthread_setname_np(thread_.native_handle(), "worker");  // for `top -H`
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

@@ -1,9 +1,13 @@
 // The process that watches over the resolver: whatever ends the one that answers, the sockets stay
 // open, it is started again with its table, and a stub's first retry heals what was lost.
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -11,8 +15,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 
 #include "base/ip_address.h"
 #include "tests/support/dns_client.h"
@@ -39,6 +45,19 @@ std::string status_of(pid_t pid, const std::string& field) {
     }
   }
   return {};
+}
+
+std::vector<pid_t> threads_of(pid_t pid, const std::string& name) {
+  std::vector<pid_t> found;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task")) {
+    const pid_t thread = std::stoi(entry.path().filename());
+    if (status_of(thread, "Name") == name) {
+      found.push_back(thread);
+    }
+  }
+  std::ranges::sort(found);
+  return found;
 }
 
 class Supervisor : public testing::Test {
@@ -108,6 +127,33 @@ TEST_F(Supervisor, StartsAHungResolverAgain) {
   start({"--watchdog", "1s"});
   // The socket holds some hundred questions, and these are fewer.
   expect_survives(SIGSTOP, "the resolver hangs", milliseconds(20));
+}
+
+// A thread that is in a trace stop answers nothing and beats no more; the others go on.
+TEST_F(Supervisor, StartsAResolverAgainOfWhichOneWorkerHangs) {
+  start({"--watchdog", "1s", "--workers", "2"});
+  const pid_t before = resolver_.resolver_pid().value();
+  const std::vector<pid_t> workers = threads_of(before, "worker");
+  ASSERT_EQ(workers.size(), 2U);
+  QuestionLoad::Options options = questions();
+  options.pause = milliseconds(20);
+  QuestionLoad load(options);
+  ASSERT_TRUE(load.wait_for_more(20));
+  const pid_t hung = workers.back();
+  ASSERT_EQ(::ptrace(PTRACE_SEIZE, hung, nullptr, nullptr), 0) << std::strerror(errno);
+  ASSERT_EQ(::ptrace(PTRACE_INTERRUPT, hung, nullptr, nullptr), 0) << std::strerror(errno);
+  int status = 0;
+  ASSERT_EQ(::waitpid(hung, &status, __WALL), hung);
+  ASSERT_TRUE(WIFSTOPPED(status));
+  // A thread that is traced is its tracer's to bury.
+  ASSERT_EQ(::waitpid(hung, &status, __WALL), hung);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  ASSERT_TRUE(wait_for_another(before)) << resolver_.log();
+  ASSERT_TRUE(load.wait_for_more(20)) << resolver_.log();
+  const auto result = load.stop();
+  expect_healed(result.udp);
+  expect_healed(result.tcp);
+  EXPECT_THAT(resolver_.log(), HasSubstr("the resolver hangs"));
 }
 
 TEST_F(Supervisor, StartsAResolverWithoutMemoryAgain) {
