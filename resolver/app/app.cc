@@ -35,7 +35,7 @@
 namespace meshdns::dns {
 namespace {
 
-// How often the host's addresses and resolv.conf are looked at again.
+// How often the host's addresses are looked at again.
 constexpr std::chrono::seconds kRefresh{5};
 constexpr mode_t kPortFileMode = 0644;
 
@@ -87,6 +87,7 @@ App::App(Options options, const Environment& environment)
       signals_(loop_.io(), SIGTERM, SIGINT, SIGHUP),
       requests_(loop_.io()),
       refresh_timer_(loop_, environment.clock, [this] { refresh(); }),
+      resolv_conf_timer_(loop_, environment.clock, [this] { look_at_resolv_conf(); }),
       beat_timer_(loop_, environment.clock, [this] { beat(); }) {}
 
 App::~App() {
@@ -141,6 +142,7 @@ Result<void> App::start() {
   table_->start();
   beat();
   refresh_timer_.set(environment_.clock.now() + kRefresh);
+  look_at_resolv_conf();
   return {};
 }
 
@@ -356,6 +358,11 @@ void App::refresh() {
     serve_changes();
   }
   refresh_timer_.set(environment_.clock.now() + kRefresh);
+}
+
+void App::look_at_resolv_conf() {
+  front_->look_at_resolv_conf();
+  resolv_conf_timer_.set(environment_.clock.now() + DnsFront::kResolvConfInterval);
 }
 
 void App::report_table(Readiness& readiness) const {

@@ -82,6 +82,7 @@ class App {
   [[nodiscard]] AdminServer::Routes admin_routes();
   [[nodiscard]] AdminServer::Changes admin_changes();
   void refresh();
+  void look_at_resolv_conf();
   void report_table(Readiness& readiness) const;
   [[nodiscard]] Readiness readiness() const;
   void set_late_gauges();
@@ -108,6 +109,7 @@ class App {
   std::unique_ptr<VipEditor> editor_;
   std::unique_ptr<AdminServer> changes_;  // on admin.sock
   WakeTimer refresh_timer_;
+  WakeTimer resolv_conf_timer_;
   WakeTimer beat_timer_;
   bool serving_ = false;
   bool frozen_ = false;  // the state folder is a successor's

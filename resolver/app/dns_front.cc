@@ -200,8 +200,8 @@ void DnsFront::use(UpstreamSelection selection) {
   }
   environment_.metrics.upstreams.set(static_cast<double>(selection.servers.size()));
   environment_.metrics.upstreams_refused.set(static_cast<double>(selection.refused));
-  server_->set_upstreams(selection.servers);
   if (selection.servers != upstreams_.servers) {
+    server_->set_upstreams(selection.servers);
     cache_.flush(NameView(), true);  // other servers may see other names
   }
   upstreams_ = std::move(selection);
@@ -250,11 +250,9 @@ void DnsFront::refresh() {
     host_ = std::move(host);
     use_access();
   }
-  UpstreamSelection selection = select();
-  if (config_.upstreams.servers.empty()) {
-    selection = keep_servers(std::move(selection), upstreams_, addresses(), host_);
+  if (!config_.upstreams.servers.empty()) {
+    use_if_new(select());
   }
-  use_if_new(std::move(selection));
   snapshots_.collect();
   const CacheStats cached = cache_.stats();
   environment_.metrics.cache_entries.set(static_cast<double>(cached.entries));
@@ -264,12 +262,27 @@ void DnsFront::refresh() {
   environment_.metrics.snapshot_generations.set(static_cast<double>(snapshots_.live_generations()));
 }
 
+void DnsFront::look_at_resolv_conf() {
+  if (!config_.upstreams.servers.empty()) {
+    return;
+  }
+  auto selection = select();
+  if (selection == seen_upstreams_ || upstreams_.servers.empty()) {
+    use_if_new(selection);
+  }
+  seen_upstreams_ = std::move(selection);
+}
+
 UpstreamSelection DnsFront::select() const {
-  auto selection = select_upstreams(config_, environment_.files, addresses(), host_);
+  const auto listening = addresses();
+  auto selection = select_upstreams(config_, environment_.files, listening, host_);
   if (!selection) {
     // The host has got an address, or the kernel gave us a port, that makes a configured server
     // ourselves: it must not be asked.
     return {.servers = {}, .refused = 1, .warnings = {selection.error().message}};
+  }
+  if (config_.upstreams.servers.empty()) {
+    return keep_servers(*std::move(selection), upstreams_, listening, host_);
   }
   return *std::move(selection);
 }

@@ -5,6 +5,7 @@
 // others by forwarding.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
@@ -60,8 +61,17 @@ class DnsFront {
   // Takes over the listen addresses, allow, the upstreams and the static records of `config`. On
   // failure nothing has changed.
   [[nodiscard]] Result<void> reload(const Config& config);
-  // Looks again at what changes by itself: the host's addresses and resolv.conf. Every few seconds.
+  // Looks again at the host's addresses, and brings the gauges up to date. Every few seconds.
   void refresh();
+  // Looks again at resolv.conf: what it says is in use once two looks in a row saw the same, so
+  // that a file which is being written in place is not believed half-written. Every
+  // kResolvConfInterval.
+  //
+  // Reading it anew costs some 20 us, needs no notice of a change that could be missed, and is
+  // right for whatever a path can become: a renamed file, a symlink that leads elsewhere, a file
+  // not there yet, a bind mount, a network file system.
+  void look_at_resolv_conf();
+  static constexpr std::chrono::milliseconds kResolvConfInterval{300};
 
   [[nodiscard]] SnapshotBuilder& builder() { return *builder_; }
   void publish(std::unique_ptr<const Snapshot> next);
@@ -80,7 +90,8 @@ class DnsFront {
  private:
   DnsFront(Config config, const Environment& environment, std::unique_ptr<SnapshotBuilder> builder);
   void serve(KeptSockets& sockets);
-  // By the configuration in use; a configured server that has become ourselves is left out.
+  // By the configuration in use; a configured server that has become ourselves is left out, and
+  // where resolv.conf names none by now, those of before stay.
   [[nodiscard]] UpstreamSelection select() const;
   void use(UpstreamSelection selection);
   void use_if_new(UpstreamSelection selection);
@@ -96,6 +107,7 @@ class DnsFront {
   std::unique_ptr<SnapshotBuilder> builder_;
   SnapshotHolder snapshots_;
   UpstreamSelection upstreams_;
+  UpstreamSelection seen_upstreams_;  // by the last look at resolv.conf
   std::vector<IpAddress> host_;
   std::unique_ptr<DnsServer> server_;  // last: its workers use all of the above
 };

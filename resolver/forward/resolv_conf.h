@@ -1,8 +1,11 @@
 // Reads resolv.conf(5): which servers to ask, and how. Input is as untrusted as a packet.
 //
 // Ours rather than c-ares': an empty file means no servers and never 127.0.0.1 (which may be us), a
-// scope (`fe80::1%eth0`) is kept, only whole addresses count (`1.2.3` is none), and `timeout:` and
-// `attempts:` are heard. What is not understood is skipped with a warning; nothing fails.
+// scope (`fe80::1%eth0`) is kept, and only whole addresses count (`1.2.3` is none). What is not
+// understood is skipped with a warning; nothing fails.
+//
+// `options` are read and checked, but they steer a stub: how a forwarder asks is its own
+// configuration's to say (upstreams.timeout and so on), whatever file the servers stand in.
 #pragma once
 
 #include <chrono>

@@ -3,10 +3,12 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "base/file_system.h"
 #include "base/result.h"
@@ -70,7 +72,16 @@ INSTANTIATE_TEST_SUITE_P(
         ServerLine{"# nameserver 192.0.2.1\n;nameserver 192.0.2.2\n", {}, 0},
         ServerLine{" # nameserver 192.0.2.1\n", {}, 0},
         ServerLine{"search example.org\ndomain example.org\nsortlist 192.0.2.0\n", {}, 0},
-        ServerLine{"nonsense 192.0.2.1\n", {}, 1}, ServerLine{"nameserverx 192.0.2.1\n", {}, 1},
+        ServerLine{"options use-vc no-aaaa single-request inet6 no-tld-query no-reload\n", {}, 0},
+        ServerLine{"options\noptions \noptions : :: timeout:1:2\n", {}, 1},
+        // Lines end with \n; a \r is a blank, wherever it stands.
+        ServerLine{"\r\n\rnameserver\r192.0.2.1\r\r\n", {"192.0.2.1:53"}, 0},
+        ServerLine{"nameserver 192.0.2.1\rnameserver 192.0.2.2\r", {"192.0.2.1:53"}, 0},
+        ServerLine{"nameserver fe80::1%\nnameserver fe80::1%lo%lo\nnameserver %lo\n", {}, 3},
+        ServerLine{"nameserver fe80::1%1\nnameserver fe80::1%lo\n", {"[fe80::1%1]:53"}, 1},
+        ServerLine{"nameserver 192.0.2.256\nnameserver 192.0.2.01\nnameserver 1:2:3\n", {}, 3},
+        ServerLine{"NAMESERVER 192.0.2.1\n", {}, 1}, ServerLine{"nonsense 192.0.2.1\n", {}, 1},
+        ServerLine{"nameserverx 192.0.2.1\n", {}, 1},
         ServerLine{std::string("nameserver 192.0.2.1\0x\n", 23), {}, 1},
         ServerLine{
             std::string("\0nameserver 192.0.2.1\nnameserver 192.0.2.2\n", 43), {"192.0.2.2:53"}, 1},
@@ -146,6 +157,31 @@ TEST(ResolvConf, DoesNotReadMoreThanAMebibyte) {
   text += '\n';
   EXPECT_THAT(parse_resolv_conf(text).servers, IsEmpty());
   EXPECT_THAT(parse_resolv_conf(text).warnings, ElementsAre(HasSubstr("longer than 1 MiB")));
+}
+
+TEST(ResolvConf, LoadWaitsForNothingAndTakesRegularFilesAlone) {
+  const support::TemporaryDirectory directory;
+  PosixFileSystem files;
+  const std::string fifo = directory.file("fifo");
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  EXPECT_THAT(load_resolv_conf(files, fifo).error().message, HasSubstr("not a regular file"));
+  EXPECT_THAT(load_resolv_conf(files, "/dev/zero").error().message,
+              HasSubstr("not a regular file"));
+  const auto large =
+      load_resolv_conf(files, directory.write("large", std::string(kMaxResolvConfBytes + 1, 'x')));
+  EXPECT_THAT(large.error().message, HasSubstr("longer than the limit"));
+}
+
+TEST(ResolvConf, LoadFollowsSymlinks) {
+  const support::TemporaryDirectory directory;
+  PosixFileSystem files;
+  const std::string link = directory.file("resolv.conf");
+  ASSERT_EQ(::symlink("stub-resolv.conf", link.c_str()), 0);
+  EXPECT_EQ(load_resolv_conf(files, link).error().code, ErrorCode::kNotFound);
+  directory.write("stub-resolv.conf", "nameserver 127.0.0.53\noptions edns0 trust-ad\n");
+  const auto conf = load_resolv_conf(files, link);
+  ASSERT_TRUE(conf);
+  EXPECT_THAT(servers_of(*conf), ElementsAre("127.0.0.53:53"));
 }
 
 TEST(ResolvConf, LoadFailsWithoutAUsableServerAndSaysWhy) {

@@ -1,0 +1,269 @@
+// resolv.conf changes under a resolver that runs, by every hand that changes it.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/unique_fd.h"
+#include "tests/support/dns_client.h"
+#include "tests/support/programs.h"
+#include "tests/support/scripted_upstream.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/support/wait_until.h"
+
+namespace meshdns::support {
+namespace {
+
+namespace fs = std::filesystem;
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// Ten times what is promised.
+constexpr std::chrono::seconds kChangeBound{10};
+
+// Loses every question once, so that each waits for a while.
+class Forgetful {
+ public:
+  explicit Forgetful(const std::string& address) : answer_(always_address(address)) {}
+  std::vector<std::vector<std::uint8_t>> operator()(const UpstreamQuery& query) {
+    std::string name = query.name;
+    std::ranges::transform(name, name.begin(), [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    });
+    if (seen_.insert(name).second) {
+      return {};
+    }
+    return answer_(query);
+  }
+
+ private:
+  ScriptedUpstream::Script answer_;
+  std::set<std::string> seen_;
+};
+
+// A way in which files are rewritten.
+struct Way {
+  const char* name;
+  std::function<void(const TemporaryDirectory& folder, const std::string& text)> write;
+};
+
+void write_in_place(const TemporaryDirectory& folder, const std::string& text) {
+  folder.write("resolv.conf", text);
+}
+
+void rename_over(const TemporaryDirectory& folder, const std::string& text) {
+  fs::rename(folder.write("resolv.conf.new", text), folder.file("resolv.conf"));
+}
+
+void remove_and_make(const TemporaryDirectory& folder, const std::string& text) {
+  fs::remove(folder.file("resolv.conf"));
+  folder.write("resolv.conf", text);
+}
+
+// As resolved and resolvconf do: the link stays or is replaced, the file is elsewhere.
+void swap_symlink(const TemporaryDirectory& folder, const std::string& text) {
+  const std::string target = "stub-" + std::to_string(std::hash<std::string>()(text));
+  folder.write(target, text);
+  fs::remove(folder.file("link.new"));
+  fs::create_symlink(target, folder.file("link.new"));
+  fs::rename(folder.file("link.new"), folder.file("resolv.conf"));
+}
+
+const std::vector<Way>& ways() {
+  static const std::vector<Way> kAll{{"in place", write_in_place},
+                                     {"renamed over", rename_over},
+                                     {"removed and made", remove_and_make},
+                                     {"symlink swapped", swap_symlink},
+                                     {"in place behind a symlink", write_in_place}};
+  return kAll;
+}
+
+class ResolvConf : public testing::Test {
+ protected:
+  static std::string text_for(const ScriptedUpstream& upstream) {
+    return fmt::format("# of the test\nnameserver {}\noptions edns0 trust-ad\n",
+                       upstream.address().to_string());
+  }
+  // The address that a name nobody asked for before has; empty without one.
+  std::string answer() { return resolver_.address_of(fmt::format("n{}.example.org", ++names_)); }
+  void expect_change_to(const std::string& address, const std::string& way) {
+    const auto begun = std::chrono::steady_clock::now();
+    EXPECT_TRUE(wait_until([&] { return answer() == address; }, kChangeBound)) << way;
+    longest_ = std::max(longest_, std::chrono::duration_cast<std::chrono::milliseconds>(
+                                      std::chrono::steady_clock::now() - begun));
+  }
+
+  ScriptedUpstream first_{always_address("192.0.2.1")};
+  ScriptedUpstream second_{always_address("192.0.2.2")};
+  ResolverProgram resolver_;
+  int names_ = 0;
+  std::chrono::milliseconds longest_{0};
+};
+
+TEST_F(ResolvConf, IsFollowedHoweverItIsRewritten) {
+  resolver_.folder().write("resolv.conf", text_for(first_));
+  resolver_.start();
+  ASSERT_EQ(answer(), "192.0.2.1");
+  bool to_second = true;
+  for (const Way& way : ways()) {
+    way.write(resolver_.folder(), text_for(to_second ? second_ : first_));
+    expect_change_to(to_second ? "192.0.2.2" : "192.0.2.1", way.name);
+    to_second = !to_second;
+  }
+  RecordProperty("longest_ms", static_cast<int>(longest_.count()));
+}
+
+TEST_F(ResolvConf, MayAppearLaterWithItsFolder) {
+  fs::remove(resolver_.folder().file("resolv.conf"));
+  fs::create_symlink("later/resolv.conf", resolver_.folder().file("resolv.conf"));
+  resolver_.start();
+  EXPECT_EQ(answer(), "");
+  fs::create_directory(resolver_.folder().file("later"));
+  resolver_.folder().write("later/resolv.conf", text_for(first_));
+  expect_change_to("192.0.2.1", "a folder that was not there");
+}
+
+TEST_F(ResolvConf, ThatNamesNobodyLeavesTheServersOfBefore) {
+  resolver_.folder().write("resolv.conf", text_for(first_));
+  resolver_.start();
+  ASSERT_EQ(answer(), "192.0.2.1");
+  const std::string path = resolver_.folder().file("resolv.conf");
+  struct Row {
+    std::string text;
+    const char* warning;
+  };
+  const std::vector<Row> rows{
+      {"", "names no server"},
+      {"options rotate timeout:1\nsearch example.org\nnameserver\n", "without an address"},
+      {"\x7f"
+       "ELF\x01\xff\xfe junk\n",
+       "unknown keyword"},
+      {std::string("nameserver 127.0.0.2\0\n", 22), "NUL octet"},
+      {std::string((std::size_t{1} << 20U) + 1, 'n'), "longer than the limit"},
+      {"nameserver " + resolver_.dns().to_string() + "\n", "is this resolver itself"},
+      {"nameserver fe80::1%nosuchif0\nnameserver 1.2.3\n", "no address of a server"},
+  };
+  const auto expect_kept = [&](std::size_t log_size, const std::string& warning) {
+    EXPECT_TRUE(wait_until(
+        [&] { return resolver_.log().find(warning, log_size) != std::string::npos; }, kChangeBound))
+        << warning;
+    EXPECT_EQ(answer(), "192.0.2.1") << warning;
+  };
+  for (const Row& row : rows) {
+    const std::size_t log_size = resolver_.log().size();
+    rename_over(resolver_.folder(), row.text);
+    expect_kept(log_size, row.warning);
+  }
+  std::size_t log_size = resolver_.log().size();
+  fs::remove(path);
+  expect_kept(log_size, "No such file");
+  log_size = resolver_.log().size();
+  fs::create_directory(path);
+  expect_kept(log_size, "not a regular file");
+  fs::remove(path);
+  // And a valid one replaces them, after all of that.
+  rename_over(resolver_.folder(), text_for(second_));
+  expect_change_to("192.0.2.2", "after all");
+}
+
+// Questions by the hundred, each answered late, while the servers change under them.
+class OpenQuestions {
+ public:
+  struct Tally {
+    std::size_t sent = 0;
+    std::size_t answered = 0;
+    std::size_t refused = 0;  // with a reason
+    std::size_t wrong = 0;
+  };
+
+  explicit OpenQuestions(const SocketAddress& server)
+      : socket_(connect_socket(server, DnsTransport::kUdp)), thread_([this] { run(); }) {}
+  OpenQuestions(const OpenQuestions&) = delete;
+  OpenQuestions& operator=(const OpenQuestions&) = delete;
+  ~OpenQuestions() {
+    if (thread_.joinable()) {
+      static_cast<void>(stop());
+    }
+  }
+  [[nodiscard]] Tally stop() {
+    stopping_ = true;
+    thread_.join();
+    return tally_;
+  }
+
+ private:
+  static constexpr std::size_t kWindow = 200;
+
+  void run() {
+    std::set<std::uint16_t> open;
+    while (!stopping_ || !open.empty()) {
+      while (!stopping_ && open.size() < kWindow) {
+        const auto id = static_cast<std::uint16_t>(++tally_.sent);
+        open.insert(id);
+        EXPECT_TRUE(send_message(socket_.get(), DnsTransport::kUdp,
+                                 encode({.name = fmt::format("q{}.example.org", id), .id = id})));
+      }
+      const auto octets = receive_message(socket_.get(), DnsTransport::kUdp);
+      if (!octets) {
+        return;  // what is open is lost
+      }
+      take(*octets, open);
+    }
+  }
+  void take(const std::vector<std::uint8_t>& octets, std::set<std::uint16_t>& open) {
+    const auto reply = DnsReply::decode(octets);
+    const bool expected = reply && open.erase(reply->message().id) == 1;
+    if (expected && reply->rcode() == "SERVFAIL" && reply->extended_error_code() >= 0) {
+      ++tally_.refused;
+    } else if (expected && (reply->answer_data("A") == std::vector<std::string>{"192.0.2.1"} ||
+                            reply->answer_data("A") == std::vector<std::string>{"192.0.2.2"})) {
+      ++tally_.answered;
+    } else {
+      ++tally_.wrong;
+    }
+  }
+
+  const UniqueFd socket_;
+  std::atomic<bool> stopping_{false};
+  Tally tally_;  // the thread's until it has ended
+  std::thread thread_;
+};
+
+TEST_F(ResolvConf, ChangesLoseNoQuestionInFlight) {
+  const ScriptedUpstream first(Forgetful("192.0.2.1"));
+  const ScriptedUpstream second(Forgetful("192.0.2.2"));
+  resolver_.folder().write("resolv.conf", text_for(first));
+  resolver_.start();
+  OpenQuestions questions(resolver_.dns());
+  ASSERT_TRUE(wait_until([&] { return first.count(DnsTransport::kUdp) > 50; }));
+  const ScriptedUpstream* next = &second;
+  for (const Way& way : ways()) {
+    const std::size_t before = next->count(DnsTransport::kUdp);
+    way.write(resolver_.folder(), text_for(*next));
+    EXPECT_TRUE(
+        wait_until([&] { return next->count(DnsTransport::kUdp) > before + 100; }, kChangeBound))
+        << way.name;
+    next = next == &second ? &first : &second;
+  }
+  const OpenQuestions::Tally tally = questions.stop();
+  EXPECT_EQ(tally.sent, tally.answered + tally.refused);
+  EXPECT_EQ(tally.wrong, 0U);
+  EXPECT_GT(tally.sent, 500U);
+  RecordProperty("sent", static_cast<int>(tally.sent));
+  RecordProperty("refused", static_cast<int>(tally.refused));
+}
+
+}  // namespace
+}  // namespace meshdns::support
