@@ -59,7 +59,10 @@ std::uint16_t type_of(QueryKind kind) {
 // A query with id 0 and RD (RFC 1035 §4.1), as a stub resolver sends it.
 std::vector<std::uint8_t> make_query(std::span<const std::uint8_t> name, std::uint16_t type,
                                      bool edns) {
-  std::vector<std::uint8_t> query = {0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0};
+  constexpr std::array<std::uint8_t, 12> kHeader = {0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0};
+  std::vector<std::uint8_t> query;
+  query.reserve(kHeader.size() + name.size() + 16);
+  query.insert(query.end(), kHeader.begin(), kHeader.end());
   query.insert(query.end(), name.begin(), name.end());
   query.push_back(static_cast<std::uint8_t>(type >> 8U));
   query.push_back(static_cast<std::uint8_t>(type & 0xffU));

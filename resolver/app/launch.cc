@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -51,7 +52,7 @@ tl::unexpected<Error> refuse(std::string reason) {
 void give_to(const std::optional<Identity>& identity, const std::string& path) {
   if (identity) {
     // What fails here shows when the folder is used.
-    static_cast<void>(::lchown(path.c_str(), identity->uid, identity->gid));
+    std::ignore = ::lchown(path.c_str(), identity->uid, identity->gid);
   }
 }
 

@@ -55,7 +55,8 @@ class Worker {
     Resolver::Options resolver;
     TcpServer::Options tcp;
     std::size_t max_upstream_sockets = 4096;  // with a port at a time
-    std::chrono::milliseconds drain_timeout{2000};
+    // Longer than a forwarded question takes at most.
+    std::chrono::milliseconds drain_timeout{5000};
     // Called on the worker's thread at least so often while it runs; nothing: never.
     std::function<void()> on_beat = {};
     std::chrono::milliseconds beat_interval{1000};

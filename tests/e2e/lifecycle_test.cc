@@ -1,6 +1,9 @@
 // From start to end of the resolver: before its first table, over reloads, restarts and full disks.
+#include <atomic>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +52,28 @@ TEST(Lifecycle, SigtermEndsBothProgramsWithZero) {
   EXPECT_EQ(resolver.terminate(), 0) << resolver.log();
   control_plane.process().signal(SIGTERM);
   EXPECT_EQ(control_plane.process().wait(), 0) << control_plane.log();
+}
+
+// Upstream hears the seventh try and none before: some seconds after the question.
+TEST(Lifecycle, SigtermWaitsForWhatUpstreamIsSlowToAnswer) {
+  constexpr int kUnheard = 6;
+  std::atomic<int> tries{0};
+  const auto address = always_address("192.0.2.7");
+  const ScriptedUpstream upstream([&](const UpstreamQuery& query) {
+    return ++tries > kUnheard ? address(query) : std::vector<std::vector<std::uint8_t>>();
+  });
+  ResolverProgram resolver;
+  resolver.start({"--control-plane", loopback(free_port()).to_string(), "--upstream",
+                  upstream.address().to_string()});
+  const UniqueFd client = connect_socket(resolver.dns(), DnsTransport::kUdp);
+  ASSERT_TRUE(send_message(client.get(), DnsTransport::kUdp, encode({.name = "slow.example.org"})));
+  ASSERT_TRUE(wait_until([&] { return tries > 0; }));
+  resolver.process().signal(SIGTERM);
+  const auto octets = receive_message(client.get(), DnsTransport::kUdp);
+  const auto reply = octets ? DnsReply::decode(*octets) : std::nullopt;
+  ASSERT_TRUE(reply.has_value()) << "after " << tries << " tries\n" << resolver.log();
+  EXPECT_THAT(reply->answer_data("A"), ElementsAre("192.0.2.7"));
+  EXPECT_EQ(resolver.process().wait(), 0);
 }
 
 TEST(Lifecycle, ABrokenLogPipeEndsNeitherProgram) {
