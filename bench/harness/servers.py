@@ -7,9 +7,10 @@ A server has a `name`, a `port` once started, `processes` whose CPU time and mem
 import pathlib
 import shutil
 import tempfile
+import time
 
 from . import dns, machine, names
-from .process import ProcessFailed
+from .process import ProcessFailed, tree
 
 UPSTREAM_ZONE = "bench.example"
 READY_SECONDS = 180
@@ -138,6 +139,20 @@ class Meshdns(Server):
 
     def forget(self):
         shutil.rmtree(self.state, ignore_errors=True)
+
+    def resolver_pid(self):
+        """The process that answers; its parent only watches."""
+        supervisor = self.processes[0].pid
+        return next(pid for pid in tree(supervisor) if pid != supervisor)
+
+    def wait_for_one_answer(self, name):
+        """Asks once and never again; seconds to the answer, which has to have an address."""
+        begin = time.monotonic()
+        with dns.Client(self.port) as client:
+            reply = client.ask(name, timeout=READY_SECONDS)
+        if reply is None or not dns.has_address(*reply):
+            raise ProcessFailed(f"{self.name} has no answer for {name}, asked once: {reply}")
+        return time.monotonic() - begin
 
     def launch(self):
         self.port = self.port or machine.free_port()

@@ -122,19 +122,18 @@ Result<void> App::start() {
     return tl::unexpected(std::move(front.error()));
   }
   front_ = *std::move(front);
-  if (!environment_.keeper.may_wait_for_table()) {
-    serve_known_good();
+  serve_known_good();
+  const Keeper::Beginning beginning = environment_.keeper.beginning();
+  const bool begins = beginning == Keeper::Beginning::kAtOnce || front_->builder().serves_image();
+  if (begins && beginning != Keeper::Beginning::kInTurn) {
     front_->begin();
   }
   if (auto opened = open_leases(); !opened) {
     return opened;
   }
-  if (environment_.keeper.may_wait_for_table()) {
-    serve_known_good();  // now that whoever wrote it is done
-  }
   make_table();
   serve_changes();
-  if (!environment_.keeper.may_wait_for_table()) {
+  if (begins) {
     if (auto begun = begin(); !begun) {
       return begun;
     }

@@ -32,9 +32,13 @@ class Keeper : public ListenerSource {
 
   // Once, at the start.
   [[nodiscard]] virtual KeptSockets take_sockets() = 0;
-  // Whether somebody else answers still, or nobody has to at once: the sockets are not read before
-  // there is a table, or kBegin.
-  [[nodiscard]] virtual bool may_wait_for_table() const = 0;
+  // When to read the sockets first.
+  enum class Beginning : std::uint8_t {
+    kAtOnce,     // with a table or without
+    kWithTable,  // with any table, or at kBegin: questions wait in the sockets meanwhile
+    kInTurn,     // the same, but not before the start has succeeded: somebody else answers still
+  };
+  [[nodiscard]] virtual Beginning beginning() const = 0;
 
   // How often each thread has to say that it is well; 0: never.
   [[nodiscard]] virtual std::chrono::milliseconds beat_interval() const = 0;

@@ -26,7 +26,7 @@ class OwnKeeper final : public Keeper {
   OwnKeeper(KeptSockets sockets, SocketLayer& layer, ServiceManager manager);
 
   [[nodiscard]] KeptSockets take_sockets() override;
-  [[nodiscard]] bool may_wait_for_table() const override { return false; }
+  [[nodiscard]] Beginning beginning() const override { return Beginning::kAtOnce; }
   [[nodiscard]] std::chrono::milliseconds beat_interval() const override;
   void beat(std::size_t thread) override;
   void tell(Event event) override;

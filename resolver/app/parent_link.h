@@ -23,14 +23,14 @@ class ParentLink final : public Keeper {
  public:
   struct Options {
     KeptSockets sockets;
-    bool may_wait_for_table = false;
+    Beginning beginning = Beginning::kAtOnce;
     std::chrono::milliseconds beat_interval{0};
   };
 
   ParentLink(Options options, UniqueFd channel);
 
   [[nodiscard]] KeptSockets take_sockets() override;
-  [[nodiscard]] bool may_wait_for_table() const override { return options_.may_wait_for_table; }
+  [[nodiscard]] Beginning beginning() const override { return options_.beginning; }
   [[nodiscard]] std::chrono::milliseconds beat_interval() const override {
     return options_.beat_interval;
   }

@@ -183,8 +183,11 @@ Supervisor::Resolver Supervisor::become_resolver(UniqueFd channel, pid_t parent)
   drop_capabilities();
   ParentLink::Options options;
   options.sockets = std::move(launch_.sockets);
-  options.may_wait_for_table =
-      ever_served_ || (launch_.predecessor && launch_.predecessor->has_table);
+  const bool others_answer =
+      anybody_answers() || (launch_.predecessor && launch_.predecessor->has_table);
+  options.beginning = others_answer  ? Keeper::Beginning::kInTurn
+                      : ever_served_ ? Keeper::Beginning::kWithTable
+                                     : Keeper::Beginning::kAtOnce;
   options.beat_interval = beat_interval(loaded_.config.watchdog);
   Resolver resolver{.loaded = std::move(loaded_),
                     .keeper = std::make_unique<ParentLink>(std::move(options), std::move(channel))};
