@@ -26,9 +26,10 @@ def ipv6(index):
 
 
 class NameSet:
-    """`count` services below .mesh and a tenth as many names that do not exist."""
+    """`count` services below a zone and a tenth as many names that do not exist."""
 
-    def __init__(self, count, seed=1):
+    def __init__(self, count, seed=1, zone=ZONE):
+        self.zone = zone
         rng = random.Random(seed)
         labels = set()
         while len(labels) < count + max(count // 10, 10):
@@ -42,16 +43,16 @@ class NameSet:
         return len(self.services)
 
     def name(self, index):
-        return f"{self.services[index]}.{ZONE}"
+        return f"{self.services[index]}.{self.zone}"
 
     def write_expectations(self, path, addresses):
         """For the load generator. `addresses`: "exact" where the server has ours, else "any"."""
         with open(path, "w", encoding="ascii") as file:
             for index, service in enumerate(self.services):
                 both = f"{ipv4(index)} {ipv6(index)}" if addresses == "exact" else "* *"
-                file.write(f"{service}.{ZONE} {both}\n")
+                file.write(f"{service}.{self.zone} {both}\n")
             for label in self._absent:
-                file.write(f"{label}.{ZONE} - -\n")
+                file.write(f"{label}.{self.zone} - -\n")
         return path
 
     def write_dataplanes(self, folder, per_file=DATAPLANES_PER_FILE):
@@ -66,7 +67,7 @@ class NameSet:
     def write_zone(self, path):
         """A zone file, for nsd and knot."""
         with open(path, "w", encoding="ascii") as file:
-            file.write(ZONE_HEAD.format(zone=ZONE))
+            file.write(ZONE_HEAD.format(zone=self.zone))
             for index, service in enumerate(self.services):
                 file.write(f"{service} A {ipv4(index)}\n{service} AAAA {ipv6(index)}\n")
         return path

@@ -112,8 +112,10 @@ class Meshdns(Server):
     name = "meshdns"
     addresses = "any"
 
-    def __init__(self, bench, name_set=None, upstream_port=None, per_file=names.DATAPLANES_PER_FILE):
+    def __init__(self, bench, name_set=None, upstream_port=None, per_file=names.DATAPLANES_PER_FILE,
+                 flags=()):
         super().__init__(bench)
+        self.flags = flags
         self.name_set = name_set
         self.upstream_port = upstream_port or machine.free_port()
         self.per_file = per_file
@@ -161,7 +163,7 @@ class Meshdns(Server):
                   "--admin", f"127.0.0.1:{machine.free_port()}",
                   "--control-plane", f"127.0.0.1:{self.xds_port}",
                   "--state-dir", self.state, "--vip-ipv6", "true", "--log-level", "warn",
-                  "--upstream", f"127.0.0.1:{self.upstream_port}"])
+                  "--upstream", f"127.0.0.1:{self.upstream_port}", *self.flags])
 
 
 class Nsd(Server):
@@ -319,11 +321,15 @@ newServer({{address='127.0.0.1:{self.backend_port}', sockets=8}}):setUp()
         self.run(["/usr/bin/dnsdist", "--supervised", "--disable-syslog", "-C", config])
 
 
-def make_upstream(bench):
-    """An nsd on the load generator's core that has an answer for every name below *.w."""
+def make_upstream(bench, name_set=None):
+    """An nsd on the load generator's core that has an answer for every name below *.w, and those of `name_set`."""
     zone_file = pathlib.Path(bench.folder) / "upstream.zone"
-    zone_file.write_text(names.ZONE_HEAD.format(zone=UPSTREAM_ZONE) +
-                         "*.w A 192.0.2.1\n*.w AAAA 2001:db8::1\n", encoding="ascii")
+    if name_set is None:
+        zone_file.write_text(names.ZONE_HEAD.format(zone=UPSTREAM_ZONE), encoding="ascii")
+    else:
+        name_set.write_zone(zone_file)
+    with open(zone_file, "a", encoding="ascii") as file:
+        file.write("*.w A 192.0.2.1\n*.w AAAA 2001:db8::1\n")
     server = Nsd(bench, UPSTREAM_ZONE, zone_file, bench.load_core)
     server.start()
     server.wait_for(f"ready.w.{UPSTREAM_ZONE}")

@@ -5,6 +5,10 @@ from .report import Table
 from .servers import (UPSTREAM_ZONE, Dnsdist, Echo, Knot, Meshdns, Nsd, Unbound, make_upstream)
 
 STEADY_RATE = 20_000
+SLOW_RATE = 2_000
+CACHED_NAMES = 10_000
+FLOOD_NAMES = 200_000  # more than any of the caches has room for, twice
+FLOOD_SECONDS = 120
 SHARED_NOTE = "us/query: CPU time of the server, kernel included, by answered query; lower is better."
 
 
@@ -122,14 +126,11 @@ class Local:
             "dnsdist answers from its warm packet cache, nsd behind it."])
 
 
-def run_forwarded(bench):
-    """Names that nobody has asked before; the upstream shares the load generator's core."""
-    bench.head("forwarded answers: starting")
-    upstream = make_upstream(bench)
+def _start_forwarders(bench, upstream, meshdns_flags=(), dnsdist_entries=0):
     made = {"echo": lambda: Echo(bench),
-            "meshdns": lambda: Meshdns(bench, upstream_port=upstream.port),
+            "meshdns": lambda: Meshdns(bench, upstream_port=upstream.port, flags=meshdns_flags),
             "unbound": lambda: Unbound(bench, upstream_port=upstream.port),
-            "dnsdist": lambda: Dnsdist(bench, upstream.port)}
+            "dnsdist": lambda: Dnsdist(bench, upstream.port, dnsdist_entries)}
     servers = []
     for name, make in made.items():
         if name in bench.options.servers:
@@ -137,6 +138,51 @@ def run_forwarded(bench):
             server.start()
             server.wait_for(f"ready.w.{UPSTREAM_ZONE}")
             servers.append(server)
+    return servers
+
+
+def run_cached(bench):
+    """Names of others that are kept, before and after a flood of names that are asked once."""
+    name_set = names.NameSet(CACHED_NAMES, zone=UPSTREAM_ZONE)
+    expectations = {kind: name_set.write_expectations(bench.folder / f"cached-{kind}", kind)
+                    for kind in ("exact", "any")}
+    bench.head(f"kept answers, {CACHED_NAMES:,} names: starting")
+    upstream = make_upstream(bench, name_set)
+    servers = _start_forwarders(bench, upstream, ["--cache-size", "64MiB"], FLOOD_NAMES)
+
+    def expected_of(server):
+        return expectations["any" if server.addresses == "echo" else "exact"]
+
+    def arguments(server, number):
+        return ["--names", expected_of(server), "--seed", number + 1]
+
+    tables = []
+    for state in ("room left", "full"):
+        if state == "full":
+            bench.head(f"kept answers: {FLOOD_NAMES * 2:,} names that are asked once")
+            for server in servers:
+                bench.load(server, FLOOD_SECONDS, "--check", "shape" if server.addresses != "echo" else "echo",
+                           "--unique", UPSTREAM_ZONE, "--queries", FLOOD_NAMES * 2, "--timeout", 5)
+        for server in servers:
+            for _ in range(2):  # once to fetch, once more to make each name one that comes again
+                if server.addresses != "echo":
+                    bench.load(server, FLOOD_SECONDS, "--names", expected_of(server), "--complete",
+                               "--check", "shape", "--timeout", 5)
+        bench.head(f"kept answers, {CACHED_NAMES:,} names, {state}")
+        measured = rounds.run(bench, servers, arguments)
+        tables.append(saturated_table(f"Kept answers, {CACHED_NAMES:,} names, {state}", measured, [
+            "Names of others, from the cache: A 70 %, AAAA 20 %, NXDOMAIN 5 %, NODATA 5 %. Full: after "
+            f"{FLOOD_NAMES * 2:,} names that were asked once; meshdns has 64 MiB for its cache, dnsdist room for "
+            f"{FLOOD_NAMES:,} answers, unbound 384 MiB."]))
+    bench.processes.stop_all()
+    return tables
+
+
+def run_forwarded(bench):
+    """Names that nobody has asked before; the upstream shares the load generator's core."""
+    bench.head("forwarded answers: starting")
+    upstream = make_upstream(bench)
+    servers = _start_forwarders(bench, upstream)
     bench.head("forwarded answers, every name new")
 
     def arguments(server, number):
@@ -145,9 +191,20 @@ def run_forwarded(bench):
         return ["--unique", UPSTREAM_ZONE, "--seed", seed, "--timeout", 5]
 
     measured = rounds.run(bench, servers, arguments)
+    bench.head(f"forwarded answers, {SLOW_RATE:,} queries/s")
+    upstream.name = "upstream"
+
+    def slowly(server, number):
+        place = servers.index(server) if server in servers else len(servers)
+        return ["--unique", UPSTREAM_ZONE, "--seed", 1000 * (place + 1) + 500 + number, "--timeout", 5,
+                "--rate", SLOW_RATE]
+
+    slow = rounds.run(bench, [upstream, *(one for one in servers if one.name != "echo")], slowly)
     bench.processes.stop_all()
     return [saturated_table("Forwarded answers, every name new", measured, [
-        "Every query is a miss. meshdns has no cache yet, so a repeated name would cost it the "
-        "same; unbound resolves and stores, dnsdist only relays.",
+        "Every query is a miss: meshdns and unbound store the answer, dnsdist only relays it.",
         "The upstream (nsd) and the load generator share the other core and limit queries/s where "
-        "the server's core is not busy; the echo answers itself, without an upstream."])]
+        "the server's core is not busy; the echo answers itself, without an upstream."]),
+            steady_table(f"Forwarded answers, {SLOW_RATE:,} queries/s", slow, [
+                "Open loop, every query a miss. The first row is the upstream itself: what a forwarder adds is its row "
+                "less that one. The upstream shares its core with the load generator, which spins."])]
