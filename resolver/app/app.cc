@@ -411,6 +411,9 @@ void App::await_signal() {
 void App::on_signal(int number) {
   if (number == SIGHUP) {
     environment_.keeper.tell(Keeper::Event::kReloading);
+    if (front_) {
+      front_->reopen_taps();
+    }
     environment_.keeper.tell(reload() ? Keeper::Event::kReloaded : Keeper::Event::kNotReloaded);
     await_signal();
     return;

@@ -2,8 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
-#include "resolver/app/ldns.h"  // IWYU pragma: keep
+#include "resolver/app/dns_words.h"
 #include "resolver/app/table_dump.h"
 #include "resolver/cache/answer_cache.h"
 #include "resolver/cache/cache_entry.h"
@@ -20,19 +18,7 @@
 namespace meshdns::dns {
 namespace {
 
-// A text that ldns allocated.
-std::string take(char* text) {
-  const std::unique_ptr<char, decltype(&std::free)> owned(text, &std::free);
-  return text == nullptr ? std::string("?") : std::string(text);
-}
-
-std::string type_text(std::uint16_t type) {
-  return type == kDenialType ? "*" : take(ldns_rr_type2str(static_cast<ldns_rr_type>(type)));
-}
-
-std::string class_text(std::uint16_t rrclass) {
-  return take(ldns_rr_class2str(static_cast<ldns_rr_class>(rrclass)));
-}
+std::string type_word(std::uint16_t type) { return type == kDenialType ? "*" : type_text(type); }
 
 std::string kind_text(const CacheItem& item) {
   switch (item.kind) {
@@ -52,7 +38,7 @@ std::string kind_text(const CacheItem& item) {
 
 std::string line_of(const CacheItem& item) {
   const CachedQuestion& question = item.question;
-  return fmt::format("{} {} {} {} {} {} {} {}\n", question.name.to_text(), type_text(question.type),
+  return fmt::format("{} {} {} {} {} {} {} {}\n", question.name.to_text(), type_word(question.type),
                      class_text(question.rrclass), question.dnssec_ok ? "do" : "-",
                      question.checking_disabled ? "cd" : "-", item.left.count(), kind_text(item),
                      item.octets);

@@ -26,6 +26,12 @@ enum class StatePolicy : std::uint8_t {
   kBestEffort,  // leases live in memory: warned about, visible in /readyz and a gauge
 };
 
+// How names stand in the query log.
+enum class QueryLogNames : std::uint8_t {
+  kEscaped,
+  kHashed,  // who reads it learns which are equal, and no more
+};
+
 struct Config {
   Config();  // every default, the addresses included
 
@@ -88,6 +94,19 @@ struct Config {
 
   std::optional<SocketAddress> admin_listen;  // nothing: no admin HTTP
   LogOptions log;
+
+  // See QueryLog.
+  struct QueryLog {
+    std::string file;          // "stderr" is standard error; empty: there is none
+    std::uint32_t sample = 1;  // of so many responses one is logged
+    QueryLogNames names = QueryLogNames::kEscaped;
+  } query_log;
+
+  // See DnstapOutput.
+  struct Dnstap {
+    std::string output;    // "unix:/PATH" or "/PATH"; empty: there is none
+    std::string identity;  // empty: control_plane.node
+  } dnstap;
 };
 
 }  // namespace meshdns::dns

@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "resolver/app/config.h"
 #include "resolver/app/keeper.h"
+#include "resolver/app/query_taps.h"
 #include "resolver/app/setting_text.h"
 #include "resolver/app/static_files.h"
 #include "resolver/app/upstream_selection.h"
@@ -167,6 +168,11 @@ void DnsFront::serve(KeptSockets& sockets) {
       keeper.beat(worker + 1);
     };
   }
+  taps_ = std::make_unique<QueryTaps>(
+      config_, sockets.workers,
+      QueryTaps::Environment{
+          .files = environment_.files, .log = environment_.log, .metrics = environment_.metrics});
+  options.record = taps_->recorders();
   options.handler.special_names = config_.special_names;
   options.worker.resolver.forward.turn = config_.upstreams.timeout;
   server_ = std::make_unique<DnsServer>(options,

@@ -21,6 +21,7 @@
 #include "resolver/app/config.h"
 #include "resolver/app/keeper.h"
 #include "resolver/app/metrics.h"
+#include "resolver/app/query_taps.h"
 #include "resolver/app/upstream_selection.h"
 #include "resolver/cache/answer_cache.h"
 #include "resolver/forward/metrics.h"
@@ -84,6 +85,9 @@ class DnsFront {
 
   [[nodiscard]] AnswerCache& cache() { return cache_; }
 
+  // Opens the query log and dnstap's file anew: they may have been renamed.
+  void reopen_taps() { taps_->reopen(); }
+
   // Answers what is open, for a moment, and ends.
   void stop() { server_->stop(); }
 
@@ -109,6 +113,7 @@ class DnsFront {
   UpstreamSelection upstreams_;
   UpstreamSelection seen_upstreams_;  // by the last look at resolv.conf
   std::vector<IpAddress> host_;
+  std::unique_ptr<QueryTaps> taps_;
   std::unique_ptr<DnsServer> server_;  // last: its workers use all of the above
 };
 

@@ -69,7 +69,16 @@ struct AppMetrics {
                                         "Configuration reloads, by what became of them.",
                                         {{"result", "error"}})),
         log_lines_dropped(registry.gauge("meshdns_log_lines_dropped",
-                                         "Log lines lost because they came too fast.")) {
+                                         "Log lines lost because they came too fast.")),
+        query_log_lines(
+            registry.counter("meshdns_query_log_lines_total", "Lines written to the query log.")),
+        query_log_dropped(
+            registry.counter("meshdns_query_log_dropped_total",
+                             "Lines of the query log lost because its file did not take them.")),
+        dnstap_frames(
+            registry.counter("meshdns_dnstap_frames_total", "Messages written as dnstap.")),
+        dnstap_dropped(registry.counter("meshdns_dnstap_dropped_total",
+                                        "Messages lost because nobody took them as dnstap.")) {
     build_info.set(1);
   }
 
@@ -98,6 +107,10 @@ struct AppMetrics {
   Counter& reloads;
   Counter& failed_reloads;
   Gauge& log_lines_dropped;
+  Counter& query_log_lines;
+  Counter& query_log_dropped;
+  Counter& dnstap_frames;
+  Counter& dnstap_dropped;
 };
 
 }  // namespace meshdns::dns

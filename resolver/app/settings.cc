@@ -80,6 +80,8 @@ constexpr Words<StatePolicy, 2> kPolicies{
 constexpr Words<HttpsRecords, 3> kHttpsRecords{{{"tls-ports", HttpsRecords::kTlsPorts},
                                                 {"all-http-ports", HttpsRecords::kAllHttpPorts},
                                                 {"none", HttpsRecords::kNone}}};
+constexpr Words<QueryLogNames, 2> kNames{
+    {{"escaped", QueryLogNames::kEscaped}, {"hashed", QueryLogNames::kHashed}}};
 constexpr Words<LogFormat, 2> kFormats{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}};
 constexpr std::array<std::string_view, 5> kLevels{"debug", "info", "warn", "error", "off"};
 
@@ -177,6 +179,9 @@ Result<std::string> parse_node(const std::string& text) { return parse_word(text
 Result<std::string> parse_optional_name(const std::string& text) {
   return text.empty() ? Result<std::string>(text) : parse_name(text);
 }
+Result<std::string> parse_optional_node(const std::string& text) {
+  return text.empty() ? Result<std::string>(text) : parse_node(text);
+}
 Result<SocketAddress> parse_dns_address(const std::string& text) {
   return parse_socket_address(text, kDnsPort);
 }
@@ -231,6 +236,37 @@ Result<std::string> parse_level(const std::string& text) {
   }
   return text;
 }
+
+Result<std::uint32_t> parse_sample(const std::string& text) {
+  constexpr std::uint64_t kMaxSample = 1'000'000;
+  const auto number = parse_number(text, 1, kMaxSample);
+  if (!number) {
+    return tl::unexpected(number.error());
+  }
+  return static_cast<std::uint32_t>(*number);
+}
+
+// A path, one of the words, or "none", which is stored as nothing.
+Result<void> set_output(std::string& output, const std::string& text, std::string_view word,
+                        std::string_view prefix) {
+  if (text == "none") {
+    output.clear();
+    return {};
+  }
+  if (!word.empty() && text == word) {
+    output = text;
+    return {};
+  }
+  const std::string_view beginning =
+      !prefix.empty() && text.starts_with(prefix) ? prefix : std::string_view();
+  const auto path = parse_path(text.substr(beginning.size()));
+  if (!path) {
+    return tl::unexpected(path.error());
+  }
+  output = text;
+  return {};
+}
+Texts print_output(const std::string& output) { return {output.empty() ? "none" : output}; }
 
 Result<void> set_workers(Config& config, const std::string& text) {
   if (text == "auto") {
@@ -441,6 +477,32 @@ const std::array kSettings = {
         {"log.format", "--log-format", "text|json", "how they are written"},
         [](Config& c, const std::string& t) { return store(choose(kFormats, t), c.log.format); },
         [](const Config& c) { return word_of(kFormats, c.log.format); }),
+
+    special(
+        {"query_log.file", "--query-log", "PATH|stderr|none",
+         "where a line of JSON goes for each response to a client"},
+        [](Config& c, const std::string& t) {
+          return set_output(c.query_log.file, t, "stderr", {});
+        },
+        [](const Config& c) { return print_output(c.query_log.file); }),
+    special(
+        {"query_log.sample", "--query-log-sample", "NUMBER",
+         "of so many responses one is logged, at random"},
+        [](Config& c, const std::string& t) { return store(parse_sample(t), c.query_log.sample); },
+        [](const Config& c) { return Texts{std::to_string(c.query_log.sample)}; }),
+    special(
+        {"query_log.names", "--query-log-names", "escaped|hashed",
+         "how names are written: as they are, or as hashes that change with every start"},
+        [](Config& c, const std::string& t) { return store(choose(kNames, t), c.query_log.names); },
+        [](const Config& c) { return word_of(kNames, c.query_log.names); }),
+    special(
+        {"dnstap.output", "--dnstap", "unix:/PATH|PATH|none",
+         "where every message goes as dnstap: a socket that is listened on, or a file"},
+        [](Config& c, const std::string& t) { return set_output(c.dnstap.output, t, {}, "unix:"); },
+        [](const Config& c) { return print_output(c.dnstap.output); }),
+    value_of<[](auto& c) -> auto& { return c.dnstap.identity; }, parse_optional_node>(
+        {"dnstap.identity", "--dnstap-identity", "NAME",
+         "the server's name in it; empty: that of control_plane.node"}),
 };
 
 }  // namespace

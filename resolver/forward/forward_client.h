@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/ip_address.h"
 #include "resolver/wire/query.h"
 
 namespace meshdns::dns {
@@ -20,6 +21,7 @@ enum class ForwardStatus : std::uint8_t {
 struct ForwardResult {
   ForwardStatus status = ForwardStatus::kNoUpstream;
   std::vector<std::uint8_t> reply;  // only for kReply
+  SocketAddress server = {};        // whose reply it is; port 0: nobody's
 };
 
 // One question and who asks it. Outlives its way through the forwarder.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/ip_address.h"
 #include "resolver/forward/forward_client.h"
 #include "resolver/forward/loop_guard.h"
 #include "resolver/forward/server_health.h"
@@ -114,6 +115,7 @@ class SequentialForwarder::Exchange final : public TimerQueue::Timer {
   bool timed_out_ = false;
   bool looped_ = false;
   std::vector<std::uint8_t> error_reply_;  // the first one
+  SocketAddress error_server_;             // whose it is
 };
 
 // Servers that are up first, each kind in its configured order.
@@ -251,11 +253,14 @@ void SequentialForwarder::Exchange::on_result(std::size_t index, unsigned number
     case AttemptStatus::kReply:
       health.note_reply(now());
       if (!is_server_failure(result.rcode)) {
-        finish({ForwardStatus::kReply, std::move(result.reply)});
+        finish({.status = ForwardStatus::kReply,
+                .reply = std::move(result.reply),
+                .server = server(index).upstream->server()});
         return;
       }
       if (error_reply_.empty()) {
         error_reply_ = std::move(result.reply);
+        error_server_ = server(index).upstream->server();
       }
       break;
   }
@@ -287,7 +292,8 @@ void SequentialForwarder::Exchange::finish_without_answer() {
   if (!client_.is_wanted()) {
     result.status = ForwardStatus::kUnwanted;
   } else if (!error_reply_.empty()) {
-    result = {ForwardStatus::kReply, std::move(error_reply_)};
+    result = {
+        .status = ForwardStatus::kReply, .reply = std::move(error_reply_), .server = error_server_};
   } else if (looped_) {
     result.status = ForwardStatus::kLoop;
   } else {

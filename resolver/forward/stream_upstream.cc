@@ -21,6 +21,7 @@
 #include "resolver/forward/stream_connection.h"
 #include "resolver/forward/tls_client.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_tap.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
 #include "resolver/wire/upstream_reply.h"
@@ -80,12 +81,13 @@ struct StreamUpstream::IdleTimer {
 
 StreamUpstream::StreamUpstream(const SocketAddress& server, std::shared_ptr<const TlsClient> tls,
                                boost::asio::io_context& io, Logger& log,
-                               const UpstreamMetrics& metrics)
+                               const UpstreamMetrics& metrics, UpstreamTap* tap)
     : server_(server),
       tls_(std::move(tls)),
       io_(io),
       log_(log),
       metrics_(metrics),
+      tap_(tap),
       idle_timer_(std::make_shared<IdleTimer>(io, *this)) {}
 
 StreamUpstream::~StreamUpstream() {
@@ -182,7 +184,15 @@ void StreamUpstream::write(const AttemptPtr& attempt) {
   if (tls_ && attempt->edns) {
     size = pad(buffer, size);
   }
-  connection_->send(std::span(buffer).first(size));
+  const auto message = std::span(buffer).first(size);
+  connection_->send(message);
+  if (tap_ != nullptr) {
+    tap_->on_upstream_query(server_, transport(), message);
+  }
+}
+
+MessageTransport StreamUpstream::transport() const {
+  return tls_ ? MessageTransport::kTls : MessageTransport::kTcp;
 }
 
 void StreamUpstream::on_message(std::span<const std::uint8_t> message) {
@@ -196,6 +206,9 @@ void StreamUpstream::on_message(std::span<const std::uint8_t> message) {
   const AttemptPtr attempt = std::move(found->second);
   asked_.erase(found);
   attempt->is_asked = false;
+  if (tap_ != nullptr) {
+    tap_->on_upstream_reply(server_, transport(), message);
+  }
   const ReplyStatus status = inspect_reply(message);
   if (attempt->edns && refuses_edns(status)) {
     metrics_.plain_retries.add();

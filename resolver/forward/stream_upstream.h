@@ -21,6 +21,7 @@
 #include "resolver/forward/stream_connection.h"
 #include "resolver/forward/tls_client.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_tap.h"
 #include "resolver/wire/query.h"
 
 namespace boost::asio {
@@ -36,7 +37,8 @@ class StreamUpstream final : public Upstream, private StreamConnection::Owner {
 
   // `tls` is null for plain TCP. References outlive the upstream.
   StreamUpstream(const SocketAddress& server, std::shared_ptr<const TlsClient> tls,
-                 boost::asio::io_context& io, Logger& log, const UpstreamMetrics& metrics);
+                 boost::asio::io_context& io, Logger& log, const UpstreamMetrics& metrics,
+                 UpstreamTap* tap = nullptr);
   StreamUpstream(const StreamUpstream&) = delete;
   StreamUpstream& operator=(const StreamUpstream&) = delete;
   ~StreamUpstream() override;
@@ -57,6 +59,7 @@ class StreamUpstream final : public Upstream, private StreamConnection::Owner {
   // Sends what waits, as far as there is room.
   void send_waiting();
   void write(const AttemptPtr& attempt);
+  [[nodiscard]] MessageTransport transport() const;
   void on_deadline(const AttemptPtr& attempt);
   // Nothing is to be sent or heard for it any more.
   void withdraw(const AttemptPtr& attempt);
@@ -74,6 +77,7 @@ class StreamUpstream final : public Upstream, private StreamConnection::Owner {
   boost::asio::io_context& io_;
   Logger& log_;
   UpstreamMetrics metrics_;
+  UpstreamTap* tap_;  // null: nobody wants to know
   RandomIds ids_;
   std::shared_ptr<StreamConnection> connection_;  // null while nothing is asked
   AttemptId last_id_ = 0;

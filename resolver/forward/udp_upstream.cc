@@ -17,6 +17,7 @@
 #include "resolver/forward/timer_queue.h"
 #include "resolver/forward/udp_sockets.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_tap.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
@@ -175,6 +176,10 @@ void UdpUpstream::send(Attempt& attempt) {
     std::ranges::copy(name, attempt.name.begin());
     metrics_.queries.add();
     if (environment_.sockets.send(*port->socket, std::span(buffer).first(size))) {
+      if (environment_.tap != nullptr) {
+        environment_.tap->on_upstream_query(server(), MessageTransport::kUdp,
+                                            std::span(buffer).first(size));
+      }
       return;
     }
   }
@@ -276,6 +281,9 @@ void UdpUpstream::on_header_alone(Attempt& attempt) {
 
 void UdpUpstream::on_reply(Attempt& attempt, std::span<const std::uint8_t> reply) {
   note_answer(attempt);
+  if (environment_.tap != nullptr) {
+    environment_.tap->on_upstream_reply(server(), MessageTransport::kUdp, reply);
+  }
   const ReplyStatus status = inspect_reply(reply);
   if (attempt.edns == Edns::kYes && status.parses && !status.has_edns &&
       refuses_edns(status.rcode)) {

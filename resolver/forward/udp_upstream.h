@@ -29,6 +29,7 @@
 #include "resolver/forward/timer_queue.h"
 #include "resolver/forward/udp_sockets.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_tap.h"
 #include "resolver/wire/query.h"
 #include "resolver/wire/upstream_reply.h"
 
@@ -44,6 +45,7 @@ class UdpUpstream final : public Upstream {
     UdpSockets& sockets;
     TimerQueue& timers;
     RandomIds& random;
+    UpstreamTap* tap = nullptr;  // nobody wants to know
   };
 
   // `stream` asks the same server over TCP. References outlive the upstream.

@@ -116,12 +116,17 @@ CachedAnswers::Found CachedAnswers::answer_with(const CacheHit& hit, const Query
   return {.outcome = Outcome::kAnswered,
           .size = written.size,
           .rcode = written.rcode,
+          .is_stale = is_stale,
           .refresh = hit.refresh};
 }
 
 SharedResult CachedAnswers::take(const Query& asked, ForwardResult result, bool may_keep,
                                  std::span<std::uint8_t> scratch) {
-  SharedResult shared{.status = result.status, .reply = {}, .stored = {}, .is_failure = true};
+  SharedResult shared{.status = result.status,
+                      .reply = {},
+                      .stored = {},
+                      .server = result.server,
+                      .is_failure = true};
   Name folded;
   const CachedQuestion question = question_of(asked, folded);
   std::uint16_t rcode = rcode::kServFail;

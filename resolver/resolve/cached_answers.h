@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/ip_address.h"
 #include "resolver/cache/answer_cache.h"
 #include "resolver/cache/cache_entry.h"
 #include "resolver/forward/sequential_forwarder.h"
@@ -29,6 +30,7 @@ struct SharedResult {
   ForwardStatus status = ForwardStatus::kNoUpstream;
   std::vector<std::uint8_t> reply;  // only for kReply
   StoredReply stored;               // without octets where it has no such form
+  SocketAddress server = {};        // who replied; port 0: nobody
   bool is_failure = false;          // an answer that was kept may be told instead
 };
 
@@ -48,6 +50,7 @@ class CachedAnswers {
     Outcome outcome = Outcome::kNothing;
     std::size_t size = 0;
     std::uint8_t rcode = 0;
+    bool is_stale = false;
     bool refresh = false;  // upstream is to be asked all the same, for the next client
   };
 

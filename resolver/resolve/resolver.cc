@@ -176,7 +176,7 @@ void Resolver::ask(const SharedQuestions::Joined& joined) {
 }
 
 QuestionId Resolver::refuse(const Query& query, const ExtendedError& error, ReplySink& sink) {
-  ResolvedReply reply{.question = 0, .message = {}, .rcode = 0, .elapsed = {}};
+  ResolvedReply reply;
   reply.message = std::span(buffer_).first(write_failure(query, error, reply.rcode));
   sink(reply);
   return 0;
@@ -277,15 +277,15 @@ void Resolver::give(QuestionId id, const SharedResult& result) {
   }
   std::uint8_t rcode = 0;
   const std::size_t size = write_reply(*question, result, rcode);
-  tell(*question, size, rcode);
+  tell(*question,
+       {.message = std::span(buffer_).first(size), .rcode = rcode, .server = result.server});
 }
 
-void Resolver::tell(Question& question, std::size_t size, std::uint8_t rcode) {
+void Resolver::tell(Question& question, ResolvedReply reply) {
   ReplySink sink = std::exchange(question.sink, {});
-  sink({.question = question.id,
-        .message = std::span(buffer_).first(size),
-        .rcode = rcode,
-        .elapsed = environment_.clock.now() - question.started});
+  reply.question = question.id;
+  reply.elapsed = environment_.clock.now() - question.started;
+  sink(reply);
 }
 
 bool Resolver::tell_stale(Question& question) {
@@ -293,7 +293,8 @@ bool Resolver::tell_stale(Question& question) {
   if (found.outcome != CachedAnswers::Outcome::kAnswered) {
     return false;
   }
-  tell(question, found.size, found.rcode);
+  tell(question,
+       {.message = std::span(buffer_).first(found.size), .rcode = found.rcode, .is_stale = true});
   return true;
 }
 

@@ -54,9 +54,11 @@ namespace meshdns::dns {
 
 struct ResolvedReply {
   QuestionId question = 0;
-  std::span<const std::uint8_t> message;  // ready to send; valid during the call
-  std::uint8_t rcode = 0;                 // of its header
-  std::chrono::nanoseconds elapsed{0};    // since resolve()
+  std::span<const std::uint8_t> message = {};  // ready to send; valid during the call
+  std::uint8_t rcode = 0;                      // of its header
+  std::chrono::nanoseconds elapsed{0};         // since resolve()
+  SocketAddress server = {};                   // whose reply it is made of; port 0: nobody's
+  bool is_stale = false;                       // upstream gave nothing, or not in time
 };
 
 // Takes the one reply. May be called from within resolve().
@@ -137,7 +139,8 @@ class Resolver final : public WaitingParty {
   // Asks upstream what is joined, if nobody does.
   void ask(const SharedQuestions::Joined& joined);
   void refresh(const Query& query);
-  void tell(Question& question, std::size_t size, std::uint8_t rcode);
+  // `reply` without question and time.
+  void tell(Question& question, ResolvedReply reply);
   bool tell_stale(Question& question);
   void arm_stale_timer();
   [[nodiscard]] std::size_t write_reply(const Question& question, const SharedResult& result,

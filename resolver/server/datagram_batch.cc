@@ -101,10 +101,14 @@ std::span<const std::uint8_t> DatagramBatch::request(std::size_t index) const {
   return std::span((*slots_)[index].octets).first(received_[index].msg_len);
 }
 
-SocketAddress DatagramBatch::client(std::size_t index) const {
+SocketAddress DatagramPeer::socket_address() const {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own idiom.
-  const auto& address = reinterpret_cast<const sockaddr&>((*slots_)[index].peer.address);
-  return SocketAddress::from_sockaddr(address).value_or(SocketAddress{});
+  return SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr&>(address))
+      .value_or(SocketAddress{});
+}
+
+SocketAddress DatagramBatch::client(std::size_t index) const {
+  return (*slots_)[index].peer.socket_address();
 }
 
 const DatagramPeer& DatagramBatch::peer(std::size_t index) {
@@ -127,6 +131,11 @@ void DatagramBatch::add_reply(std::size_t index, std::size_t size) {
   mmsghdr& reply = replies_[reply_count_++];
   reply = received_[index];
   prepare_control(reply.msg_hdr);
+}
+
+std::span<const std::uint8_t> DatagramBatch::last_reply() const {
+  const iovec& part = *replies_[reply_count_ - 1].msg_hdr.msg_iov;
+  return {static_cast<const std::uint8_t*>(part.iov_base), part.iov_len};
 }
 
 DatagramBatch::SendResult DatagramBatch::send(SocketLayer& sockets, int fd) {

@@ -28,6 +28,9 @@ struct DatagramPeer {
   socklen_t address_size = 0;
   alignas(cmsghdr) std::array<std::uint8_t, kControlOctets> control{};
   std::size_t control_size = 0;  // 0: the socket's own address
+
+  // Where it came from.
+  [[nodiscard]] SocketAddress socket_address() const;
 };
 
 class DatagramBatch {
@@ -61,6 +64,8 @@ class DatagramBatch {
 
   // Puts the first `size` octets of response_buffer(index) on the list of replies.
   void add_reply(std::size_t index, std::size_t size);
+  // What was put on it last.
+  [[nodiscard]] std::span<const std::uint8_t> last_reply() const;
   // Sends the list. Never waits.
   SendResult send(SocketLayer& sockets, int fd);
 

@@ -83,6 +83,9 @@ DnsServer::DnsServer(const Options& options, const Environment& environment,
       worker.on_beat = [beat = options.on_beat, i] { beat(i); };
       worker.beat_interval = options.beat_interval;
     }
+    if (i < options.record.size()) {
+      worker.record = options.record[i];
+    }
     workers_.push_back(std::make_unique<Worker>(worker, shared, *snapshot_workers_.back()));
   }
   for (Listener& listener : listeners) {

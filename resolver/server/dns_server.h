@@ -29,6 +29,7 @@
 #include "resolver/server/connection_limits.h"
 #include "resolver/server/listener.h"
 #include "resolver/server/metrics.h"
+#include "resolver/server/query_recorder.h"
 #include "resolver/server/worker.h"
 #include "resolver/snapshot/snapshot_holder.h"
 
@@ -47,6 +48,8 @@ class DnsServer {
     // Nothing: never.
     std::function<void(std::size_t worker)> on_beat;
     std::chrono::milliseconds beat_interval{1000};
+    // What each worker records, by its index; fewer: the others record nothing.
+    std::vector<QueryRecorder::Options> record = {};
     // The total is cut to half of RLIMIT_NOFILE, so that connections never take the descriptors
     // that forwarding needs.
     ConnectionLimits::Options connections;

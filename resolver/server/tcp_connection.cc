@@ -22,10 +22,13 @@
 #include "base/unique_fd.h"
 #include "resolver/answer/outcome.h"
 #include "resolver/answer/query_handler.h"
+#include "resolver/forward/upstream_tap.h"
 #include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/resolver.h"
 #include "resolver/resolve/shared_question.h"
+#include "resolver/server/dns_event.h"
 #include "resolver/server/metrics.h"
+#include "resolver/server/query_recorder.h"
 #include "resolver/server/worker_context.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
@@ -51,7 +54,7 @@ struct TcpConnection::Socket {
 };
 
 TcpConnection::TcpConnection(WorkerContext& context, Owner& owner, const Timeouts& timeouts,
-                             UniqueFd socket, const IpAddress& client)
+                             UniqueFd socket, const SocketAddress& client)
     : context_(context),
       owner_(owner),
       timeouts_(timeouts),
@@ -203,11 +206,15 @@ void TcpConnection::answer(std::span<const std::uint8_t> request) {
   ServerMetrics& metrics = context_.metrics;
   metrics.tcp_queries.add();
   asked_ = true;
-  const ClientAccess access = context_.access->check(client_);
+  const ClientAccess access = context_.access->check(client_.ip);
   if (access == ClientAccess::kRefused) {
     metrics.refused.add();
   }
   const auto response = std::span(context_.stream_buffer).first(kMaxMessageOctets);
+  if (context_.recorder != nullptr) {
+    context_.recorder->begin();
+    context_.recorder->record_query(client_, MessageTransport::kTcp, request);
+  }
   Query query;
   const Outcome outcome = context_.handler.handle(context_.snapshot.current(), request,
                                                   Transport::kTcp, access, response, query);
@@ -218,17 +225,20 @@ void TcpConnection::answer(std::span<const std::uint8_t> request) {
   last_activity_ = context_.clock.now();
   if (outcome.verdict == Verdict::kAnswer) {
     metrics.count_answer(AnswerSource::kLocal, outcome.rcode);
+    record({.source = EventSource::kLocal, .message = response.first(outcome.size)});
     put(response.first(outcome.size));
     return;
   }
   const auto found = context_.resolver.find_cached(query, Transport::kTcp, response);
   if (found.outcome == CachedAnswers::Outcome::kAnswered) {
     metrics.count_answer(AnswerSource::kCache, found.rcode);
+    record({.source = found.is_stale ? EventSource::kStale : EventSource::kCache,
+            .message = response.first(found.size)});
     put(response.first(found.size));
     return;
   }
   const QuestionId question =
-      context_.resolver.resolve(query, Transport::kTcp, client_, found.outcome,
+      context_.resolver.resolve(query, Transport::kTcp, client_.ip, found.outcome,
                                 [weak = weak_from_this()](const ResolvedReply& reply) {
                                   if (const auto self = weak.lock()) {
                                     self->on_resolved(reply);
@@ -243,10 +253,22 @@ void TcpConnection::on_resolved(const ResolvedReply& reply) {
   context_.metrics.count_answer(AnswerSource::kUpstream, reply.rcode);
   context_.metrics.answer_seconds.observe(std::chrono::duration<double>(reply.elapsed).count());
   last_activity_ = context_.clock.now();
+  record({.source = reply.is_stale ? EventSource::kStale : EventSource::kUpstream,
+          .server = reply.server,
+          .elapsed = reply.elapsed,
+          .message = reply.message});
   put(reply.message);
   if (questions_.erase(reply.question) != 0 && !closed_) {
     flush();
     go_on();
+  }
+}
+
+void TcpConnection::record(QueryRecorder::Response response) {
+  if (context_.recorder != nullptr) {
+    response.client = client_;
+    response.transport = MessageTransport::kTcp;
+    context_.recorder->record_response(response);
   }
 }
 

@@ -28,6 +28,7 @@
 #include "base/metrics.h"
 #include "base/unique_fd.h"
 #include "resolver/resolve/resolver.h"
+#include "resolver/server/query_recorder.h"
 #include "resolver/server/worker_context.h"
 #include "resolver/wire/frame_reader.h"
 
@@ -55,7 +56,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   };
 
   TcpConnection(WorkerContext& context, Owner& owner, const Timeouts& timeouts, UniqueFd socket,
-                const IpAddress& client);
+                const SocketAddress& client);
   TcpConnection(const TcpConnection&) = delete;
   TcpConnection& operator=(const TcpConnection&) = delete;
   ~TcpConnection();
@@ -69,7 +70,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   // Ends it if it is over one of its times.
   void check_timeouts(TimePoint now);
 
-  [[nodiscard]] const IpAddress& client() const { return client_; }
+  [[nodiscard]] const IpAddress& client() const { return client_.ip; }
   // Nothing asked, nothing half said, nothing to say.
   [[nodiscard]] bool is_idle() const;
   [[nodiscard]] TimePoint idle_since() const { return last_activity_; }
@@ -85,6 +86,8 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   void process_frames();
   void answer(std::span<const std::uint8_t> request);
   void on_resolved(const ResolvedReply& reply);
+  // Tells the recorder, if there is one; it fills in the client.
+  void record(QueryRecorder::Response response);
   void put(std::span<const std::uint8_t> message);
   void flush();
   void go_on();
@@ -96,7 +99,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   WorkerContext& context_;
   Owner& owner_;
   Timeouts timeouts_;
-  IpAddress client_;
+  SocketAddress client_;
   std::unique_ptr<Socket> socket_;
   FrameReader frames_;
   std::vector<std::uint8_t> output_;  // framed answers

@@ -144,17 +144,18 @@ TcpServer::AcceptResult TcpServer::accept_one() {
     // All other errors concern one connection that has gone already (accept(2)).
     return error == EAGAIN ? AcceptResult::kWait : AcceptResult::kAgain;
   }
-  if (const auto client = SocketAddress::from_sockaddr(*address)) {
-    admit(std::move(socket), client->ip.unmapped());
+  if (auto client = SocketAddress::from_sockaddr(*address)) {
+    client->ip = client->ip.unmapped();
+    admit(std::move(socket), *client);
   }
   return AcceptResult::kAgain;
 }
 
-void TcpServer::admit(UniqueFd socket, const IpAddress& client) {
-  Admission admission = limits_.admit(client);
+void TcpServer::admit(UniqueFd socket, const SocketAddress& client) {
+  Admission admission = limits_.admit(client.ip);
   if (admission != Admission::kAdmitted &&
-      evict(admission == Admission::kClientReached ? &client : nullptr, {})) {
-    admission = limits_.admit(client);
+      evict(admission == Admission::kClientReached ? &client.ip : nullptr, {})) {
+    admission = limits_.admit(client.ip);
   }
   if (admission != Admission::kAdmitted) {
     context_.metrics.tcp_refused_limit.add();
@@ -169,7 +170,7 @@ void TcpServer::admit(UniqueFd socket, const IpAddress& client) {
     connection = std::make_shared<TcpConnection>(context_, *this, options_.timeouts,
                                                  std::move(socket), client);
   } catch (const std::exception&) {  // no memory, or the reactor cannot take it
-    limits_.release(client);
+    limits_.release(client.ip);
     context_.metrics.accept_failures.add();
     return;
   }

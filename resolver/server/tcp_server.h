@@ -54,7 +54,7 @@ class TcpServer final : public TcpConnection::Owner {
   void wait();
   void accept_waiting();
   [[nodiscard]] AcceptResult accept_one();
-  void admit(UniqueFd socket, const IpAddress& client);
+  void admit(UniqueFd socket, const SocketAddress& client);
   // Closes the connection that has been idle longest, and so long at least, else the one with the
   // oldest half of a frame, of this client or of all; false if there is none.
   [[nodiscard]] bool evict(const IpAddress* client, std::chrono::milliseconds at_least);

@@ -14,10 +14,13 @@
 #include "base/unique_fd.h"
 #include "resolver/answer/outcome.h"
 #include "resolver/answer/query_handler.h"
+#include "resolver/forward/upstream_tap.h"
 #include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/resolver.h"
 #include "resolver/server/datagram_batch.h"
+#include "resolver/server/dns_event.h"
 #include "resolver/server/metrics.h"
+#include "resolver/server/query_recorder.h"
 #include "resolver/server/worker_context.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/wire/transport.h"
@@ -83,22 +86,42 @@ void UdpServer::answer_batch(std::size_t count) {
   }
   Tally tally;
   tally.queries = count;
-  for (std::size_t i = 0; i < count; ++i) {
-    answer(i, tally);
+  if (context_.recorder != nullptr) {
+    context_.recorder->begin();
+    for (std::size_t i = 0; i < count; ++i) {
+      answer_recorded(i, tally);
+    }
+  } else {
+    for (std::size_t i = 0; i < count; ++i) {
+      answer(i, tally);
+    }
   }
   record(tally);
 }
 
-void UdpServer::answer(std::size_t index, Tally& tally) {
+void UdpServer::answer_recorded(std::size_t index, Tally& tally) {
+  const DatagramBatch& batch = context_.datagrams;
+  const SocketAddress client = batch.client(index);
+  context_.recorder->record_query(client, MessageTransport::kUdp, batch.request(index));
+  const EventSource source = answer(index, tally);
+  if (source != EventSource::kNone) {
+    context_.recorder->record_response({.client = client,
+                                        .transport = MessageTransport::kUdp,
+                                        .source = source,
+                                        .message = batch.last_reply()});
+  }
+}
+
+EventSource UdpServer::answer(std::size_t index, Tally& tally) {
   DatagramBatch& batch = context_.datagrams;
   if (batch.request(index).empty()) {
     ++tally.empty;
-    return;
+    return EventSource::kNone;
   }
   const SocketAddress client = batch.client(index);
   if (client.port == 0) {
     ++tally.port_zero;  // nobody can be there
-    return;
+    return EventSource::kNone;
   }
   const ClientAccess access = context_.access->check(client.ip);
   tally.refused += access == ClientAccess::kRefused ? 1 : 0;
@@ -109,35 +132,45 @@ void UdpServer::answer(std::size_t index, Tally& tally) {
     case Verdict::kAnswer:
       ++tally.local_answers[ServerMetrics::rcode_cell(outcome.rcode)];
       batch.add_reply(index, outcome.size);
-      return;
+      return EventSource::kLocal;
     case Verdict::kForward:
-      forward(index, tally);
-      return;
+      return forward(index, tally);
     case Verdict::kDrop:
       ++tally.unanswerable;
-      return;
+      break;
   }
+  return EventSource::kNone;
 }
 
-void UdpServer::forward(std::size_t index, Tally& tally) {
+EventSource UdpServer::forward(std::size_t index, Tally& tally) {
   DatagramBatch& batch = context_.datagrams;
   const auto found = context_.resolver.find_cached(batch.query(index), Transport::kUdp,
                                                    batch.response_buffer(index));
   if (found.outcome == CachedAnswers::Outcome::kAnswered) {
     ++tally.cached_answers[ServerMetrics::rcode_cell(found.rcode)];
     batch.add_reply(index, found.size);
-    return;
+    return found.is_stale ? EventSource::kStale : EventSource::kCache;
   }
   context_.resolver.resolve(
       batch.query(index), Transport::kUdp, batch.client(index).ip, found.outcome,
       [self = shared_from_this(), peer = batch.peer(index)](const ResolvedReply& reply) mutable {
         self->on_resolved(peer, reply);
       });
+  return EventSource::kNone;
 }
 
 void UdpServer::on_resolved(DatagramPeer& peer, const ResolvedReply& reply) {
   context_.metrics.count_answer(AnswerSource::kUpstream, reply.rcode);
   context_.metrics.answer_seconds.observe(std::chrono::duration<double>(reply.elapsed).count());
+  if (context_.recorder != nullptr) {
+    context_.recorder->record_response(
+        {.client = peer.socket_address(),
+         .transport = MessageTransport::kUdp,
+         .source = reply.is_stale ? EventSource::kStale : EventSource::kUpstream,
+         .server = reply.server,
+         .elapsed = reply.elapsed,
+         .message = reply.message});
+  }
   record(send_datagram(context_.sockets, socket_->descriptor.native_handle(), peer, reply.message));
 }
 

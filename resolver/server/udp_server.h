@@ -18,6 +18,7 @@
 #include "resolver/answer/outcome.h"
 #include "resolver/resolve/resolver.h"
 #include "resolver/server/datagram_batch.h"
+#include "resolver/server/dns_event.h"
 #include "resolver/server/metrics.h"
 #include "resolver/server/worker_context.h"
 
@@ -53,9 +54,12 @@ class UdpServer : public std::enable_shared_from_this<UdpServer> {
   void wait();
   void drain();
   void answer_batch(std::size_t count);
-  void answer(std::size_t index, Tally& tally);
+  // Where the answer comes from that is on the list of replies; kNone when there is none.
+  EventSource answer(std::size_t index, Tally& tally);
+  // Tells the recorder besides.
+  void answer_recorded(std::size_t index, Tally& tally);
   // Answers from the cache, or hands the question to the resolver.
-  void forward(std::size_t index, Tally& tally);
+  EventSource forward(std::size_t index, Tally& tally);
   void on_resolved(DatagramPeer& peer, const ResolvedReply& reply);
   void record(const Tally& tally);
   void record(const DatagramBatch::SendResult& result);

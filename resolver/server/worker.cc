@@ -30,6 +30,7 @@
 #include "resolver/server/access_list.h"
 #include "resolver/server/datagram_batch.h"
 #include "resolver/server/listener.h"
+#include "resolver/server/query_recorder.h"
 #include "resolver/server/tcp_server.h"
 #include "resolver/server/udp_server.h"
 #include "resolver/server/worker_context.h"
@@ -54,6 +55,7 @@ struct Worker::State {
         stream_buffer(kMaxMessageOctets),
         timers(deadline_clock),
         timer_driver(io, timers),
+        recorder(given.record),
         udp_sockets(given.max_upstream_sockets, io, shared.sockets),
         resolver(
             given.resolver,
@@ -76,6 +78,7 @@ struct Worker::State {
                 .handler = shared.handler,
                 .snapshot = snapshot,
                 .resolver = resolver,
+                .recorder = recorder_in_use(),
                 .access = std::make_shared<const AccessList>(),
                 .datagrams = datagrams,
                 .stream_buffer = stream_buffer},
@@ -87,11 +90,20 @@ struct Worker::State {
     std::unique_ptr<TcpServer> tcp;
   };
 
+  QueryRecorder* recorder_in_use() {
+    const bool records = options.record.log != nullptr || options.record.dnstap != nullptr;
+    return records ? &recorder : nullptr;
+  }
+
   std::unique_ptr<Upstream> make_upstream(const SocketAddress& server) {
     const UpstreamMetrics metrics = environment.forward_metrics.upstream(server);
     return std::make_unique<UdpUpstream>(
-        std::make_unique<StreamUpstream>(server, nullptr, io, environment.log, metrics),
-        UdpUpstream::Environment{.sockets = udp_sockets, .timers = timers, .random = random},
+        std::make_unique<StreamUpstream>(server, nullptr, io, environment.log, metrics,
+                                         recorder.upstream_tap()),
+        UdpUpstream::Environment{.sockets = udp_sockets,
+                                 .timers = timers,
+                                 .random = random,
+                                 .tap = recorder.upstream_tap()},
         metrics);
   }
 
@@ -169,6 +181,7 @@ struct Worker::State {
   SystemClock deadline_clock;  // that of the timers which run the queue
   TimerQueue timers;
   TimerDriver timer_driver;
+  QueryRecorder recorder;
   UdpSockets udp_sockets;
   RandomIds random;
   Resolver resolver;

@@ -27,6 +27,7 @@
 #include "resolver/server/connection_limits.h"
 #include "resolver/server/listener.h"
 #include "resolver/server/metrics.h"
+#include "resolver/server/query_recorder.h"
 #include "resolver/server/tcp_server.h"
 #include "resolver/snapshot/snapshot_holder.h"
 
@@ -60,6 +61,7 @@ class Worker {
     // Called on the worker's thread at least so often while it runs; nothing: never.
     std::function<void()> on_beat = {};
     std::chrono::milliseconds beat_interval{1000};
+    QueryRecorder::Options record = {};  // without rings: nothing is recorded
   };
 
   // Starts the thread. `snapshot` belongs to this worker until it is destroyed.

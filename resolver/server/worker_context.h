@@ -14,6 +14,7 @@
 #include "resolver/resolve/resolver.h"
 #include "resolver/server/access_list.h"
 #include "resolver/server/metrics.h"
+#include "resolver/server/query_recorder.h"
 #include "resolver/snapshot/snapshot_holder.h"
 
 namespace boost::asio {
@@ -33,6 +34,7 @@ struct WorkerContext {
   const QueryHandler& handler;
   SnapshotHolder::Worker& snapshot;
   Resolver& resolver;
+  QueryRecorder* recorder;                   // null: nobody wants to know
   std::shared_ptr<const AccessList> access;  // replaced on the worker's thread
   DatagramBatch& datagrams;
   std::vector<std::uint8_t>& stream_buffer;  // one read or one answer of a TCP connection

@@ -23,6 +23,8 @@ ALLOWED = {
     "base/wall_clock.h": "the seam",
     "base/wall_clock.cc": "the seam",
     "base/log.cc": "stamps of log lines",
+    "resolver/server/query_recorder.cc": "stamps of events; time spans are by the steady clock",
+    "resolver/app/query_log.cc": "writes these stamps",
     "resolver/app/app.h": "hands the seam to the age of the table over reboots",
     # gRPC turns the deadline into a time span at once.
     "discovery/xds/ads_server.cc": "the grace of a shutdown",

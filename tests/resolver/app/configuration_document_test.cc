@@ -132,7 +132,7 @@ TEST(ConfigurationDocument, NamesBoundsThatAreAccepted) {
       ++bounds;
     }
   }
-  EXPECT_EQ(bounds, 29U);
+  EXPECT_EQ(bounds, 31U);
 }
 
 TEST(ConfigurationDocument, HasAnExampleThatIsAConfiguration) {

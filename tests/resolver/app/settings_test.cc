@@ -86,6 +86,16 @@ TEST(Settings, PrintWhatTheyRead) {
       {"admin.listen", "127.0.0.1:0", "127.0.0.1:0"},
       {"log.level", "debug", "debug"},
       {"log.format", "json", "json"},
+      {"query_log.file", "/var/log/q", "/var/log/q"},
+      {"query_log.file", "stderr", "stderr"},
+      {"query_log.file", "none", "none"},
+      {"query_log.sample", "100", "100"},
+      {"query_log.names", "hashed", "hashed"},
+      {"dnstap.output", "unix:/run/dnstap.sock", "unix:/run/dnstap.sock"},
+      {"dnstap.output", "/tmp/x.tap", "/tmp/x.tap"},
+      {"dnstap.output", "none", "none"},
+      {"dnstap.identity", "vm-1.example.org", "vm-1.example.org"},
+      {"dnstap.identity", "", ""},
   };
   std::set<std::string> covered;
   for (const Case& row : cases) {
@@ -166,6 +176,16 @@ TEST(Settings, RefuseWhatTheyCannotMean) {
       {"admin.listen", "19153"},
       {"log.level", "loud"},
       {"log.format", "xml"},
+      {"query_log.file", "queries.log"},
+      {"query_log.file", "unix:/run/x"},
+      {"query_log.file", "stdout"},
+      {"query_log.sample", "0"},
+      {"query_log.sample", "1000001"},
+      {"query_log.names", "plain"},
+      {"dnstap.output", "stderr"},
+      {"dnstap.output", "unix:x"},
+      {"dnstap.output", "unix:"},
+      {"dnstap.identity", "a b"},
   };
   for (const Case& row : cases) {
     const Setting* const setting = find_setting(row.key);

@@ -11,6 +11,8 @@
 #include <gtest/gtest.h>
 
 #include "base/unique_fd.h"
+#include "resolver/server/dns_server.h"
+#include "resolver/server/event_ring.h"
 #include "tests/resolver/server/server_fixture.h"
 #include "tests/support/dns_client.h"
 
@@ -78,6 +80,23 @@ TEST_F(AllocationTest, LocalAnswersOverUdpAllocateNothing) {
   const std::size_t before = allocations.load();
   exchange(200);
   EXPECT_EQ(allocations.load() - before, 0U) << "in 1400 queries";
+}
+
+// The rings fill up on the way: dropping allocates nothing either.
+TEST_F(AllocationTest, LocalAnswersThatAreRecordedAllocateNothing) {
+  counts_on_this_thread = false;
+  EventRing log(std::size_t{64} << 10U);
+  EventRing dnstap(std::size_t{64} << 10U);
+  DnsServer::Options options = default_options();
+  options.record = {{.log = &log, .log_sample = 2, .dnstap = &dnstap}};
+  start(options);
+  exchange(20);
+  const std::size_t before = allocations.load();
+  exchange(200);
+  EXPECT_EQ(allocations.load() - before, 0U) << "in 1400 queries";
+  EXPECT_TRUE(log.front().has_value());
+  EXPECT_GT(dnstap.dropped(), 0U);
+  server_.reset();  // before its rings
 }
 
 TEST_F(AllocationTest, TheCountSeesTheWorkersAllocations) {
