@@ -140,7 +140,7 @@ void UdpSockets::close(Socket& socket) {
   socket.user = nullptr;
   --open_;
   auto& idle = socket.server.ip.is_v4() ? idle_v4_ : idle_v6_;
-  if (idle.size() < kMaxIdle && disconnect(socket)) {
+  if (idle.size() < std::min(kMaxIdle, max_open_) && disconnect(socket)) {
     idle.push_back(&socket);
   } else {
     discard(socket);

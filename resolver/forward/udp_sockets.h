@@ -26,8 +26,9 @@ namespace meshdns::dns {
 
 class UdpSockets {
  public:
-  // Kept without a port, each family for itself.
-  static constexpr std::size_t kMaxIdle = 64;
+  // Kept without a port, each family for itself: as many as there are questions open under load, or
+  // most of them would pay for a new socket after all.
+  static constexpr std::size_t kMaxIdle = 512;
 
   // Who has a socket. May close it from within either call.
   class User {
