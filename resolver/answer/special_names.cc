@@ -38,11 +38,18 @@ SpecialNames::SpecialNames(const Options& options) {
   add(options.reverse_loopback, "1." + std::string(kThirtyOneZeros), Action::kReverse);
   add(options.reverse_loopback, "0." + std::string(kThirtyOneZeros), Action::kReverse);
   zones_ = ZoneSet(std::move(zones));
+  std::vector<OwnedZone> routed;
+  for (const Name& name : options.routed) {
+    if (zones_.find(name).zone != nullptr) {
+      routed.push_back({name, true, std::nullopt});
+    }
+  }
+  routed_ = ZoneSet(std::move(routed));
 }
 
 SpecialNames::Match SpecialNames::find(NameView folded) const {
   const ZoneMatch match = zones_.find(folded);
-  if (match.zone == nullptr) {
+  if (match.zone == nullptr || routed_.find(folded).zone != nullptr) {
     return {};
   }
   const auto index = static_cast<std::size_t>(match.zone - zones_.zones().data());

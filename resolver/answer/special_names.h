@@ -23,6 +23,8 @@ class SpecialNames {
     bool onion = true;      // NXDOMAIN (RFC 7686 section 2)
     bool resolver_arpa = true;     // NODATA: no designated resolver (RFC 9462 section 6.4)
     bool reverse_loopback = true;  // 127/8, 0/8, 255.255.255.255, ::1 and :: (RFC 6303 section 4)
+    // Names, folded, that have a way of their own: at and below each there is nothing special.
+    std::vector<Name> routed = {};
   };
 
   enum class Action : std::uint8_t {
@@ -44,6 +46,7 @@ class SpecialNames {
  private:
   ZoneSet zones_;
   std::vector<Action> actions_;  // by index in zones_
+  ZoneSet routed_;               // those within zones_
 };
 
 }  // namespace meshdns::dns

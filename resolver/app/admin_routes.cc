@@ -65,6 +65,7 @@ AdminServer::Routes make_admin_routes(AdminSources sources) {
     reply.next_piece = cache();
     return reply;
   };
+  routes["/upstreams"] = [upstreams = std::move(sources.upstreams)] { return plain(upstreams()); };
   return routes;
 }
 

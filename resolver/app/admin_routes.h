@@ -26,11 +26,12 @@ struct AdminSources {
   std::function<const TablePublisher::Entries*()> entries;  // null while there is no table
   std::function<void()> before_metrics;                     // sets gauges that are read late
   std::function<Pieces()> cache;
+  std::function<std::string()> upstreams;  // for people
   const MetricRegistry* registry = nullptr;
 };
 
-// /healthz, /readyz, /metrics, /config, /table, /vips, /cache. What the sources refer to outlives
-// the server that gets the routes.
+// /healthz, /readyz, /metrics, /config, /table, /vips, /cache, /upstreams. What the sources refer
+// to outlives the server that gets the routes.
 [[nodiscard]] AdminServer::Routes make_admin_routes(AdminSources sources);
 
 }  // namespace meshdns::dns

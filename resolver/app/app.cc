@@ -241,6 +241,7 @@ AdminServer::Routes App::admin_routes() {
        .entries = [this] { return table_ ? &table_->publisher().entries() : nullptr; },
        .before_metrics = [this] { set_late_gauges(); },
        .cache = [this] { return dump_cache(front_->cache(), environment_.clock.now()); },
+       .upstreams = [this] { return front_->list_upstreams(); },
        .registry = &registry_});
 }
 

@@ -29,21 +29,6 @@ Result<std::string> body_of(const Result<AdminAnswer>& answer) {
   return answer->body;
 }
 
-// By the state folder's socket, or by TCP where that is not for us.
-Result<std::string> read_dump(const CacheCommand& command, const Config& config) {
-  const AdminRequest request{.target = "/cache", .is_post = false, .body = {}};
-  if (!command.names_admin) {
-    auto dump = body_of(ask_admin(admin_socket(config), request));
-    if (dump || !config.admin_listen || config.admin_listen->port == 0) {
-      return dump;
-    }
-  } else if (!config.admin_listen || config.admin_listen->port == 0) {
-    return fail(ErrorCode::kInvalidArgument,
-                "admin.listen names no address: set --admin to where the resolver's admin HTTP is");
-  }
-  return body_of(ask_admin(*config.admin_listen, request));
-}
-
 std::string_view take_line(std::string_view& text) {
   const std::string_view line = text.substr(0, text.find('\n'));
   text.remove_prefix(std::min(text.size(), line.size() + 1));
@@ -84,6 +69,21 @@ Result<Name> parse_name(const std::string& text) {
 
 }  // namespace
 
+Result<std::string> read_admin(const std::string& target, bool names_admin, const Config& config) {
+  const AdminRequest request{.target = target, .is_post = false, .body = {}};
+  const bool has_address = config.admin_listen && config.admin_listen->port != 0;
+  if (!names_admin) {
+    auto answer = body_of(ask_admin(admin_socket(config), request));
+    if (answer || !has_address) {
+      return answer;
+    }
+  } else if (!has_address) {
+    return fail(ErrorCode::kInvalidArgument,
+                "admin.listen names no address: set --admin to where the resolver's admin HTTP is");
+  }
+  return body_of(ask_admin(*config.admin_listen, request));
+}
+
 Result<std::string> run_cache_command(const CacheCommand& command, const Config& config) {
   Result<Name> name = Name();
   if (!command.name.empty()) {
@@ -99,7 +99,7 @@ Result<std::string> run_cache_command(const CacheCommand& command, const Config&
                                          .is_post = true,
                                          .body = name->to_text()}));
   }
-  auto dump = read_dump(command, config);
+  auto dump = read_admin("/cache", command.names_admin, config);
   if (!dump || command.action == CacheAction::kDump) {
     return dump;
   }

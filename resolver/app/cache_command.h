@@ -22,4 +22,9 @@ struct CacheCommand {
 [[nodiscard]] Result<std::string> run_cache_command(const CacheCommand& command,
                                                     const Config& config);
 
+// What a running resolver says under `target`: by the state folder's socket, or by admin HTTP where
+// that is not for us or `names_admin` says so.
+[[nodiscard]] Result<std::string> read_admin(const std::string& target, bool names_admin,
+                                             const Config& config);
+
 }  // namespace meshdns::dns

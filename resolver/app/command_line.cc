@@ -21,6 +21,7 @@
 #include "resolver/app/query.h"
 #include "resolver/app/settings.h"
 #include "resolver/app/spelling.h"
+#include "resolver/app/upstream_command.h"
 #include "resolver/app/vip_command.h"
 
 namespace meshdns::dns {
@@ -39,12 +40,13 @@ constexpr std::string_view kFooter = R"(examples:
   meshdns query web.mesh AAAA
   meshdns vip show web
   meshdns cache stat
+  meshdns upstream list
 
 `meshdns VERB --help` lists the flags of a verb. Exit codes: 0 success, 1 configuration, 2 network,
 3 file or permission, 4 memory, 5 other.)";
 
 // Each footer ends with what all settings share where the verb has them.
-constexpr std::array<VerbText, 6> kVerbs{{
+constexpr std::array<VerbText, 7> kVerbs{{
     {Verb::kRun, "run", "serve DNS until SIGTERM; SIGHUP reloads the configuration",
      R"(examples:
   meshdns run
@@ -87,6 +89,14 @@ none does. What changes something is on disk when it says that it is done.)"},
   meshdns cache dump
 
 They act on the resolver that runs on the state folder (by STATE/admin.sock).)"},
+    {Verb::kUpstream, "upstream", "show or try the servers that other names are forwarded to",
+     R"(examples:
+  meshdns upstream list
+  meshdns upstream test
+  meshdns upstream test www.example.org AAAA --upstream tls://192.0.2.1#dns.example.org
+
+`list` asks the resolver that runs on the state folder (by STATE/admin.sock); `test` asks the servers
+of the configuration themselves.)"},
     {Verb::kVersion, "version", "print the version and how it was built",
      R"(example:
   meshdns version)"},
@@ -150,6 +160,31 @@ LEFT is in seconds, below zero when the answer is stale. TYPE * is the denial of
   meshdns cache flush
   meshdns cache flush www.example.org
   meshdns cache flush example.org --below)"},
+}};
+
+struct UpstreamActionText {
+  UpstreamAction action;
+  std::string_view name;
+  std::string_view description;
+  std::string_view footer;
+};
+
+constexpr std::array<UpstreamActionText, 2> kUpstreamActions{{
+    {UpstreamAction::kList, "list", "a line for each server in use, and the routes",
+     R"(examples:
+  meshdns upstream list
+  meshdns upstream list --admin 127.0.0.1:19153
+
+STATE is up, down or loop, with the seconds until it is looked at again. RTT is what its replies take,
+P95 what 95 of 100 stay below. TIMEOUTS and ERRORS are of QUESTIONS sent.)"},
+    {UpstreamAction::kTest, "test", "ask each server once, and print what came",
+     R"(examples:
+  meshdns upstream test
+  meshdns upstream test www.example.org AAAA
+  meshdns upstream test --config /etc/meshdns/meshdns.yaml
+  meshdns upstream test --upstream 192.0.2.53 --upstream tls://192.0.2.54#dns.example.org
+
+Exit codes: 0 when a server answered without an error, 2 when none did.)"},
 }};
 
 // The texts that the flags got, by setting key.
@@ -241,6 +276,26 @@ void add_cache(CLI::App& verb, const CacheText& text, CacheCommand& cache, std::
   action.callback([&cache, action_of = text.action] { cache.action = action_of; });
 }
 
+void add_upstream(CLI::App& verb, const UpstreamActionText& text, UpstreamCommand& upstream,
+                  std::string& config, Flags& flags) {
+  CLI::App& action = *verb.add_subcommand(std::string(text.name), std::string(text.description));
+  action.footer(std::string(text.footer));
+  add_config(action, config);
+  if (text.action == UpstreamAction::kTest) {
+    action.add_option("name", upstream.question.name, "what to ask for")->option_text("[NAME]");
+    action.add_option("type", upstream.question.type, "A, AAAA, NS, ...")->option_text("[TYPE]");
+    for (const std::string_view key :
+         {"upstreams.resolv_conf", "upstreams.servers", "upstreams.timeout", "upstreams.groups"}) {
+      add_setting(action, *find_setting(key), flags);
+    }
+  } else {
+    for (const std::string_view key : {"admin.listen", "state.directory", "instance"}) {
+      add_setting(action, *find_setting(key), flags);
+    }
+  }
+  action.callback([&upstream, action_of = text.action] { upstream.action = action_of; });
+}
+
 // Flags in the order of settings(): a list's items stand in the order of the command line.
 void take_flags(const Flags& flags, ConfigSources& sources) {
   for (const Setting& setting : settings()) {
@@ -288,9 +343,10 @@ bool has_good_start(int argc, const char* const* argv) {
   if (is_flag ? std::ranges::find(kFlags, first) != kFlags.end()
               : std::ranges::find(names, first) != names.end()) {
     const std::string_view action = argc < 3 ? std::string_view() : argv[2];
-    return first == "vip"     ? has_good_action(first, kVipActions, action)
-           : first == "cache" ? has_good_action(first, kCacheActions, action)
-                              : true;
+    return first == "vip"        ? has_good_action(first, kVipActions, action)
+           : first == "cache"    ? has_good_action(first, kCacheActions, action)
+           : first == "upstream" ? has_good_action(first, kUpstreamActions, action)
+                                 : true;
   }
   complain(is_flag ? fmt::format("{}: is no known flag{}", escape_name(first),
                                  suggestion(first, kFlags,
@@ -410,6 +466,10 @@ std::variant<Command, ExitCode> parse_command_line(int argc, const char* const* 
   for (const CacheText& text : kCacheActions) {
     add_cache(*verbs[Verb::kCache], text, command.cache, command.sources.path, flags);
   }
+  verbs[Verb::kUpstream]->require_subcommand(1);
+  for (const UpstreamActionText& text : kUpstreamActions) {
+    add_upstream(*verbs[Verb::kUpstream], text, command.upstream, command.sources.path, flags);
+  }
 
   try {
     app.parse(argc, argv);
@@ -420,6 +480,7 @@ std::variant<Command, ExitCode> parse_command_line(int argc, const char* const* 
   const auto is_given = [&flags](std::string_view key) { return !flags[key].empty(); };
   command.vip.names_admin = is_given("admin.listen");
   command.cache.names_admin = command.vip.names_admin;
+  command.upstream.names_admin = command.vip.names_admin;
   command.vip.names_folder = is_given("state.directory") || is_given("instance");
   for (const auto& [verb, parsed] : verbs) {
     if (*parsed) {

@@ -9,11 +9,12 @@
 #include "resolver/app/config_loader.h"
 #include "resolver/app/exit_code.h"
 #include "resolver/app/query.h"
+#include "resolver/app/upstream_command.h"
 #include "resolver/app/vip_command.h"
 
 namespace meshdns::dns {
 
-enum class Verb : std::uint8_t { kRun, kCheck, kQuery, kVip, kCache, kVersion };
+enum class Verb : std::uint8_t { kRun, kCheck, kQuery, kVip, kCache, kUpstream, kVersion };
 
 struct Command {
   Verb verb = Verb::kRun;
@@ -24,6 +25,7 @@ struct Command {
   QueryOptions query;      // query; an empty server: the first listen address of the configuration
   VipCommand vip;          // vip
   CacheCommand cache;      // cache
+  UpstreamCommand upstream;  // upstream
 };
 
 // What is to be done, or the exit code after --help, --version or an error has been printed; an

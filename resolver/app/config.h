@@ -13,7 +13,9 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "resolver/answer/special_names.h"
+#include "resolver/app/route_text.h"
 #include "resolver/cache/answer_cache.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/snapshot/port_lists.h"
 
 namespace meshdns::dns {
@@ -61,8 +63,10 @@ struct Config {
 
   struct Upstreams {
     std::string resolv_conf = "/etc/resolv.conf";
-    std::vector<SocketAddress> servers;       // when there are any, resolv_conf is not read
+    std::vector<UpstreamServer> servers;      // when there are any, resolv_conf is not read
     std::chrono::milliseconds timeout{1500};  // of one attempt at one server
+    std::vector<ConfiguredGroup> groups;      // names are unique
+    std::vector<ConfiguredRoute> routes;      // suffixes are unique, groups exist
   } upstreams;
 
   CacheOptions cache;  // of answers of upstream

@@ -20,7 +20,9 @@
 #include "resolver/app/config_merger.h"
 #include "resolver/app/config_yaml.h"
 #include "resolver/app/known_names.h"
+#include "resolver/app/route_text.h"
 #include "resolver/app/setting_text.h"
+#include "resolver/forward/upstream_server.h"
 
 extern char**
     environ;  // NOLINT(readability-redundant-declaration): POSIX leaves it to the program.
@@ -73,13 +75,19 @@ void check_addresses(const Config& config, ConfigMerger& merger) {
   if (config.listen.empty()) {
     merger.report_key("listen", "is empty (write at least one ADDRESS:PORT)");
   }
-  for (const SocketAddress& server : config.upstreams.servers) {
-    if (server.port == 0 || server.ip.is_unspecified()) {
-      merger.report_key(
-          "upstreams.servers",
-          fmt::format("{} is no place to send to (write the server's address and port)",
-                      server.to_string()));
+  const auto check_servers = [&merger](const char* key,
+                                       const std::vector<UpstreamServer>& servers) {
+    for (const UpstreamServer& server : servers) {
+      if (server.address.port == 0 || server.address.ip.is_unspecified()) {
+        merger.report_key(
+            key, fmt::format("{} is no place to send to (write the server's address and port)",
+                             server.label()));
+      }
     }
+  };
+  check_servers("upstreams.servers", config.upstreams.servers);
+  for (const ConfiguredGroup& group : config.upstreams.groups) {
+    check_servers("upstreams.groups", group.servers);
   }
   const auto control_plane = SocketAddress::parse(config.control_plane.address);
   if (control_plane && (control_plane->port == 0 || control_plane->ip.is_unspecified())) {
@@ -102,6 +110,11 @@ void check(const Config& config, ConfigMerger& merger) {
   }
   if (config.zones.empty()) {
     merger.report_key("zones", "is empty (write at least one zone, such as [mesh])");
+  }
+  for (const RouteProblem& problem :
+       check_routes(config.upstreams.groups, config.upstreams.routes, config.zones)) {
+    merger.report_key(problem.is_of_group ? "upstreams.groups" : "upstreams.routes",
+                      problem.reason);
   }
   check_addresses(config, merger);
 }

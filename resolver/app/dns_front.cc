@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "base/file_system.h"
 #include "base/ip_address.h"
 #include "base/log.h"
@@ -20,14 +22,18 @@
 #include "resolver/app/config.h"
 #include "resolver/app/keeper.h"
 #include "resolver/app/query_taps.h"
+#include "resolver/app/route_text.h"
 #include "resolver/app/setting_text.h"
 #include "resolver/app/static_files.h"
+#include "resolver/app/upstream_listing.h"
 #include "resolver/app/upstream_selection.h"
 #include "resolver/cache/answer_cache.h"
 #include "resolver/cache/cache_entry.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/server/access_list.h"
 #include "resolver/server/dns_server.h"
 #include "resolver/server/listener.h"
+#include "resolver/server/worker.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/snapshot/static_records.h"
@@ -56,6 +62,21 @@ Result<std::shared_ptr<const StaticRecords>> read_records(const Config& config, 
                                                           const ZoneSet& zones) {
   return load_static_files(files, config.records.zone_files, config.records.hosts_files, zones,
                            static_cast<std::uint32_t>(config.ttl.count()));
+}
+
+// A route inside of a zone of ours, a pool's reverse zone above all, would never be reached.
+Result<void> check_owned(const Config& config, const ZoneSet& zones) {
+  for (const ConfiguredRoute& route : config.upstreams.routes) {
+    const auto suffix = Name::from_text(route.suffix);
+    const OwnedZone* const zone = suffix ? zones.find(*suffix).zone : nullptr;
+    if (zone != nullptr) {
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("upstreams.routes: {} lies in {}, which is answered here and never "
+                              "forwarded (remove the route)",
+                              route.suffix, zone->name.to_text()));
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -114,6 +135,9 @@ Result<std::unique_ptr<SnapshotBuilder>> make_builder(const Config& config, File
   if (!builder) {
     return builder;
   }
+  if (auto checked = check_owned(config, (*builder)->zones()); !checked) {
+    return tl::unexpected(std::move(checked.error()));
+  }
   auto records = read_records(config, files, (*builder)->zones());
   if (!records) {
     return tl::unexpected(std::move(records.error()));
@@ -151,7 +175,9 @@ Result<std::unique_ptr<DnsFront>> DnsFront::open(const Config& config,
   }
   front->serve(sockets);
   front->use_access();
-  front->use(*std::move(selection));
+  if (auto used = front->use(*std::move(selection)); !used) {
+    return tl::unexpected(std::move(used.error()));
+  }
   return front;
 }
 
@@ -191,13 +217,17 @@ void DnsFront::serve(KeptSockets& sockets) {
   }
 }
 
-void DnsFront::use(UpstreamSelection selection) {
+Result<void> DnsFront::use(UpstreamSelection selection) {
+  auto plan = make_plan(selection);
+  if (!plan) {
+    return tl::unexpected(std::move(plan.error()));
+  }
   for (const std::string& warning : selection.warnings) {
     environment_.log.warn("{}", escape_text(warning));
   }
   std::string names;
-  for (const SocketAddress& server : selection.servers) {
-    names += (names.empty() ? "" : ",") + server.to_string();
+  for (const UpstreamServer& server : selection.servers) {
+    names += (names.empty() ? "" : ",") + server.label();
   }
   if (names.empty()) {
     environment_.log.error("no upstream server: names outside of the mesh cannot be resolved");
@@ -206,11 +236,16 @@ void DnsFront::use(UpstreamSelection selection) {
   }
   environment_.metrics.upstreams.set(static_cast<double>(selection.servers.size()));
   environment_.metrics.upstreams_refused.set(static_cast<double>(selection.refused));
-  if (selection.servers != upstreams_.servers) {
-    server_->set_upstreams(selection.servers);
-    cache_.flush(NameView(), true);  // other servers may see other names
+  for (const ConfiguredGroup& group : selection.groups) {
+    environment_.log.info("forwarding by route group={}", print_group(group));
+  }
+  if (!selection.asks_as(upstreams_)) {
+    server_->set_plan(*plan, KeptAnswers::kGo);  // other servers may see other names
+  } else if (selection.names_files()) {
+    server_->set_plan(*plan, KeptAnswers::kStay);
   }
   upstreams_ = std::move(selection);
+  return {};
 }
 
 void DnsFront::tell_records() {
@@ -227,8 +262,15 @@ void DnsFront::use_access() { server_->set_access(AccessList(host_, config_.allo
 Result<void> DnsFront::reload(const Config& config) {
   host_ = host_addresses(environment_.log);
   // An upstream that is a new listen address shows before anything is bound.
-  if (auto early = select_upstreams(config, environment_.files, config.listen, host_); !early) {
-    return tl::unexpected(std::move(early.error()));
+  const auto early = select_upstreams(config, environment_.files, config.listen, host_);
+  if (!early) {
+    return tl::unexpected(early.error());
+  }
+  if (const auto plan = make_plan(*early); !plan) {
+    return tl::unexpected(plan.error());
+  }
+  if (auto checked = check_owned(config, builder_->zones()); !checked) {
+    return checked;
   }
   auto records = read_records(config, environment_.files, builder_->zones());
   if (!records) {
@@ -243,7 +285,13 @@ Result<void> DnsFront::reload(const Config& config) {
   }
   config_ = config;
   use_access();
-  use_if_new(select());
+  if (UpstreamSelection selection = select(); selection.names_files()) {
+    if (const auto used = use(std::move(selection)); !used) {  // it was fine a moment ago
+      environment_.log.error("{}", escape_text(used.error().message));
+    }
+  } else {
+    use_if_new(std::move(selection));
+  }
   builder_->set_static_records(*std::move(records));
   tell_records();
   publish(builder_->build());
@@ -285,7 +333,11 @@ UpstreamSelection DnsFront::select() const {
   if (!selection) {
     // The host has got an address, or the kernel gave us a port, that makes a configured server
     // ourselves: it must not be asked.
-    return {.servers = {}, .refused = 1, .warnings = {selection.error().message}};
+    UpstreamSelection remaining = select_configured(config_, listening, host_);
+    if (config_.upstreams.servers.empty()) {
+      remaining.servers = upstreams_.servers;
+    }
+    return remaining;
   }
   if (config_.upstreams.servers.empty()) {
     return keep_servers(*std::move(selection), upstreams_, listening, host_);
@@ -294,9 +346,17 @@ UpstreamSelection DnsFront::select() const {
 }
 
 void DnsFront::use_if_new(UpstreamSelection selection) {
-  if (selection != upstreams_) {
-    use(std::move(selection));
+  if (selection == upstreams_) {
+    return;
   }
+  if (auto used = use(std::move(selection)); !used) {
+    environment_.log.error("{}", escape_text(used.error().message));
+  }
+}
+
+std::string DnsFront::list_upstreams() {
+  return dns::list_upstreams(upstreams_, server_->health(), forward_metrics_,
+                             environment_.clock.now());
 }
 
 void DnsFront::publish(std::unique_ptr<const Snapshot> next) { server_->publish(std::move(next)); }

@@ -84,6 +84,8 @@ class DnsFront {
   [[nodiscard]] const UpstreamSelection& upstreams() const { return upstreams_; }
 
   [[nodiscard]] AnswerCache& cache() { return cache_; }
+  // What is known of the servers in use, for people.
+  [[nodiscard]] std::string list_upstreams();
 
   // Opens the query log and dnstap's file anew: they may have been renamed.
   void reopen_taps() { taps_->reopen(); }
@@ -97,7 +99,8 @@ class DnsFront {
   // By the configuration in use; a configured server that has become ourselves is left out, and
   // where resolv.conf names none by now, those of before stay.
   [[nodiscard]] UpstreamSelection select() const;
-  void use(UpstreamSelection selection);
+  // Fails, and nothing has changed, as make_plan() does.
+  [[nodiscard]] Result<void> use(UpstreamSelection selection);
   void use_if_new(UpstreamSelection selection);
   void use_access();
   void tell_records();

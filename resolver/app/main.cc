@@ -1,4 +1,4 @@
-// meshdns: the resolver as a program. Verbs: run, check, query, vip, cache, version.
+// meshdns: the resolver as a program. Verbs: run, check, query, vip, cache, upstream, version.
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -32,6 +32,8 @@
 #include "resolver/app/privileges.h"
 #include "resolver/app/query.h"
 #include "resolver/app/supervisor.h"
+#include "resolver/app/upstream_command.h"
+#include "resolver/app/upstream_selection.h"
 #include "resolver/app/vip_command.h"
 
 namespace meshdns::dns {
@@ -164,10 +166,26 @@ ExitCode vip(const VipCommand& command, const Config& config, FileSystem& files)
   return print_outcome(run_vip_command(command, config, files));
 }
 
+ExitCode upstream(const UpstreamCommand& command, const Config& config, FileSystem& files) {
+  if (command.action == UpstreamAction::kList) {
+    return print_outcome(run_upstream_list(command, config));
+  }
+  PosixSocketLayer sockets;
+  const auto result = run_upstream_test(command, config, files, sockets);
+  if (!result) {
+    return report(result.error());
+  }
+  const ExitCode printed = print(result->text);
+  return printed == ExitCode::kSuccess && !result->any_answered ? ExitCode::kNetwork : printed;
+}
+
 // Reads what the configuration names, too, as far as that tells right from wrong.
 ExitCode check(const LoadedConfig& loaded, FileSystem& files) {
   if (const auto builder = make_builder(loaded.config, files); !builder) {
     return report(builder.error());
+  }
+  if (const auto plan = make_plan(select_configured(loaded.config, {}, {})); !plan) {
+    return report(plan.error());
   }
   return print(print_config(loaded));
 }
@@ -193,6 +211,8 @@ ExitCode execute(Command command) {
       return vip(command.vip, loaded.config, files);
     case Verb::kCache:
       return print_outcome(run_cache_command(command.cache, loaded.config));
+    case Verb::kUpstream:
+      return upstream(command.upstream, loaded.config, files);
     default:
       return run(std::move(command), std::move(loaded), files);
   }

@@ -94,7 +94,7 @@ MeshTable::MeshTable(const Config& config, const Environment& environment)
             environment.loop, environment.clock, environment.logs.logger("xds"),
             environment.xds_metrics,
             {.on_delta = [this](const discovery::ServiceDelta& delta) { on_delta(delta); },
-             .name_servers = [this] { return environment_.front.upstreams().servers; }}),
+             .name_servers = [this] { return environment_.front.upstreams().plain_addresses(); }}),
       first_tables_(link_.feeds()),
       table_(link_.feeds(), environment.clock, environment.logs.logger("table"),
              environment.registry),

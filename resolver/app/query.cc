@@ -50,7 +50,6 @@ Name to_rdf(const IpAddress& address) {
                                    address.to_string().c_str()));
 }
 
-// A mnemonic, or TYPE and a number (RFC 3597 section 5).
 Result<ldns_rr_type> parse_type(const std::string& text) {
   constexpr std::size_t kPrefixOctets = 4;
   const bool is_numbered = ::strncasecmp(text.c_str(), "TYPE", kPrefixOctets) == 0;
@@ -126,6 +125,14 @@ Servers make_servers(const SocketAddress& server, bool tcp, milliseconds timeout
 }
 
 }  // namespace
+
+Result<std::uint16_t> parse_record_type(const std::string& text) {
+  const auto type = parse_type(text);
+  if (!type) {
+    return tl::unexpected(type.error());
+  }
+  return static_cast<std::uint16_t>(*type);
+}
 
 Result<std::string> run_query(const QueryOptions& options) {
   const auto question = parse_question(options);

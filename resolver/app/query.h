@@ -2,6 +2,7 @@
 // made, sent and decoded by ldns, so that it also judges our own answers.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/result.h"
@@ -20,5 +21,8 @@ struct QueryOptions {
 // taken. UDP, again over TCP when the answer is truncated. kInvalidArgument names the argument that
 // is wrong; kNetwork when no response came. Blocks: at most two timeouts.
 [[nodiscard]] Result<std::string> run_query(const QueryOptions& options);
+
+// A mnemonic, or TYPE and a number (RFC 3597 section 5).
+[[nodiscard]] Result<std::uint16_t> parse_record_type(const std::string& text);
 
 }  // namespace meshdns::dns

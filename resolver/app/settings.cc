@@ -19,8 +19,11 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "resolver/app/config.h"
+#include "resolver/app/route_text.h"
 #include "resolver/app/setting_text.h"
 #include "resolver/app/setting_values.h"
+#include "resolver/app/upstream_text.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/snapshot/port_lists.h"
 
 namespace meshdns::dns {
@@ -107,6 +110,9 @@ Texts word_of(const Words<Value, kCount>& words, Value value) {
 std::string printed(const std::string& item) { return item; }
 std::string printed(const SocketAddress& item) { return item.to_string(); }
 std::string printed(const IpPrefix& item) { return item.to_string(); }
+std::string printed(const UpstreamServer& item) { return print_upstream_server(item); }
+std::string printed(const ConfiguredGroup& item) { return print_group(item); }
+std::string printed(const ConfiguredRoute& item) { return print_route(item); }
 std::string printed(bool item) { return item ? "true" : "false"; }
 std::string printed(milliseconds item) { return print_duration(item); }
 std::string printed(std::size_t octets) { return print_size(octets); }
@@ -385,13 +391,22 @@ const std::array kSettings = {
         {"upstreams.resolv_conf", "--resolv-conf", "PATH",
          "file with the servers that other names are forwarded to"},
         kReload),
-    list_of<[](auto& c) -> auto& { return c.upstreams.servers; }, parse_dns_address>(
-        {"upstreams.servers", "--upstream", "ADDRESS[:PORT]",
-         "servers to forward to instead, asked in order; port 53 unless given"},
+    list_of<[](auto& c) -> auto& { return c.upstreams.servers; }, parse_upstream_server>(
+        {"upstreams.servers", "--upstream", "SERVER",
+         "servers to forward to instead, asked in order: ADDRESS, tcp://ADDRESS, "
+         "tls://ADDRESS#NAME"},
         kReload),
     value_of<[](auto& c) -> auto& { return c.upstreams.timeout; }, parse_attempt_timeout>(
         {"upstreams.timeout", "--upstream-timeout", "DURATION",
          "how long one server may take before the next is asked"}),
+    list_of<[](auto& c) -> auto& { return c.upstreams.groups; }, parse_group>(
+        {"upstreams.groups", "--upstream-group", "NAME=[POLICY] SERVER ...",
+         "servers that routes lead to, and how they are chosen from"},
+        kReload),
+    list_of<[](auto& c) -> auto& { return c.upstreams.routes; }, parse_route>(
+        {"upstreams.routes", "--route", "DOMAIN=GROUP|refuse|nxdomain|no-aaaa [GROUP]",
+         "where names at and below a domain go instead; the longest domain counts"},
+        kReload),
 
     value_of<[](auto& c) -> auto& { return c.cache.max_octets; }, parse_cache_size>(
         {"cache.size", "--cache-size", "SIZE",
@@ -465,7 +480,8 @@ const std::array kSettings = {
         {"control_plane.node", "--node", "NAME", "this resolver's name towards the control plane"}),
 
     special({"admin.listen", "--admin", "ADDRESS:PORT|none",
-             "where /metrics, /healthz, /readyz, /config, /table, /vips and /cache are served"},
+             "where /metrics, /healthz, /readyz, /config, /table, /vips, /cache and /upstreams are "
+             "served"},
             set_admin_listen,
             [](const Config&
                    c) { return Texts{c.admin_listen ? c.admin_listen->to_string() : "none"}; }),

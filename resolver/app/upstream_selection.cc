@@ -1,7 +1,11 @@
 #include "resolver/app/upstream_selection.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,8 +15,14 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "resolver/app/config.h"
+#include "resolver/app/route_text.h"
+#include "resolver/forward/forward_plan.h"
 #include "resolver/forward/own_address.h"
 #include "resolver/forward/resolv_conf.h"
+#include "resolver/forward/route_table.h"
+#include "resolver/forward/server_order.h"
+#include "resolver/forward/upstream_server.h"
+#include "resolver/wire/name.h"
 
 namespace meshdns::dns {
 namespace {
@@ -25,21 +35,109 @@ std::string join(std::span<const SocketAddress> addresses) {
   return text;
 }
 
+std::string join_labels(std::span<const UpstreamServer> servers) {
+  std::string text;
+  for (const UpstreamServer& server : servers) {
+    text += (text.empty() ? "" : ", ") + server.label();
+  }
+  return text;
+}
+
+// As part_own_addresses() does.
+struct ServerChoice {
+  std::vector<UpstreamServer> usable;
+  std::vector<SocketAddress> refused;
+};
+ServerChoice part(std::span<const UpstreamServer> servers, std::span<const SocketAddress> listening,
+                  std::span<const IpAddress> host) {
+  ServerChoice choice;
+  for (const UpstreamServer& server : servers) {
+    auto parted = part_own_addresses(std::span(&server.address, 1), listening, host);
+    if (parted.refused.empty()) {
+      choice.usable.push_back(server);
+    } else {
+      choice.refused.push_back(server.address);
+    }
+  }
+  return choice;
+}
+
+// With each route's group by its place in `plan`. A route that says none has that of the longest
+// suffix around it which leads to one.
+std::vector<Route> resolve_routes(std::span<const ConfiguredRoute> configured,
+                                  const ForwardPlan& plan) {
+  std::vector<Route> routes;
+  std::vector<Route> to_groups;
+  for (const ConfiguredRoute& route : configured) {
+    Route made{.suffix = Name::from_text(route.suffix).value_or(Name()), .answer = route.answer};
+    made.suffix.fold();
+    const auto group = std::ranges::find(plan.groups, route.group, &ServerGroup::name);
+    if (group != plan.groups.end()) {
+      made.group = static_cast<std::size_t>(group - plan.groups.begin());
+      to_groups.push_back(made);
+    }
+    routes.push_back(made);
+  }
+  const RouteTable known(to_groups);
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    if (configured[i].group.empty()) {
+      routes[i].group = known.find(routes[i].suffix).group;
+    }
+  }
+  return routes;
+}
+
 }  // namespace
+
+bool UpstreamSelection::names_files() const {
+  const auto names_file = [](const UpstreamServer& server) { return !server.tls.ca_file.empty(); };
+  return std::ranges::any_of(servers, names_file) ||
+         std::ranges::any_of(groups, [&](const ConfiguredGroup& group) {
+           return std::ranges::any_of(group.servers, names_file);
+         });
+}
+
+std::vector<SocketAddress> UpstreamSelection::plain_addresses() const {
+  std::vector<SocketAddress> addresses;
+  for (const UpstreamServer& server : servers) {
+    if (server.transport != UpstreamTransport::kTls) {
+      addresses.push_back(server.address);
+    }
+  }
+  return addresses;
+}
+
+UpstreamSelection select_configured(const Config& config, std::span<const SocketAddress> listening,
+                                    std::span<const IpAddress> host) {
+  UpstreamSelection selection;
+  const auto choose = [&](std::string_view where, const std::vector<UpstreamServer>& servers) {
+    auto choice = part(servers, listening, host);
+    if (!choice.refused.empty()) {
+      selection.refused += choice.refused.size();
+      selection.warnings.push_back(
+          fmt::format("{}: {} is this resolver itself, listening on {}: a question to it would go "
+                      "round for ever (write another server)",
+                      where, join(choice.refused), join(listening)));
+    }
+    return choice.usable;
+  };
+  selection.servers = choose("upstreams.servers", config.upstreams.servers);
+  for (ConfiguredGroup group : config.upstreams.groups) {
+    group.servers = choose("upstreams.groups", group.servers);
+    selection.groups.push_back(std::move(group));
+  }
+  selection.routes = config.upstreams.routes;
+  return selection;
+}
 
 Result<UpstreamSelection> select_upstreams(const Config& config, FileSystem& files,
                                            std::span<const SocketAddress> listening,
                                            std::span<const IpAddress> host) {
-  UpstreamSelection selection;
+  UpstreamSelection selection = select_configured(config, listening, host);
+  if (selection.refused != 0) {
+    return fail(ErrorCode::kInvalidArgument, selection.warnings.front());
+  }
   if (!config.upstreams.servers.empty()) {
-    auto choice = part_own_addresses(config.upstreams.servers, listening, host);
-    if (!choice.refused.empty()) {
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("upstreams.servers: {} is this resolver itself, listening on {}: a "
-                              "question to it would go round for ever (write another server)",
-                              join(choice.refused), join(listening)));
-    }
-    selection.servers = std::move(choice.usable);
     return selection;
   }
   auto file = load_resolv_conf(files, config.upstreams.resolv_conf);
@@ -50,7 +148,7 @@ Result<UpstreamSelection> select_upstreams(const Config& config, FileSystem& fil
   for (const std::string& warning : file->warnings) {
     selection.warnings.push_back(config.upstreams.resolv_conf + ": " + warning);
   }
-  auto choice = part_own_addresses(file->servers, listening, host);
+  auto choice = part(plain_servers(file->servers), listening, host);
   selection.servers = std::move(choice.usable);
   selection.refused = choice.refused.size();
   if (!choice.refused.empty()) {
@@ -67,12 +165,41 @@ UpstreamSelection keep_servers(UpstreamSelection now, const UpstreamSelection& b
   if (!now.servers.empty()) {
     return now;
   }
-  now.servers = part_own_addresses(before.servers, listening, host).usable;
+  now.servers = part(before.servers, listening, host).usable;
   if (!now.servers.empty()) {
     now.warnings.push_back(
-        fmt::format("until the next start {} is asked, as before", join(now.servers)));
+        fmt::format("until the next start {} is asked, as before", join_labels(now.servers)));
   }
   return now;
+}
+
+Result<std::shared_ptr<const ForwardPlan>> make_plan(const UpstreamSelection& selection) {
+  auto plan = std::make_shared<ForwardPlan>();
+  plan->groups.clear();
+  const auto add = [&plan](const std::string& name, ForwardPolicy policy,
+                           const std::vector<UpstreamServer>& servers) -> Result<void> {
+    ServerGroup group{.name = name, .policy = policy};
+    for (const UpstreamServer& server : servers) {
+      auto prepared = prepare(server);
+      if (!prepared) {
+        return fail("upstreams", std::move(prepared.error()));
+      }
+      group.servers.push_back(*std::move(prepared));
+    }
+    plan->groups.push_back(std::move(group));
+    return {};
+  };
+  if (auto added = add(std::string(kDefaultGroup), ForwardPolicy::kSequential, selection.servers);
+      !added) {
+    return tl::unexpected(std::move(added.error()));
+  }
+  for (const ConfiguredGroup& group : selection.groups) {
+    if (auto added = add(group.name, group.policy, group.servers); !added) {
+      return tl::unexpected(std::move(added.error()));
+    }
+  }
+  plan->routes = RouteTable(resolve_routes(selection.routes, *plan));
+  return plan;
 }
 
 }  // namespace meshdns::dns

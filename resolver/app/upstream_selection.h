@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,13 +12,28 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "resolver/app/config.h"
+#include "resolver/app/route_text.h"
+#include "resolver/forward/forward_plan.h"
+#include "resolver/forward/upstream_server.h"
 
 namespace meshdns::dns {
 
 struct UpstreamSelection {
-  std::vector<SocketAddress> servers;  // in the order in which they are asked; may be empty
-  std::size_t refused = 0;             // left out because they are this resolver
-  std::vector<std::string> warnings;   // each a sentence
+  // Where no route leads elsewhere, in the order in which they are asked; may be empty.
+  std::vector<UpstreamServer> servers = {};
+  std::vector<ConfiguredGroup> groups = {};
+  std::vector<ConfiguredRoute> routes = {};
+  std::size_t refused = 0;                 // left out because they are this resolver
+  std::vector<std::string> warnings = {};  // each a sentence
+
+  // Whether questions go the same ways.
+  [[nodiscard]] bool asks_as(const UpstreamSelection& other) const {
+    return servers == other.servers && groups == other.groups && routes == other.routes;
+  }
+  // Whether a server's authorities are in a file of their own, which may say something new.
+  [[nodiscard]] bool names_files() const;
+  // Of servers that may be asked without TLS: c-ares, which asks for the control plane, has none.
+  [[nodiscard]] std::vector<SocketAddress> plain_addresses() const;
 
   friend bool operator==(const UpstreamSelection&, const UpstreamSelection&) = default;
 };
@@ -36,5 +52,16 @@ struct UpstreamSelection {
 [[nodiscard]] UpstreamSelection keep_servers(UpstreamSelection now, const UpstreamSelection& before,
                                              std::span<const SocketAddress> listening,
                                              std::span<const IpAddress> host);
+
+// What is configured but for resolv.conf: its servers, groups and routes. Those that are this
+// resolver are left out, each with a warning.
+[[nodiscard]] UpstreamSelection select_configured(const Config& config,
+                                                  std::span<const SocketAddress> listening,
+                                                  std::span<const IpAddress> host);
+
+// The servers ready to be asked, the default group first. Fails when the file of one's authorities
+// cannot be used.
+[[nodiscard]] Result<std::shared_ptr<const ForwardPlan>> make_plan(
+    const UpstreamSelection& selection);
 
 }  // namespace meshdns::dns

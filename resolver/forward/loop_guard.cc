@@ -95,7 +95,7 @@ bool LoopGuard::catches(NameView name) {
     log_.warn(
         "an upstream server leads back to this resolver, so that questions would go round: it is "
         "not asked for a while upstream={} seconds={}",
-        server->server().to_string(), ServerHealth::kLoopHold.count());
+        server->server().label(), ServerHealth::kLoopHold.count());
   }
   return true;
 }

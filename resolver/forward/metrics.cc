@@ -1,12 +1,12 @@
 #include "resolver/forward/metrics.h"
 
-#include "base/ip_address.h"
 #include "base/metrics.h"
+#include "resolver/forward/upstream_server.h"
 
 namespace meshdns::dns {
 
-UpstreamMetrics ForwardMetrics::upstream(const SocketAddress& server) {
-  const MetricLabels labels = {{"upstream", server.to_string()}};
+UpstreamMetrics ForwardMetrics::upstream(const UpstreamServer& server) {
+  const MetricLabels labels = {{"upstream", server.label()}};
   return {
       .queries = registry_.counter("meshdns_forward_queries_total",
                                    "Questions sent to an upstream server.", labels),

@@ -1,8 +1,8 @@
 // The forwarder's metrics.
 #pragma once
 
-#include "base/ip_address.h"
 #include "base/metrics.h"
+#include "resolver/forward/upstream_server.h"
 
 namespace meshdns::dns {
 
@@ -23,8 +23,8 @@ class ForwardMetrics {
  public:
   explicit ForwardMetrics(MetricRegistry& registry) : registry_(registry) {}
 
-  // The cells of `server`; the same ones for the same address. Any thread, not per question.
-  [[nodiscard]] UpstreamMetrics upstream(const SocketAddress& server);
+  // The cells of `server`; the same ones for the same label. Any thread, not per question.
+  [[nodiscard]] UpstreamMetrics upstream(const UpstreamServer& server);
 
  private:
   MetricRegistry& registry_;

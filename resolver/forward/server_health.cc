@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <iterator>
 #include <memory>
 #include <mutex>
+#include <string>
 
 #include "base/clock.h"
-#include "base/ip_address.h"
+#include "resolver/forward/upstream_server.h"
 
 namespace meshdns::dns {
 
@@ -63,13 +65,20 @@ bool ServerHealth::take_retry(TimePoint now) {
   return claim(next_free_retry_, now, kFreeRetryInterval);
 }
 
-ServerHealth& HealthBook::of(const SocketAddress& server) {
+std::shared_ptr<ServerHealth> HealthBook::of(const UpstreamServer& server) {
+  const std::string label = server.label();
   const std::scoped_lock lock(mutex_);
-  auto& entry = servers_[server];
-  if (!entry) {
-    entry = std::make_unique<ServerHealth>(server);
+  if (const auto known = servers_.find(label); known != servers_.end()) {
+    if (auto health = known->second.lock()) {
+      return health;
+    }
   }
-  return *entry;
+  for (auto entry = servers_.begin(); entry != servers_.end();) {
+    entry = entry->second.expired() ? servers_.erase(entry) : std::next(entry);
+  }
+  auto health = std::make_shared<ServerHealth>(server);
+  servers_[label] = health;
+  return health;
 }
 
 }  // namespace meshdns::dns

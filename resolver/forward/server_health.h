@@ -1,4 +1,4 @@
-// What is known of one upstream server: one per address and process, whichever worker learnt it.
+// What is known of one upstream server: one per server and process, whichever worker learnt it.
 //
 // Passive: it is learnt from clients' questions alone, and only from replies that matched one, or
 // from their absence, so that a forger can make no server look bad. A server that said nothing
@@ -15,9 +15,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
 
 #include "base/clock.h"
-#include "base/ip_address.h"
+#include "resolver/forward/rtt_estimate.h"
+#include "resolver/forward/upstream_server.h"
 
 namespace meshdns::dns {
 
@@ -33,15 +36,17 @@ class ServerHealth {
   static constexpr std::chrono::seconds kLongestPenalty{60};
   // How often a question asks a server that is down.
   static constexpr std::chrono::seconds kReturnInterval{1};
+  // How often a question asks a server besides, to know how fast it is.
+  static constexpr std::chrono::seconds kComparisonInterval{5};
   // Retries: a server that never replied has so many, each reply gives two more, and when there
   // are none left one is free in each interval.
   static constexpr int kMaxRetries = 500;
   static constexpr int kRetriesPerReply = 2;
   static constexpr std::chrono::milliseconds kFreeRetryInterval{20};
 
-  explicit ServerHealth(const SocketAddress& server) : server_(server) {}
+  explicit ServerHealth(UpstreamServer server) : server_(std::move(server)) {}
 
-  [[nodiscard]] const SocketAddress& server() const { return server_; }
+  [[nodiscard]] const UpstreamServer& server() const { return server_; }
 
   // It was seen to lead back to us; false when that was known already.
   bool hold_for_loop(TimePoint now);
@@ -62,6 +67,17 @@ class ServerHealth {
     return claim(next_return_, now, kReturnInterval);
   }
 
+  // Until when it is down, and held as a loop; in the past when it is neither.
+  [[nodiscard]] TimePoint down_until() const { return time_of(down_until_); }
+  [[nodiscard]] TimePoint looping_until() const { return time_of(looping_until_); }
+
+  [[nodiscard]] RttEstimate& rtt() { return rtt_; }
+  [[nodiscard]] const RttEstimate& rtt() const { return rtt_; }
+  // True for one caller in each kComparisonInterval.
+  [[nodiscard]] bool claim_comparison(TimePoint now) {
+    return claim(next_comparison_, now, kComparisonInterval);
+  }
+
   // Whether a question may be sent to it once more.
   [[nodiscard]] bool take_retry(TimePoint now);
 
@@ -71,12 +87,16 @@ class ServerHealth {
     return now.time_since_epoch().count() < end.load(std::memory_order_relaxed);
   }
 
+  [[nodiscard]] static TimePoint time_of(const Nanoseconds& time) {
+    return TimePoint(TimePoint::duration(time.load(std::memory_order_relaxed)));
+  }
+
   // True for one caller after each `interval`.
   [[nodiscard]] static bool claim(Nanoseconds& next, TimePoint now,
                                   std::chrono::nanoseconds interval);
   void penalise(TimePoint now);
 
-  SocketAddress server_;
+  UpstreamServer server_;
   Nanoseconds looping_until_{0};
   Nanoseconds next_loop_probe_{0};
   Nanoseconds last_reply_{0};
@@ -86,9 +106,11 @@ class ServerHealth {
   std::atomic<int> strikes_{0};  // silences in a row
   std::atomic<int> retries_{kMaxRetries};
   Nanoseconds next_free_retry_{0};
+  Nanoseconds next_comparison_{0};
+  RttEstimate rtt_;
 };
 
-// All servers that were ever asked. Any thread, not per question.
+// All servers that somebody knows. Any thread, not per question.
 class HealthBook {
  public:
   HealthBook() = default;
@@ -96,12 +118,12 @@ class HealthBook {
   HealthBook& operator=(const HealthBook&) = delete;
   ~HealthBook() = default;
 
-  // The same object for the same address, as long as the book lives.
-  [[nodiscard]] ServerHealth& of(const SocketAddress& server);
+  // The same object for the same label, as long as somebody has it; then it is forgotten.
+  [[nodiscard]] std::shared_ptr<ServerHealth> of(const UpstreamServer& server);
 
  private:
   std::mutex mutex_;
-  std::map<SocketAddress, std::unique_ptr<ServerHealth>> servers_;
+  std::map<std::string, std::weak_ptr<ServerHealth>> servers_;
 };
 
 }  // namespace meshdns::dns

@@ -15,12 +15,11 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "base/ip_address.h"
 #include "base/log.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/stream_connection.h"
-#include "resolver/forward/tls_client.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/forward/upstream_tap.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
@@ -79,11 +78,9 @@ struct StreamUpstream::IdleTimer {
   StreamUpstream* owner;
 };
 
-StreamUpstream::StreamUpstream(const SocketAddress& server, std::shared_ptr<const TlsClient> tls,
-                               boost::asio::io_context& io, Logger& log,
+StreamUpstream::StreamUpstream(PreparedServer server, boost::asio::io_context& io, Logger& log,
                                const UpstreamMetrics& metrics, UpstreamTap* tap)
-    : server_(server),
-      tls_(std::move(tls)),
+    : server_(std::move(server)),
       io_(io),
       log_(log),
       metrics_(metrics),
@@ -150,13 +147,13 @@ void StreamUpstream::withdraw(const AttemptPtr& attempt) {
 
 void StreamUpstream::connect() {
   StreamConnection::Owner& owner = *this;
-  connection_ = std::make_shared<StreamConnection>(io_, tls_.get(), owner);
-  connection_->start(server_);
+  connection_ = std::make_shared<StreamConnection>(io_, server_.tls.get(), owner);
+  connection_->start(server_.server.address);
 }
 
 void StreamUpstream::on_ready() {
   if (!last_failure_.empty()) {
-    log_.info("upstream connected again server={}", server_.to_string());
+    log_.info("upstream connected again server={}", server_.server.label());
     last_failure_.clear();
   }
   send_waiting();
@@ -181,18 +178,18 @@ void StreamUpstream::write(const AttemptPtr& attempt) {
   std::array<std::uint8_t, kMaxUpstreamQueryOctets + kOptionHeader + kPaddingBlock> buffer{};
   std::size_t size = write_upstream_query(*attempt->query, attempt->id,
                                           attempt->edns ? kOurUdpPayloadOctets : 0, buffer);
-  if (tls_ && attempt->edns) {
+  if (server_.tls && attempt->edns) {
     size = pad(buffer, size);
   }
   const auto message = std::span(buffer).first(size);
   connection_->send(message);
   if (tap_ != nullptr) {
-    tap_->on_upstream_query(server_, transport(), message);
+    tap_->on_upstream_query(server_.server.address, transport(), message);
   }
 }
 
 MessageTransport StreamUpstream::transport() const {
-  return tls_ ? MessageTransport::kTls : MessageTransport::kTcp;
+  return server_.tls ? MessageTransport::kTls : MessageTransport::kTcp;
 }
 
 void StreamUpstream::on_message(std::span<const std::uint8_t> message) {
@@ -207,7 +204,7 @@ void StreamUpstream::on_message(std::span<const std::uint8_t> message) {
   asked_.erase(found);
   attempt->is_asked = false;
   if (tap_ != nullptr) {
-    tap_->on_upstream_reply(server_, transport(), message);
+    tap_->on_upstream_reply(server_.server.address, transport(), message);
   }
   const ReplyStatus status = inspect_reply(message);
   if (attempt->edns && refuses_edns(status)) {
@@ -232,7 +229,7 @@ void StreamUpstream::on_closed(const std::string& reason) {
     // No connection came about.
     metrics_.network_errors.add();
     if (std::exchange(last_failure_, reason) != reason) {
-      log_.warn("upstream cannot be used server={} reason={}", server_.to_string(),
+      log_.warn("upstream cannot be used server={} reason={}", server_.server.label(),
                 escape_text(reason));
     }
   }

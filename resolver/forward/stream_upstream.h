@@ -14,13 +14,12 @@
 #include <string>
 #include <unordered_map>
 
-#include "base/ip_address.h"
 #include "base/log.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/random_ids.h"
 #include "resolver/forward/stream_connection.h"
-#include "resolver/forward/tls_client.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/forward/upstream_tap.h"
 #include "resolver/wire/query.h"
 
@@ -35,17 +34,18 @@ class StreamUpstream final : public Upstream, private StreamConnection::Owner {
   // Questions on the connection at a time; others wait, within their deadline.
   static constexpr std::size_t kMaxPipelined = 256;
 
-  // `tls` is null for plain TCP. References outlive the upstream.
-  StreamUpstream(const SocketAddress& server, std::shared_ptr<const TlsClient> tls,
-                 boost::asio::io_context& io, Logger& log, const UpstreamMetrics& metrics,
-                 UpstreamTap* tap = nullptr);
+  // Over TLS where the server has it, else over TCP. References outlive the upstream.
+  StreamUpstream(PreparedServer server, boost::asio::io_context& io, Logger& log,
+                 const UpstreamMetrics& metrics, UpstreamTap* tap = nullptr);
   StreamUpstream(const StreamUpstream&) = delete;
   StreamUpstream& operator=(const StreamUpstream&) = delete;
   ~StreamUpstream() override;
 
-  [[nodiscard]] const SocketAddress& server() const override { return server_; }
+  [[nodiscard]] const UpstreamServer& server() const override { return server_.server; }
   AttemptId ask(const Query& query, std::chrono::milliseconds deadline, OnAttempt done) override;
   void cancel(AttemptId attempt) override;
+  // Why there is no connection, for people; empty while nothing is wrong.
+  [[nodiscard]] const std::string& last_failure() const { return last_failure_; }
 
  private:
   struct Attempt;
@@ -72,8 +72,7 @@ class StreamUpstream final : public Upstream, private StreamConnection::Owner {
   // Shared with its handler, which may run after the upstream is gone.
   struct IdleTimer;
 
-  SocketAddress server_;
-  std::shared_ptr<const TlsClient> tls_;
+  PreparedServer server_;
   boost::asio::io_context& io_;
   Logger& log_;
   UpstreamMetrics metrics_;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -118,6 +119,15 @@ Result<TlsClient::Pin> parse_pin(const std::string& text) {
   TlsClient::Pin pin{};
   std::copy_n(decoded.begin(), pin.size(), pin.begin());
   return pin;
+}
+
+std::string print_pin(const TlsClient::Pin& pin) {
+  std::array<std::uint8_t, kBase64Octets + 1> encoded{};  // and a zero octet
+  EVP_EncodeBlock(encoded.data(), pin.data(), static_cast<int>(pin.size()));
+  std::string text(kPinPrefix);
+  std::transform(encoded.begin(), encoded.end() - 1, std::back_inserter(text),
+                 [](std::uint8_t octet) { return static_cast<char>(octet); });
+  return text;
 }
 
 }  // namespace meshdns::dns

@@ -32,6 +32,8 @@ class TlsClient {
     std::string name;
     std::vector<Pin> pins;  // the server's key must be one of them, if there are any
     std::string ca_file;    // PEM; empty: the system's authorities
+
+    friend bool operator==(const Options&, const Options&) = default;
   };
 
   // kInvalidArgument without name and pins; kNotFound or kIo when the file cannot be used.
@@ -55,5 +57,6 @@ class TlsClient {
 
 // "sha256/BASE64" of 32 octets, as `openssl dgst -sha256 -binary | base64` makes them.
 [[nodiscard]] Result<TlsClient::Pin> parse_pin(const std::string& text);
+[[nodiscard]] std::string print_pin(const TlsClient::Pin& pin);
 
 }  // namespace meshdns::dns

@@ -177,7 +177,7 @@ void UdpUpstream::send(Attempt& attempt) {
     metrics_.queries.add();
     if (environment_.sockets.send(*port->socket, std::span(buffer).first(size))) {
       if (environment_.tap != nullptr) {
-        environment_.tap->on_upstream_query(server(), MessageTransport::kUdp,
+        environment_.tap->on_upstream_query(server().address, MessageTransport::kUdp,
                                             std::span(buffer).first(size));
       }
       return;
@@ -190,7 +190,7 @@ void UdpUpstream::send(Attempt& attempt) {
 
 UdpUpstream::Port* UdpUpstream::take_port() {
   auto port = std::make_unique<Port>(*this);
-  port->socket = environment_.sockets.open(server(), *port);
+  port->socket = environment_.sockets.open(server().address, *port);
   if (port->socket == nullptr) {
     return ports_.empty() ? nullptr : ports_[environment_.random.next() % ports_.size()].get();
   }
@@ -282,7 +282,7 @@ void UdpUpstream::on_header_alone(Attempt& attempt) {
 void UdpUpstream::on_reply(Attempt& attempt, std::span<const std::uint8_t> reply) {
   note_answer(attempt);
   if (environment_.tap != nullptr) {
-    environment_.tap->on_upstream_reply(server(), MessageTransport::kUdp, reply);
+    environment_.tap->on_upstream_reply(server().address, MessageTransport::kUdp, reply);
   }
   const ReplyStatus status = inspect_reply(reply);
   if (attempt.edns == Edns::kYes && status.parses && !status.has_edns &&

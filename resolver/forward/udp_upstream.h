@@ -23,12 +23,12 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/ip_address.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/random_ids.h"
 #include "resolver/forward/timer_queue.h"
 #include "resolver/forward/udp_sockets.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/forward/upstream_tap.h"
 #include "resolver/wire/query.h"
 #include "resolver/wire/upstream_reply.h"
@@ -55,7 +55,7 @@ class UdpUpstream final : public Upstream {
   UdpUpstream& operator=(const UdpUpstream&) = delete;
   ~UdpUpstream() override;
 
-  [[nodiscard]] const SocketAddress& server() const override { return stream_->server(); }
+  [[nodiscard]] const UpstreamServer& server() const override { return stream_->server(); }
   AttemptId ask(const Query& query, std::chrono::milliseconds deadline, OnAttempt done) override;
   void cancel(AttemptId attempt) override;
 

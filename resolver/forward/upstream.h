@@ -1,14 +1,14 @@
 // One upstream server as the forwarder sees it: an attempt is one question to one server with one
 // deadline. Which server is asked, how often and in what order is the policy's business
-// (sequential_forwarder.h).
+// (group_forwarder.h).
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <vector>
 
-#include "base/ip_address.h"
 #include "base/unique_function.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/wire/query.h"
 
 namespace meshdns::dns {
@@ -40,7 +40,7 @@ class Upstream {
   // Attempts still open are dropped; their `done` is destroyed and not called.
   virtual ~Upstream() = default;
 
-  [[nodiscard]] virtual const SocketAddress& server() const = 0;
+  [[nodiscard]] virtual const UpstreamServer& server() const = 0;
 
   // Asks `query`, which must live until `done` is called or the attempt is cancelled. `done` is
   // called once, at the latest at `deadline` from now and never from within ask().

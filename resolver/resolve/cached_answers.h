@@ -14,7 +14,7 @@
 #include "base/ip_address.h"
 #include "resolver/cache/answer_cache.h"
 #include "resolver/cache/cache_entry.h"
-#include "resolver/forward/sequential_forwarder.h"
+#include "resolver/forward/forward_client.h"
 #include "resolver/resolve/metrics.h"
 #include "resolver/wire/query.h"
 #include "resolver/wire/response_writer.h"
@@ -45,6 +45,7 @@ class CachedAnswers {
     kNothing,
     kAnswered,  // the response is written
     kStale,     // there is an answer that may be told if upstream gives none
+    kRouted,    // the response is written, by what a route says
   };
   struct Found {
     Outcome outcome = Outcome::kNothing;
@@ -60,11 +61,13 @@ class CachedAnswers {
   CachedAnswers& operator=(const CachedAnswers&) = delete;
   ~CachedAnswers() = default;
 
-  // Answers from what is kept, as far as it is fresh, or known not to be had. `buffer` as for
-  // write().
-  [[nodiscard]] Found find(const Query& query, Transport transport, std::span<std::uint8_t> buffer);
+  // Answers from what is kept, as far as it is fresh, or known not to be had. That a name does not
+  // exist is believed of those below it down from `cut_labels` labels (AnswerCache::find()).
+  // `buffer` as for write().
+  [[nodiscard]] Found find(const Query& query, Transport transport, std::size_t cut_labels,
+                           std::span<std::uint8_t> buffer);
   // Answers with what is stale, too.
-  [[nodiscard]] Found find_stale(const Query& query, Transport transport,
+  [[nodiscard]] Found find_stale(const Query& query, Transport transport, std::size_t cut_labels,
                                  std::span<std::uint8_t> buffer);
   // What becomes of what came for `asked`; kept unless `may_keep` is false. `scratch` has
   // kMaxMessageOctets.
@@ -75,13 +78,15 @@ class CachedAnswers {
   [[nodiscard]] RebuildResult write(const SharedResult& result, const Query& query,
                                     Transport transport, std::span<std::uint8_t> buffer);
 
- private:
-  [[nodiscard]] Found answer_with(const CacheHit& hit, const Query& query, Transport transport,
-                                  std::span<std::uint8_t> buffer);
+  // How any response is to be written for a client, and where it ends in `buffer`.
   [[nodiscard]] RebuildOptions rebuild_options(Transport transport,
                                                const ExtendedError* error) const;
   [[nodiscard]] std::span<std::uint8_t> limit(const Query& query, Transport transport,
                                               std::span<std::uint8_t> buffer) const;
+
+ private:
+  [[nodiscard]] Found answer_with(const CacheHit& hit, const Query& query, Transport transport,
+                                  std::span<std::uint8_t> buffer);
 
   Options options_;
   AnswerCache& cache_;

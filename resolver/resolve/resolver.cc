@@ -15,10 +15,14 @@
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "resolver/forward/forward_client.h"
-#include "resolver/forward/sequential_forwarder.h"
+#include "resolver/forward/forward_plan.h"
+#include "resolver/forward/group_forwarder.h"
+#include "resolver/forward/route_table.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/in_flight_limits.h"
+#include "resolver/resolve/route_answer.h"
 #include "resolver/resolve/shared_question.h"
 #include "resolver/resolve/shared_questions.h"
 #include "resolver/wire/protocol.h"
@@ -47,6 +51,11 @@ ExtendedError error_for(ForwardStatus status) {
   return {extended_error::kNoReachableAuthority, "upstream reply is unusable"};
 }
 
+// That a name does not exist says nothing of names below it that go another way.
+std::size_t cut_labels_of(const RouteTable::Match& route) {
+  return route.labels == 0 ? 0 : route.labels - 1;
+}
+
 }  // namespace
 
 // A client's question.
@@ -57,15 +66,17 @@ struct Resolver::Question {
   IpAddress client;
   ReplySink sink;  // empty once told or cancelled
   TimePoint started;
-  bool has_stale = false;  // there was an answer that is over
+  bool has_stale = false;      // there was an answer that is over
+  std::size_t cut_labels = 0;  // of its route
   std::shared_ptr<SharedQuestion> shared;
 };
 
 // A shared question that this resolver asks.
 class Resolver::Errand final : public ForwardClient {
  public:
-  Errand(Resolver& resolver, std::shared_ptr<SharedQuestion> asked, Generation& servers)
-      : question(std::move(asked)), generation(servers), resolver_(resolver) {}
+  Errand(Resolver& resolver, std::shared_ptr<SharedQuestion> asked, Generation& plan,
+         GroupForwarder& group)
+      : question(std::move(asked)), generation(plan), forwarder(group), resolver_(resolver) {}
 
   [[nodiscard]] const Query& query() const override { return question->query(); }
   [[nodiscard]] bool is_wanted() const override { return question->is_wanted(); }
@@ -76,6 +87,7 @@ class Resolver::Errand final : public ForwardClient {
 
   const std::shared_ptr<SharedQuestion> question;
   Generation& generation;
+  GroupForwarder& forwarder;
 
  private:
   Resolver& resolver_;
@@ -93,7 +105,7 @@ Resolver::Resolver(const Options& options, Environment environment)
       cached_(options.cached, environment_.cache, environment_.clock, environment_.metrics),
       stale_timer_(std::make_shared<StaleTimer>(environment_.io, *this)),
       buffer_(kMaxMessageOctets) {
-  set_upstreams({});
+  set_plan(std::make_shared<const ForwardPlan>());
 }
 
 Resolver::~Resolver() {
@@ -111,7 +123,15 @@ Resolver::~Resolver() {
 
 CachedAnswers::Found Resolver::find_cached(const Query& query, Transport transport,
                                            std::span<std::uint8_t> buffer) {
-  const CachedAnswers::Found found = cached_.find(query, transport, buffer);
+  const RouteTable::Match route = route_of(query);
+  if (is_answered_by(route, query)) {
+    const RebuildResult written =
+        write_route_answer(route, query, cached_.rebuild_options(transport, nullptr),
+                           cached_.limit(query, transport, buffer));
+    return {
+        .outcome = CachedAnswers::Outcome::kRouted, .size = written.size, .rcode = written.rcode};
+  }
+  const CachedAnswers::Found found = cached_.find(query, transport, cut_labels_of(route), buffer);
   if (found.refresh) {
     refresh(query);
   }
@@ -119,7 +139,7 @@ CachedAnswers::Found Resolver::find_cached(const Query& query, Transport transpo
 }
 
 void Resolver::refresh(const Query& query) {
-  if (generations_.back()->forwarder->server_count() != 0) {
+  if (has_servers(route_of(query))) {
     environment_.metrics.cache_refreshes.add();
     ask(environment_.questions.join(query, epoch_, {.party = this, .question = 0}));
   }
@@ -128,11 +148,11 @@ void Resolver::refresh(const Query& query) {
 QuestionId Resolver::resolve(const Query& query, Transport transport, const IpAddress& client,
                              CachedAnswers::Outcome found, ReplySink sink) {
   drop_finished_generations();
-  Generation& generation = *generations_.back();
+  const RouteTable::Match route = route_of(query);
   if (environment_.loops.catches(query.asked_name())) {
     return refuse(query, error_for(ForwardStatus::kLoop), sink);
   }
-  if (generation.forwarder->server_count() == 0) {
+  if (!has_servers(route)) {
     return refuse(query, error_for(ForwardStatus::kNoUpstream), sink);
   }
   if (!environment_.limits.acquire(client)) {
@@ -149,6 +169,7 @@ QuestionId Resolver::resolve(const Query& query, Transport transport, const IpAd
   question.sink = std::move(sink);
   question.started = environment_.clock.now();
   question.has_stale = found == CachedAnswers::Outcome::kStale;
+  question.cut_labels = cut_labels_of(route);
   questions_.emplace(id, std::move(owned));
   if (question.has_stale) {
     stale_times_.push_back({.due = question.started + options_.stale_after, .question = id});
@@ -169,10 +190,11 @@ void Resolver::ask(const SharedQuestions::Joined& joined) {
   }
   Generation& generation = *generations_.back();
   ++generation.open;
-  auto errand = std::make_unique<Errand>(*this, joined.question, generation);
+  GroupForwarder& group = *generation.groups[route_of(joined.question->query()).group];
+  auto errand = std::make_unique<Errand>(*this, joined.question, generation, group);
   Errand& begun = *errand;
   errands_.emplace(&begun, std::move(errand));
-  generation.forwarder->forward(begun);
+  group.forward(begun);
 }
 
 QuestionId Resolver::refuse(const Query& query, const ExtendedError& error, ReplySink& sink) {
@@ -190,19 +212,24 @@ void Resolver::cancel(QuestionId id) {
   }
 }
 
-void Resolver::set_upstreams(std::span<const SocketAddress> servers) {
-  std::vector<std::unique_ptr<Upstream>> upstreams;
-  upstreams.reserve(servers.size());
-  for (const SocketAddress& server : servers) {
-    upstreams.push_back(environment_.make_upstream(server));
-  }
+void Resolver::set_plan(std::shared_ptr<const ForwardPlan> plan) {
   auto generation = std::make_unique<Generation>();
-  generation->forwarder = std::make_unique<SequentialForwarder>(
-      std::move(upstreams), options_.forward,
-      SequentialForwarder::Environment{.timers = environment_.timers,
-                                       .health = environment_.health,
-                                       .loops = environment_.loops,
-                                       .metrics = environment_.forward_metrics});
+  for (const ServerGroup& group : plan->groups) {
+    std::vector<std::unique_ptr<Upstream>> upstreams;
+    upstreams.reserve(group.servers.size());
+    for (const PreparedServer& server : group.servers) {
+      upstreams.push_back(environment_.make_upstream(server));
+    }
+    GroupForwarder::Options options = options_.forward;
+    options.policy = group.policy;
+    generation->groups.push_back(std::make_unique<GroupForwarder>(
+        std::move(upstreams), options,
+        GroupForwarder::Environment{.timers = environment_.timers,
+                                    .health = environment_.health,
+                                    .loops = environment_.loops,
+                                    .metrics = environment_.forward_metrics}));
+  }
+  generation->plan = std::move(plan);
   generations_.push_back(std::move(generation));
   ++epoch_;
   drop_finished_generations();
@@ -220,7 +247,7 @@ void Resolver::on_forwarded(Errand& errand, ForwardResult result) {
   if (result.status == ForwardStatus::kUnwanted) {
     auto unwanted = environment_.questions.end_if_unwanted(*errand.question);
     if (!unwanted) {  // somebody has come meanwhile
-      errand.generation.forwarder->forward(errand);
+      errand.forwarder.forward(errand);
       return;
     }
     const auto done = errands_.extract(&errand);
@@ -289,7 +316,8 @@ void Resolver::tell(Question& question, ResolvedReply reply) {
 }
 
 bool Resolver::tell_stale(Question& question) {
-  const auto found = cached_.find_stale(question.query, question.transport, buffer_);
+  const auto found =
+      cached_.find_stale(question.query, question.transport, question.cut_labels, buffer_);
   if (found.outcome != CachedAnswers::Outcome::kAnswered) {
     return false;
   }

@@ -30,12 +30,15 @@
 #include "base/unique_function.h"
 #include "resolver/cache/answer_cache.h"
 #include "resolver/forward/forward_client.h"
+#include "resolver/forward/forward_plan.h"
+#include "resolver/forward/group_forwarder.h"
 #include "resolver/forward/loop_guard.h"
 #include "resolver/forward/metrics.h"
-#include "resolver/forward/sequential_forwarder.h"
+#include "resolver/forward/route_table.h"
 #include "resolver/forward/server_health.h"
 #include "resolver/forward/timer_queue.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/in_flight_limits.h"
 #include "resolver/resolve/metrics.h"
@@ -67,12 +70,12 @@ using ReplySink = UniqueFunction<void(const ResolvedReply&)>;
 class Resolver final : public WaitingParty {
  public:
   struct Options {
-    SequentialForwarder::Options forward;
+    GroupForwarder::Options forward;  // but for the policy, which the plan has
     CachedAnswers::Options cached;
     // How long a client waits for upstream while there is a stale answer (RFC 8767 section 5).
     std::chrono::milliseconds stale_after{1800};
   };
-  using UpstreamFactory = std::function<std::unique_ptr<Upstream>(const SocketAddress&)>;
+  using UpstreamFactory = std::function<std::unique_ptr<Upstream>(const PreparedServer&)>;
   // What the resolvers of all workers share, but for the first three.
   struct Environment {
     boost::asio::io_context& io;  // runs on this worker's thread
@@ -88,7 +91,7 @@ class Resolver final : public WaitingParty {
     AnswerCache& cache;
   };
 
-  // Has no upstream server until set_upstreams().
+  // Has no upstream server until set_plan().
   Resolver(const Options& options, Environment environment);
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
@@ -96,8 +99,9 @@ class Resolver final : public WaitingParty {
   // workers that wait for one of ours are never answered: only for when all workers end.
   ~Resolver() override;
 
-  // The response to `query` if one is kept, in `buffer`, which has kMaxMessageOctets or as many as
-  // the client takes. To be called before resolve(), which is to be told what came of it.
+  // The response to `query` if its route says it, or else one is kept, in `buffer`, which has
+  // kMaxMessageOctets or as many as the client takes. To be called before resolve(), which is to be
+  // told what came of it.
   [[nodiscard]] CachedAnswers::Found find_cached(const Query& query, Transport transport,
                                                  std::span<std::uint8_t> buffer);
   // Takes a copy of `query`. Returns 0 when the sink has been called already. `found` is what
@@ -109,9 +113,9 @@ class Resolver final : public WaitingParty {
   // clients who come and go cannot multiply questions.
   void cancel(QuestionId question);
 
-  // New questions go to these servers, in this order; open ones finish where they are. To be called
-  // alike on all workers.
-  void set_upstreams(std::span<const SocketAddress> servers);
+  // New questions go by this plan; open ones finish where they are. To be called alike on all
+  // workers.
+  void set_plan(std::shared_ptr<const ForwardPlan> plan);
 
   // Clients' questions that are open.
   [[nodiscard]] std::size_t in_flight() const { return questions_.size(); }
@@ -126,12 +130,21 @@ class Resolver final : public WaitingParty {
  private:
   struct Question;
   class Errand;
-  // A forwarder in use or, after set_upstreams(), until its last question.
+  // A plan in use or, after set_plan(), until its last question.
   struct Generation {
-    std::unique_ptr<SequentialForwarder> forwarder;
+    std::shared_ptr<const ForwardPlan> plan;
+    std::vector<std::unique_ptr<GroupForwarder>> groups;  // as the plan has them
     std::size_t open = 0;
   };
 
+  // Where a question goes by the plan in use.
+  [[nodiscard]] RouteTable::Match route_of(const Query& query) const {
+    return generations_.back()->plan->routes.find(query.asked_name());
+  }
+  // Whether there is anybody to ask that way.
+  [[nodiscard]] bool has_servers(const RouteTable::Match& route) const {
+    return generations_.back()->groups[route.group]->server_count() != 0;
+  }
   QuestionId refuse(const Query& query, const ExtendedError& error, ReplySink& sink);
   void on_forwarded(Errand& errand, ForwardResult result);
   void distribute(const std::vector<Waiter>& waiters, const SharedResult& result);

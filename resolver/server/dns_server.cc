@@ -14,6 +14,8 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "resolver/answer/query_handler.h"
+#include "resolver/forward/forward_plan.h"
 #include "resolver/server/access_list.h"
 #include "resolver/server/connection_limits.h"
 #include "resolver/server/listener.h"
@@ -57,7 +59,6 @@ DnsServer::DnsServer(const Options& options, const Environment& environment,
                      std::vector<Listener> listeners)
     : options_(options),
       environment_(environment),
-      handler_(options.handler),
       limits_(options.questions),
       loops_(environment.clock, environment.log, environment.forward_metrics),
       connections_(within_descriptors(options.connections)),
@@ -68,7 +69,7 @@ DnsServer::DnsServer(const Options& options, const Environment& environment,
                                  .log = environment.log,
                                  .metrics = environment.metrics,
                                  .forward_metrics = environment.forward_metrics,
-                                 .handler = handler_,
+                                 .handler = std::make_shared<const QueryHandler>(options.handler),
                                  .resolve_metrics = environment.resolve_metrics,
                                  .limits = limits_,
                                  .questions = questions_,
@@ -180,9 +181,12 @@ Result<std::vector<std::string>> DnsServer::set_listeners(
   return notes;
 }
 
-void DnsServer::set_upstreams(const std::vector<SocketAddress>& servers) {
+void DnsServer::set_plan(const std::shared_ptr<const ForwardPlan>& plan, KeptAnswers kept) {
+  QueryHandler::Options options = options_.handler;
+  options.special_names.routed = plan->routes.suffixes();
+  const auto handler = std::make_shared<const QueryHandler>(options);
   for (const auto& worker : workers_) {
-    worker->set_upstreams(servers);
+    worker->set_plan(plan, handler, kept);
   }
 }
 

@@ -19,6 +19,7 @@
 #include "base/socket_layer.h"
 #include "resolver/answer/query_handler.h"
 #include "resolver/cache/answer_cache.h"
+#include "resolver/forward/forward_plan.h"
 #include "resolver/forward/loop_guard.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/server_health.h"
@@ -83,7 +84,9 @@ class DnsServer {
   // go. On failure nothing has changed. Returns notes on optional addresses left out.
   [[nodiscard]] Result<std::vector<std::string>> set_listeners(
       std::span<const ListenAddress> addresses);
-  void set_upstreams(const std::vector<SocketAddress>& servers);
+  // Names that are not ours go by this plan; a special name that has a route goes there, too.
+  void set_plan(const std::shared_ptr<const ForwardPlan>& plan,
+                KeptAnswers kept = KeptAnswers::kGo);
   // Does nothing when nothing changed.
   void set_access(AccessList access);
   // Publishes and has every worker move on. Old snapshots are freed by later calls, or by
@@ -92,6 +95,9 @@ class DnsServer {
 
   // Questions that wait for upstream, over all workers. Any thread.
   [[nodiscard]] std::size_t in_flight() const { return limits_.in_flight(); }
+
+  // Any thread.
+  [[nodiscard]] HealthBook& health() { return health_; }
 
   // Reads no more, answers what is open for at most the drain timeout, and ends the threads.
   void stop();
@@ -107,7 +113,6 @@ class DnsServer {
   SharedQuestions questions_;
   Options options_;
   Environment environment_;
-  QueryHandler handler_;
   InFlightLimits limits_;
   HealthBook health_;
   LoopGuard loops_;

@@ -216,8 +216,8 @@ void TcpConnection::answer(std::span<const std::uint8_t> request) {
     context_.recorder->record_query(client_, MessageTransport::kTcp, request);
   }
   Query query;
-  const Outcome outcome = context_.handler.handle(context_.snapshot.current(), request,
-                                                  Transport::kTcp, access, response, query);
+  const Outcome outcome = context_.handler->handle(context_.snapshot.current(), request,
+                                                   Transport::kTcp, access, response, query);
   if (outcome.verdict == Verdict::kDrop) {
     metrics.dropped_unanswerable.add();
     return;
@@ -230,6 +230,12 @@ void TcpConnection::answer(std::span<const std::uint8_t> request) {
     return;
   }
   const auto found = context_.resolver.find_cached(query, Transport::kTcp, response);
+  if (found.outcome == CachedAnswers::Outcome::kRouted) {
+    metrics.count_answer(AnswerSource::kLocal, found.rcode);
+    record({.source = EventSource::kLocal, .message = response.first(found.size)});
+    put(response.first(found.size));
+    return;
+  }
   if (found.outcome == CachedAnswers::Outcome::kAnswered) {
     metrics.count_answer(AnswerSource::kCache, found.rcode);
     record({.source = found.is_stale ? EventSource::kStale : EventSource::kCache,

@@ -126,8 +126,8 @@ EventSource UdpServer::answer(std::size_t index, Tally& tally) {
   const ClientAccess access = context_.access->check(client.ip);
   tally.refused += access == ClientAccess::kRefused ? 1 : 0;
   const Outcome outcome =
-      context_.handler.respond(context_.snapshot.current(), batch.query(index), Transport::kUdp,
-                               access, batch.response_buffer(index));
+      context_.handler->respond(context_.snapshot.current(), batch.query(index), Transport::kUdp,
+                                access, batch.response_buffer(index));
   switch (outcome.verdict) {
     case Verdict::kAnswer:
       ++tally.local_answers[ServerMetrics::rcode_cell(outcome.rcode)];
@@ -146,6 +146,11 @@ EventSource UdpServer::forward(std::size_t index, Tally& tally) {
   DatagramBatch& batch = context_.datagrams;
   const auto found = context_.resolver.find_cached(batch.query(index), Transport::kUdp,
                                                    batch.response_buffer(index));
+  if (found.outcome == CachedAnswers::Outcome::kRouted) {
+    ++tally.local_answers[ServerMetrics::rcode_cell(found.rcode)];
+    batch.add_reply(index, found.size);
+    return EventSource::kLocal;
+  }
   if (found.outcome == CachedAnswers::Outcome::kAnswered) {
     ++tally.cached_answers[ServerMetrics::rcode_cell(found.rcode)];
     batch.add_reply(index, found.size);

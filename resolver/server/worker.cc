@@ -18,6 +18,8 @@
 
 #include "base/clock.h"
 #include "base/ip_address.h"
+#include "resolver/answer/query_handler.h"
+#include "resolver/forward/forward_plan.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/random_ids.h"
 #include "resolver/forward/stream_upstream.h"
@@ -26,6 +28,7 @@
 #include "resolver/forward/udp_sockets.h"
 #include "resolver/forward/udp_upstream.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/resolve/resolver.h"
 #include "resolver/server/access_list.h"
 #include "resolver/server/datagram_batch.h"
@@ -35,6 +38,7 @@
 #include "resolver/server/udp_server.h"
 #include "resolver/server/worker_context.h"
 #include "resolver/snapshot/snapshot_holder.h"
+#include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
 
 namespace meshdns::dns {
@@ -57,19 +61,19 @@ struct Worker::State {
         timer_driver(io, timers),
         recorder(given.record),
         udp_sockets(given.max_upstream_sockets, io, shared.sockets),
-        resolver(
-            given.resolver,
-            {.io = io,
-             .timers = timers,
-             .make_upstream = [this](const SocketAddress& server) { return make_upstream(server); },
-             .clock = shared.clock,
-             .metrics = shared.resolve_metrics,
-             .forward_metrics = shared.forward_metrics,
-             .limits = shared.limits,
-             .questions = shared.questions,
-             .health = shared.health,
-             .loops = shared.loops,
-             .cache = shared.cache}),
+        resolver(given.resolver,
+                 {.io = io,
+                  .timers = timers,
+                  .make_upstream =
+                      [this](const PreparedServer& server) { return make_upstream(server); },
+                  .clock = shared.clock,
+                  .metrics = shared.resolve_metrics,
+                  .forward_metrics = shared.forward_metrics,
+                  .limits = shared.limits,
+                  .questions = shared.questions,
+                  .health = shared.health,
+                  .loops = shared.loops,
+                  .cache = shared.cache}),
         context{.io = io,
                 .sockets = shared.sockets,
                 .clock = shared.clock,
@@ -95,16 +99,19 @@ struct Worker::State {
     return records ? &recorder : nullptr;
   }
 
-  std::unique_ptr<Upstream> make_upstream(const SocketAddress& server) {
-    const UpstreamMetrics metrics = environment.forward_metrics.upstream(server);
-    return std::make_unique<UdpUpstream>(
-        std::make_unique<StreamUpstream>(server, nullptr, io, environment.log, metrics,
-                                         recorder.upstream_tap()),
-        UdpUpstream::Environment{.sockets = udp_sockets,
-                                 .timers = timers,
-                                 .random = random,
-                                 .tap = recorder.upstream_tap()},
-        metrics);
+  std::unique_ptr<Upstream> make_upstream(const PreparedServer& server) {
+    const UpstreamMetrics metrics = environment.forward_metrics.upstream(server.server);
+    auto stream = std::make_unique<StreamUpstream>(server, io, environment.log, metrics,
+                                                   recorder.upstream_tap());
+    if (server.server.transport != UpstreamTransport::kUdp) {
+      return stream;
+    }
+    return std::make_unique<UdpUpstream>(std::move(stream),
+                                         UdpUpstream::Environment{.sockets = udp_sockets,
+                                                                  .timers = timers,
+                                                                  .random = random,
+                                                                  .tap = recorder.upstream_tap()},
+                                         metrics);
   }
 
   void run() {
@@ -233,9 +240,17 @@ void Worker::remove_listener(const SocketAddress& address) {
   boost::asio::post(state_->io, [state = state_.get(), address] { state->remove(address); });
 }
 
-void Worker::set_upstreams(std::vector<SocketAddress> servers) {
-  boost::asio::post(state_->io, [state = state_.get(), list = std::move(servers)] {
-    state->resolver.set_upstreams(list);
+void Worker::set_plan(std::shared_ptr<const ForwardPlan> plan,
+                      std::shared_ptr<const QueryHandler> handler, KeptAnswers kept) {
+  boost::asio::post(state_->io, [state = state_.get(), next = std::move(plan),
+                                 next_handler = std::move(handler), kept] {
+    state->resolver.set_plan(next);
+    state->context.handler = next_handler;
+    if (kept == KeptAnswers::kGo) {
+      // By each worker, after it has changed: nothing that an earlier plan's servers say comes in
+      // after the last of them.
+      state->environment.cache.flush(NameView(), true);
+    }
   });
 }
 

@@ -5,10 +5,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <thread>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/ip_address.h"
@@ -16,6 +16,7 @@
 #include "base/socket_layer.h"
 #include "resolver/answer/query_handler.h"
 #include "resolver/cache/answer_cache.h"
+#include "resolver/forward/forward_plan.h"
 #include "resolver/forward/loop_guard.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/server_health.h"
@@ -40,7 +41,7 @@ struct WorkerEnvironment {
   Logger& log;
   ServerMetrics& metrics;
   ForwardMetrics& forward_metrics;
-  const QueryHandler& handler;
+  std::shared_ptr<const QueryHandler> handler;  // until set_plan()
   ResolveMetrics& resolve_metrics;
   InFlightLimits& limits;
   SharedQuestions& questions;
@@ -49,6 +50,9 @@ struct WorkerEnvironment {
   AnswerCache& cache;
   ConnectionLimits& connections;
 };
+
+// What becomes of answers in the cache when the way to new ones changes.
+enum class KeptAnswers : std::uint8_t { kStay, kGo };
 
 class Worker {
  public:
@@ -77,7 +81,9 @@ class Worker {
   void add_listener(const SocketAddress& address, SocketPair sockets);
   // Stops reading there; open questions are still answered.
   void remove_listener(const SocketAddress& address);
-  void set_upstreams(std::vector<SocketAddress> servers);
+  // What goes upstream goes there by `plan` from now on, and what does not is `handler`'s.
+  void set_plan(std::shared_ptr<const ForwardPlan> plan,
+                std::shared_ptr<const QueryHandler> handler, KeptAnswers kept);
   void set_access(std::shared_ptr<const AccessList> access);
   // Moves on to the newest snapshot, idle or not.
   void refresh_snapshot();

@@ -31,7 +31,7 @@ struct WorkerContext {
   const Clock& clock;
   Logger& log;
   ServerMetrics& metrics;
-  const QueryHandler& handler;
+  std::shared_ptr<const QueryHandler> handler;  // replaced on the worker's thread
   SnapshotHolder::Worker& snapshot;
   Resolver& resolver;
   QueryRecorder* recorder;                   // null: nobody wants to know

@@ -105,6 +105,7 @@ inline constexpr std::uint16_t kOther = 0;
 inline constexpr std::uint16_t kStaleAnswer = 3;
 inline constexpr std::uint16_t kCachedError = 13;
 inline constexpr std::uint16_t kNotReady = 14;
+inline constexpr std::uint16_t kBlocked = 15;
 inline constexpr std::uint16_t kStaleNxDomainAnswer = 19;
 inline constexpr std::uint16_t kNotSupported = 21;
 inline constexpr std::uint16_t kNoReachableAuthority = 22;

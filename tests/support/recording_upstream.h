@@ -7,6 +7,7 @@
 
 #include "base/ip_address.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/wire/query.h"
 
 namespace meshdns::support {
@@ -30,11 +31,11 @@ using AttemptRecord = std::deque<RecordedAttempt>;
 class RecordingUpstream final : public dns::Upstream {
  public:
   RecordingUpstream(const SocketAddress& server, AttemptRecord& record)
-      : server_(server), record_(record) {}
-  [[nodiscard]] const SocketAddress& server() const override { return server_; }
+      : server_({.address = server}), record_(record) {}
+  [[nodiscard]] const dns::UpstreamServer& server() const override { return server_; }
   dns::AttemptId ask(const dns::Query& query, std::chrono::milliseconds deadline,
                      dns::OnAttempt done) override {
-    record_.push_back({server_, &query, deadline, std::move(done)});
+    record_.push_back({server_.address, &query, deadline, std::move(done)});
     return record_.size();
   }
   void cancel(dns::AttemptId attempt) override {
@@ -44,7 +45,7 @@ class RecordingUpstream final : public dns::Upstream {
   }
 
  private:
-  SocketAddress server_;
+  dns::UpstreamServer server_;
   AttemptRecord& record_;
 };
 

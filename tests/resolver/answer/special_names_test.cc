@@ -75,5 +75,27 @@ TEST(SpecialNames, CanEachBeLeftToUpstream) {
   }
 }
 
+TEST(SpecialNames, GiveWayToARouteAtOrBelowThem) {
+  SpecialNames::Options options;
+  for (const char* const text : {"test", "a.invalid", ".", "1.127.in-addr.arpa", "example"}) {
+    options.routed.push_back(*Name::from_text(text));
+  }
+  const SpecialNames names(options);
+  const std::vector<SpecialCase> cases{
+      {"test", Action::kNone},
+      {"www.test", Action::kNone},
+      {"a.invalid", Action::kNone},
+      {"x.a.invalid", Action::kNone},
+      {"b.invalid", Action::kNoName},
+      {"invalid", Action::kNoName},
+      {"localhost", Action::kLoopback},
+      {"1.0.1.127.in-addr.arpa", Action::kNone},
+      {"1.0.0.127.in-addr.arpa", Action::kReverse},
+  };
+  for (const SpecialCase& row : cases) {
+    EXPECT_EQ(action_of(names, row.name), row.action) << row.name;
+  }
+}
+
 }  // namespace
 }  // namespace meshdns::dns

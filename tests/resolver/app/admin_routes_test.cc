@@ -51,16 +51,17 @@ class AdminRoutesTest : public testing::Test {
       .entries = [this] { return entries_; },
       .before_metrics = [this] { late_.set(7); },
       .cache = [this] { return dump_cache(cache_, TimePoint()); },
+      .upstreams = [] { return std::string("GROUP\n"); },
       .registry = &registry_,
   });
 };
 
-TEST_F(AdminRoutesTest, AreTheSevenThatAreDocumented) {
+TEST_F(AdminRoutesTest, AreThoseThatAreDocumented) {
   std::string paths;
   for (const auto& [path, handler] : routes_) {
     paths += path + " ";
   }
-  EXPECT_EQ(paths, "/cache /config /healthz /metrics /readyz /table /vips ");
+  EXPECT_EQ(paths, "/cache /config /healthz /metrics /readyz /table /upstreams /vips ");
 }
 
 TEST_F(AdminRoutesTest, AreHealthyWhateverIsMissing) {
@@ -108,6 +109,8 @@ TEST_F(AdminRoutesTest, ShowTheCacheALineForEachAnswer) {
   EXPECT_THAT(get("/cache").body,
               HasSubstr(head + "a\\032b.example.org. TYPE65280 IN do - 1 failure-5 "));
 }
+
+TEST_F(AdminRoutesTest, ShowTheUpstreamServers) { EXPECT_EQ(get("/upstreams").body, "GROUP\n"); }
 
 TEST_F(AdminRoutesTest, ShowTheTableAsItIsAtTheRequest) {
   TablePublisher::Entries entries;

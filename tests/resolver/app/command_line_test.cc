@@ -13,6 +13,7 @@
 #include "base/build_info.h"
 #include "resolver/app/exit_code.h"
 #include "resolver/app/settings.h"
+#include "resolver/app/upstream_command.h"
 #include "resolver/app/vip_command.h"
 
 namespace meshdns::dns {
@@ -123,6 +124,18 @@ TEST(CommandLine, ReadsTheArgumentsOfEachVerb) {
   EXPECT_EQ(command_of({"vip", "release", "web"}).vip.action, VipAction::kRelease);
   EXPECT_EQ(command_of({"vip", "import", "/f"}).vip.file, "/f");
   EXPECT_EQ(command_of({"run", "--port-file", "/p"}).port_file, "/p");
+
+  const Command servers = command_of({"upstream", "list", "--admin", "127.0.0.1:1"});
+  EXPECT_EQ(servers.upstream.action, UpstreamAction::kList);
+  EXPECT_TRUE(servers.upstream.names_admin);
+  const Command trial =
+      command_of({"upstream", "test", "example.org", "AAAA", "--upstream", "192.0.2.1"});
+  EXPECT_EQ(trial.upstream.action, UpstreamAction::kTest);
+  EXPECT_EQ(trial.upstream.question.name, "example.org");
+  EXPECT_EQ(trial.upstream.question.type, "AAAA");
+  EXPECT_THAT(trial.sources.flags,
+              ElementsAre(Pair("upstreams.servers", ElementsAre("192.0.2.1"))));
+  EXPECT_EQ(command_of({"upstream", "test"}).upstream.question.name, ".");
 }
 
 // Each mistake ends with the exit code for configurations, and a line that says what to write.
@@ -132,7 +145,8 @@ TEST(CommandLine, SaysWhatIsWrongAndWhatToWrite) {
     std::string want;
   };
   const std::vector<Case> cases{
-      {{}, "meshdns: what is to be done? (write run, check, query, vip, cache, version; "},
+      {{},
+       "meshdns: what is to be done? (write run, check, query, vip, cache, upstream, version; "},
       {{"rnu"}, "meshdns: 'rnu' is no verb (did you mean run?)\n"},
       {{"zzz"}, "meshdns: 'zzz' is no verb (`meshdns --help` lists them)\n"},
       {{"a\nb"}, "meshdns: 'a\\010b' is no verb ("},
@@ -149,6 +163,8 @@ TEST(CommandLine, SaysWhatIsWrongAndWhatToWrite) {
       {{"query", "web.mesh", "A", "B"}, "meshdns: 'B' is one word too many ("},
       {{"query"}, "meshdns: name is required ("},
       {{"vip"}, "meshdns: vip: what is to be done? (write list, show, release, pin, import; "},
+      {{"upstream", "lst"},
+       "meshdns: upstream: 'lst' is nothing that can be done (did you mean list?)\n"},
       {{"vip", "web"}, "meshdns: vip: 'web' is nothing that can be done ("},
       {{"vip", "realease", "web"},
        "meshdns: vip: 'realease' is nothing that can be done (did you mean release?)\n"},
@@ -177,7 +193,12 @@ TEST(CommandLine, PrintsHelpWithExamplesForEveryVerb) {
     EXPECT_THAT(parse({"vip", action, "--help"}).output, HasSubstr("\n  meshdns vip " + action));
     EXPECT_THAT(parse({"vip", "--help"}).output, HasSubstr("\n  " + action + " "));
   }
-  for (const std::string verb : {"run", "check", "query", "vip", "version"}) {
+  for (const std::string action : {"list", "test"}) {
+    EXPECT_THAT(parse({"upstream", action, "--help"}).output,
+                HasSubstr("\n  meshdns upstream " + action));
+    EXPECT_THAT(parse({"upstream", "--help"}).output, HasSubstr("\n  " + action + " "));
+  }
+  for (const std::string verb : {"run", "check", "query", "vip", "upstream", "version"}) {
     const Parsed parsed = parse({verb, "--help"});
     ASSERT_TRUE(std::holds_alternative<ExitCode>(parsed.result)) << verb;
     EXPECT_EQ(std::get<ExitCode>(parsed.result), ExitCode::kSuccess) << verb;

@@ -30,7 +30,7 @@ TEST(ReloadPlan, TakesWhatMayChange) {
   EXPECT_EQ(plan.next.config.listen.front().port, 2);
   EXPECT_EQ(plan.next.config.allow.size(), 1U);
   EXPECT_EQ(plan.next.config.log.level, "debug");
-  EXPECT_EQ(plan.next.config.upstreams.servers.front().to_string(), "192.0.2.2:53");
+  EXPECT_EQ(plan.next.config.upstreams.servers.front().label(), "192.0.2.2:53");
   EXPECT_EQ(plan.next.config.upstreams.resolv_conf, "/x");
   EXPECT_EQ(plan.next.origins.at("listen"), "x.yaml:1");
 }

@@ -1,6 +1,7 @@
 #include "resolver/app/upstream_selection.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
 #include <string>
 #include <vector>
@@ -12,6 +13,12 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "resolver/app/config.h"
+#include "resolver/app/route_text.h"
+#include "resolver/app/upstream_text.h"
+#include "resolver/forward/route_table.h"
+#include "resolver/forward/server_order.h"
+#include "resolver/forward/upstream_server.h"
+#include "resolver/wire/name.h"
 #include "tests/support/temporary_directory.h"
 
 namespace meshdns::dns {
@@ -29,10 +36,13 @@ std::vector<SocketAddress> sockets(const std::vector<std::string>& texts) {
   return addresses;
 }
 
-std::vector<std::string> texts(const std::vector<SocketAddress>& addresses) {
+std::vector<UpstreamServer> servers(const std::vector<std::string>& texts) {
+  return plain_servers(sockets(texts));
+}
+
+std::vector<std::string> texts(const std::vector<UpstreamServer>& servers) {
   std::vector<std::string> result;
-  std::ranges::transform(addresses, std::back_inserter(result),
-                         [](const SocketAddress& address) { return address.to_string(); });
+  std::ranges::transform(servers, std::back_inserter(result), &UpstreamServer::label);
   return result;
 }
 
@@ -55,7 +65,7 @@ class UpstreamSelectionTest : public testing::Test {
 
 TEST_F(UpstreamSelectionTest, AsksTheConfiguredServersInTheirOrderAndNotResolvConf) {
   resolv_conf("nameserver 192.0.2.99\n");
-  config_.upstreams.servers = sockets({"192.0.2.2", "192.0.2.1:5353"});
+  config_.upstreams.servers = servers({"192.0.2.2", "192.0.2.1:5353"});
   const auto selection = select({"127.0.0.1:53"});
   ASSERT_TRUE(selection);
   EXPECT_THAT(texts(selection->servers), ElementsAre("192.0.2.2:53", "192.0.2.1:5353"));
@@ -91,7 +101,7 @@ TEST_F(UpstreamSelectionTest, KnowsItsOwnAddresses) {
       {"[::]:53", "192.0.2.5:53", false},
   };
   for (const Case& row : cases) {
-    config_.upstreams.servers = sockets({row.server});
+    config_.upstreams.servers = servers({row.server});
     const auto selection = select({"198.51.100.1:1", row.listen});
     EXPECT_EQ(selection.has_value(), !row.own) << row.server << " behind " << row.listen;
     if (!selection) {
@@ -104,7 +114,7 @@ TEST_F(UpstreamSelectionTest, KnowsItsOwnAddresses) {
 }
 
 TEST_F(UpstreamSelectionTest, NamesEachConfiguredServerThatIsOurs) {
-  config_.upstreams.servers = sockets({"127.0.0.1", "192.0.2.1", "192.0.2.5"});
+  config_.upstreams.servers = servers({"127.0.0.1", "192.0.2.1", "192.0.2.5"});
   const auto selection = select({"0.0.0.0:53"});
   ASSERT_FALSE(selection);
   EXPECT_THAT(selection.error().message, HasSubstr("127.0.0.1:53, 192.0.2.5:53 is this resolver"));
@@ -168,7 +178,7 @@ TEST_F(UpstreamSelectionTest, PassesOnWhatResolvConfHasWrongBesides) {
 
 TEST_F(UpstreamSelectionTest, KeepsTheServersThatResolvConfNamedBefore) {
   UpstreamSelection before;
-  before.servers = sockets({"192.0.2.1", "192.0.2.2"});
+  before.servers = servers({"192.0.2.1", "192.0.2.2"});
   UpstreamSelection empty;
   empty.warnings = {"resolv.conf names no server"};
   const UpstreamSelection kept = keep_servers(empty, before, sockets({"127.0.0.1"}), host_);
@@ -182,19 +192,93 @@ TEST_F(UpstreamSelectionTest, KeepsTheServersThatResolvConfNamedBefore) {
 
 TEST_F(UpstreamSelectionTest, BelievesAResolvConfThatNamesServers) {
   UpstreamSelection before;
-  before.servers = sockets({"192.0.2.1"});
+  before.servers = servers({"192.0.2.1"});
   UpstreamSelection now;
-  now.servers = sockets({"192.0.2.9"});
+  now.servers = servers({"192.0.2.9"});
   EXPECT_EQ(keep_servers(now, before, sockets({"127.0.0.1"}), host_), now);
 }
 
 TEST_F(UpstreamSelectionTest, DoesNotKeepAServerThatIsOurselvesByNow) {
   UpstreamSelection before;
-  before.servers = sockets({"192.0.2.5", "192.0.2.1"});
+  before.servers = servers({"192.0.2.5", "192.0.2.1"});
   const auto listening = sockets({"0.0.0.0"});
-  EXPECT_EQ(keep_servers({}, before, listening, host_).servers, sockets({"192.0.2.1"}));
-  before.servers = sockets({"192.0.2.5"});
+  EXPECT_EQ(keep_servers({}, before, listening, host_).servers, servers({"192.0.2.1"}));
+  before.servers = servers({"192.0.2.5"});
   EXPECT_EQ(keep_servers({}, before, listening, host_), UpstreamSelection());
+}
+
+TEST_F(UpstreamSelectionTest, TellsAServerOverTlsFromOneThatMayBeAskedInPlain) {
+  config_.upstreams.servers = {*parse_upstream_server("tls://192.0.2.1#dns.example.org"),
+                               *parse_upstream_server("192.0.2.2")};
+  const auto selection = select({"127.0.0.1:53"});
+  ASSERT_TRUE(selection);
+  EXPECT_THAT(texts(selection->servers),
+              ElementsAre("tls://192.0.2.1:853#dns.example.org", "192.0.2.2:53"));
+  EXPECT_EQ(selection->plain_addresses(), sockets({"192.0.2.2"}));
+}
+
+TEST_F(UpstreamSelectionTest, KnowsItselfInAGroup) {
+  config_.upstreams.servers = servers({"192.0.2.1"});
+  config_.upstreams.groups = {*parse_group("corp = random 127.0.0.1 192.0.2.9")};
+  const auto selection = select({"127.0.0.1:53"});
+  ASSERT_FALSE(selection);
+  EXPECT_THAT(selection.error().message,
+              testing::StartsWith("upstreams.groups: 127.0.0.1:53 is this resolver itself"));
+  // Found out while running, it is left out, and the others are asked on.
+  const UpstreamSelection left = select_configured(config_, sockets({"127.0.0.1:53"}), host_);
+  EXPECT_THAT(texts(left.servers), ElementsAre("192.0.2.1:53"));
+  EXPECT_THAT(texts(left.groups.at(0).servers), ElementsAre("192.0.2.9:53"));
+  EXPECT_EQ(left.refused, 1U);
+}
+
+TEST_F(UpstreamSelectionTest, MakesAPlanWhoseRoutesLeadToTheirGroups) {
+  UpstreamSelection selection;
+  selection.servers = servers({"192.0.2.1"});
+  selection.groups = {*parse_group("corp = hedged 192.0.2.2 192.0.2.3"),
+                      *parse_group("lab = 192.0.2.4")};
+  for (const char* const text : {"corp.example = corp", "v4.corp.example = no-aaaa",
+                                 "v4.example = no-aaaa", "lab.corp.example = no-aaaa lab",
+                                 "ads.corp.example = refuse", "out.corp.example = default"}) {
+    selection.routes.push_back(*parse_route(text));
+  }
+  const auto plan = make_plan(selection);
+  ASSERT_TRUE(plan);
+  ASSERT_EQ((*plan)->groups.size(), 3U);
+  EXPECT_EQ((*plan)->groups[1].policy, ForwardPolicy::kHedged);
+  EXPECT_EQ((*plan)->groups[1].servers.size(), 2U);
+  struct Case {
+    std::string name;
+    RouteAnswer answer;
+    std::size_t group;
+  };
+  const std::vector<Case> cases{{"www.example.org", RouteAnswer::kForward, 0},
+                                {"a.corp.example", RouteAnswer::kForward, 1},
+                                {"a.v4.corp.example", RouteAnswer::kNoAaaa, 1},
+                                {"v4.example", RouteAnswer::kNoAaaa, 0},
+                                {"a.lab.corp.example", RouteAnswer::kNoAaaa, 2},
+                                {"ads.corp.example", RouteAnswer::kRefuse, 1},
+                                {"x.out.corp.example", RouteAnswer::kForward, 0}};
+  for (const Case& row : cases) {
+    const RouteTable::Match match = (*plan)->routes.find(*Name::from_text(row.name));
+    EXPECT_EQ(match.answer, row.answer) << row.name;
+    EXPECT_EQ(match.group, row.group) << row.name;
+  }
+}
+
+TEST_F(UpstreamSelectionTest, KnowsItselfOverTcpToo) {
+  config_.upstreams.servers = {*parse_upstream_server("tcp://127.0.0.1")};
+  EXPECT_FALSE(select({"127.0.0.1:53"}));
+}
+
+TEST_F(UpstreamSelectionTest, MakesNoPlanWithAFileOfAuthoritiesThatCannotBeUsed) {
+  const std::string server = "tls://192.0.2.1#dns.example.org;ca=";
+  const auto missing = make_plan({.servers = {*parse_upstream_server(server + "/nowhere.pem")}});
+  ASSERT_FALSE(missing);
+  EXPECT_THAT(missing.error().message,
+              testing::AllOf(testing::StartsWith("upstreams: tls://192.0.2.1:853#"),
+                             HasSubstr("/nowhere.pem")));
+  folder_.write("ca.pem", "no certificate\n");
+  EXPECT_FALSE(make_plan({.servers = {*parse_upstream_server(server + folder_.file("ca.pem"))}}));
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/tls_client.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
 #include "tests/resolver/forward/stream_server.h"
@@ -90,8 +91,9 @@ class StreamUpstreamTest : public ::testing::Test {
     use(server_->address(), *std::move(client));
   }
   void use(const SocketAddress& server, std::shared_ptr<const TlsClient> tls) {
-    upstream_ = std::make_unique<StreamUpstream>(server, std::move(tls), io_, logs_->logger("dns"),
-                                                 metrics_.upstream(server));
+    upstream_ = std::make_unique<StreamUpstream>(
+        PreparedServer{.server = {.address = server}, .tls = std::move(tls)}, io_,
+        logs_->logger("dns"), metrics_.upstream({.address = server}));
   }
   void begin(const std::string& name, milliseconds deadline = kLong) {
     queries_.push_back(std::make_unique<Query>(query_for(name)));

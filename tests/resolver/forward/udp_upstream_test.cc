@@ -30,6 +30,7 @@
 #include "resolver/forward/timer_queue.h"
 #include "resolver/forward/udp_sockets.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
 #include "tests/support/dns_client.h"
@@ -79,11 +80,12 @@ std::vector<std::string> addresses(const UpstreamQuery& query, const std::string
 class UdpUpstreamTest : public ::testing::Test {
  protected:
   UdpUpstream& serve(const SocketAddress& server) {
+    const UpstreamServer plain{.address = server};
     upstream_ = std::make_unique<UdpUpstream>(
-        std::make_unique<StreamUpstream>(server, nullptr, io_, logs_->logger("fwd"),
-                                         metrics_.upstream(server)),
+        std::make_unique<StreamUpstream>(PreparedServer{.server = plain}, io_, logs_->logger("fwd"),
+                                         metrics_.upstream(plain)),
         UdpUpstream::Environment{.sockets = *udp_, .timers = timers_, .random = random_},
-        metrics_.upstream(server));
+        metrics_.upstream(plain));
     return *upstream_;
   }
   UdpUpstream& serve(ScriptedUpstream::Script script) {

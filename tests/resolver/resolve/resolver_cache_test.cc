@@ -16,6 +16,7 @@
 #include "resolver/wire/transport.h"
 #include "tests/resolver/resolve/resolver_fixture.h"
 #include "tests/support/dns_message.h"
+#include "tests/support/forward_plan.h"
 #include "tests/support/ldns_judge.h"
 
 namespace meshdns::dns {
@@ -270,8 +271,8 @@ TEST_F(ResolverCacheTest, APopularAnswerIsAskedForAnewBeforeItsEnd) {
 TEST_F(ResolverCacheTest, WhatFormerServersSayIsToldButNotKept) {
   make();
   resolve("www.example.org");
-  resolver_->set_upstreams(std::vector{kSecondServer});
-  other_->set_upstreams(std::vector{kSecondServer});
+  resolver_->set_plan(support::plan_of({kSecondServer}));
+  other_->set_plan(support::plan_of({kSecondServer}));
   answer(0, address_reply("www.example.org"));
   EXPECT_THAT(received_, SizeIs(1));
   resolve("www.example.org");

@@ -20,7 +20,7 @@
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/server_health.h"
 #include "resolver/forward/timer_queue.h"
-#include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_server.h"
 #include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/in_flight_limits.h"
 #include "resolver/resolve/metrics.h"
@@ -31,6 +31,7 @@
 #include "resolver/wire/sip_hash.h"
 #include "resolver/wire/transport.h"
 #include "tests/support/dns_message.h"
+#include "tests/support/forward_plan.h"
 #include "tests/support/ldns_judge.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/recording_upstream.h"
@@ -73,9 +74,9 @@ class ResolverFixture : public ::testing::Test {
         options, Resolver::Environment{.io = io_,
                                        .timers = timers_,
                                        .make_upstream =
-                                           [this](const SocketAddress& server) {
+                                           [this](const PreparedServer& server) {
                                              return std::make_unique<support::RecordingUpstream>(
-                                                 server, asked_);
+                                                 server.server.address, asked_);
                                            },
                                        .clock = clock_,
                                        .metrics = metrics_,
@@ -85,7 +86,7 @@ class ResolverFixture : public ::testing::Test {
                                        .health = health_,
                                        .loops = loops_,
                                        .cache = *cache_});
-    worker->set_upstreams(std::vector{kFirstServer, kSecondServer});
+    worker->set_plan(support::plan_of({kFirstServer, kSecondServer}));
     return worker;
   }
   QuestionId resolve(const std::string& name, Transport transport = Transport::kUdp,
@@ -99,7 +100,8 @@ class ResolverFixture : public ::testing::Test {
     EXPECT_EQ(parse_query(support::make_query(name, type, options), query), ParseStatus::kOk);
     std::vector<std::uint8_t> buffer(kMaxMessageOctets);
     const auto found = worker.find_cached(query, transport, buffer);
-    if (found.outcome == CachedAnswers::Outcome::kAnswered) {
+    if (found.outcome == CachedAnswers::Outcome::kAnswered ||
+        found.outcome == CachedAnswers::Outcome::kRouted) {
       take({.question = 0,
             .message = std::span(buffer).first(found.size),
             .rcode = found.rcode,

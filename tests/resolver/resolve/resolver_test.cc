@@ -24,6 +24,7 @@
 #include "resolver/wire/transport.h"
 #include "tests/resolver/resolve/resolver_fixture.h"
 #include "tests/support/dns_message.h"
+#include "tests/support/forward_plan.h"
 #include "tests/support/ldns_judge.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/recording_upstream.h"
@@ -134,7 +135,7 @@ TEST_F(ResolverTest, AnswersServFailWhenTheReplyIsForAnotherQuestion) {
 
 TEST_F(ResolverTest, WithoutServersAnswersAtOnce) {
   make();
-  resolver_->set_upstreams({});
+  resolver_->set_plan(support::plan_of({}));
   EXPECT_EQ(resolve("www.example.org", Transport::kUdp, {.edns = 1232}), 0U);
   ASSERT_THAT(received_, SizeIs(1));
   EXPECT_EQ(received_[0].message.rcode, rcode::kServFail);
@@ -178,13 +179,13 @@ TEST_F(ResolverTest, OpenQuestionsFinishWithTheServersTheyBeganWith) {
   make();
   resolve("a.example.org");
   const SocketAddress other = SocketAddress::parse("192.0.2.9:53").value();
-  resolver_->set_upstreams(std::vector{other});
+  resolver_->set_plan(support::plan_of({other}));
   resolve("b.example.org");
   asked_.at(0).end({AttemptStatus::kNetworkError, 0, {}});
   EXPECT_EQ(asked_.at(1).server, other);
   EXPECT_EQ(asked_.at(2).server, kSecondServer);
   answer(2, address_reply("a.example.org"));
-  resolver_->set_upstreams(std::vector{kFirstServer});
+  resolver_->set_plan(support::plan_of({kFirstServer}));
   answer(1, address_reply("b.example.org"));
   EXPECT_THAT(received_, SizeIs(2));
 }
@@ -271,7 +272,7 @@ TEST_F(ResolverTest, WhoComesAfterEverybodyLeftIsStillAnswered) {
 TEST_F(ResolverTest, DoesNotJoinAQuestionToServersThatWereGivenUp) {
   make();
   resolve("www.example.org");
-  resolver_->set_upstreams(std::vector{kSecondServer});
+  resolver_->set_plan(support::plan_of({kSecondServer}));
   resolve("www.example.org");
   ASSERT_THAT(asked_, SizeIs(2));
   EXPECT_EQ(asked_.at(1).server, kSecondServer);
@@ -325,7 +326,7 @@ class ResolverLoop : public ResolverTest {
  protected:
   void make_loop(const std::vector<SocketAddress>& servers) {
     make();
-    resolver_->set_upstreams(servers);
+    resolver_->set_plan(support::plan_of(servers));
     resolve("www.example.org", Transport::kUdp, {.edns = 1232});
     resolve("www.example.org");               // as the server would ask
     advance(std::chrono::milliseconds(400));  // not answered, so looked into and asked once more
@@ -347,7 +348,7 @@ TEST_F(ResolverLoop, IsFoundByANameThatComesBackAndEndsTheQuestion) {
   EXPECT_EQ(received_[1].message.rcode, rcode::kServFail);
   EXPECT_EQ(received_[1].message.extended_error.value().text,
             "the upstream server leads back to this resolver");
-  EXPECT_EQ(forward_metrics_.upstream(kFirstServer).loops.value(), 1U);
+  EXPECT_EQ(forward_metrics_.upstream({.address = kFirstServer}).loops.value(), 1U);
 }
 
 TEST_F(ResolverLoop, TakesThatServerAloneOutForAWhile) {

@@ -23,6 +23,7 @@
 #include "tests/resolver/server/server_fixture.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/faulty_socket_layer.h"
+#include "tests/support/forward_plan.h"
 #include "tests/support/scripted_upstream.h"
 #include "tests/support/wait_until.h"
 
@@ -68,7 +69,7 @@ TEST_F(DnsServerTest, TruncatesOverUdpAndIsWholeOverTcp) {
 TEST_F(DnsServerTest, ForwardsOtherNames) {
   start();
   const ScriptedUpstream upstream(support::always_address("192.0.2.1"));
-  server_->set_upstreams({upstream.address()});
+  server_->set_plan(support::plan_of({upstream.address()}));
   EXPECT_EQ(ask("www.example.org"), "192.0.2.1");
   EXPECT_EQ(ask("ftp.example.org", DnsTransport::kTcp), "192.0.2.1");
   EXPECT_EQ(ask("nothing.mesh"), "NXDOMAIN");
@@ -81,7 +82,7 @@ TEST_F(DnsServerTest, ForwardsOtherNames) {
 TEST_F(DnsServerTest, TellsAgainWhatItKeepsOverEitherTransport) {
   start();
   const ScriptedUpstream upstream(support::always_address("192.0.2.1"));
-  server_->set_upstreams({upstream.address()});
+  server_->set_plan(support::plan_of({upstream.address()}));
   for (const DnsTransport first : {DnsTransport::kUdp, DnsTransport::kTcp}) {
     const std::string name = first == DnsTransport::kUdp ? "www.example.org" : "ftp.example.org";
     EXPECT_EQ(ask(name, first), "192.0.2.1");
@@ -102,7 +103,7 @@ TEST_F(DnsServerTest, AsksTheNextServerWhenOneIsDeadSilentOrFailing) {
     return {support::make_reply(query, "SERVFAIL", {})};
   });
   const ScriptedUpstream good(support::always_address("192.0.2.1"));
-  server_->set_upstreams({dead, silent.address(), failing.address(), good.address()});
+  server_->set_plan(support::plan_of({dead, silent.address(), failing.address(), good.address()}));
   EXPECT_EQ(ask("www.example.org"), "192.0.2.1");
   EXPECT_THAT(silent.queries(), SizeIs(1));
   EXPECT_THAT(failing.queries(), SizeIs(1));
@@ -118,7 +119,7 @@ TEST_F(DnsServerTest, SaysServFailWithoutUpstreams) {
 TEST_F(DnsServerTest, AnswersFromTheAddressThatWasAsked) {
   start(default_options(), {"0.0.0.0"});
   const ScriptedUpstream upstream(support::always_address("192.0.2.1"));
-  server_->set_upstreams({upstream.address()});
+  server_->set_plan(support::plan_of({upstream.address()}));
   // The client's socket is connected: a reply from another address would never arrive.
   for (const std::string ip : {"127.0.0.1", "127.0.0.5", "127.1.2.3"}) {
     for (const std::string name : {"backend.mesh", "www.example.org"}) {
@@ -234,7 +235,7 @@ TEST_F(DnsServerTest, BoundsQuestionsInFlightAndStillAnswersLocally) {
   options.worker.resolver.forward.turn = std::chrono::seconds(30);
   start(options);
   const ScriptedUpstream upstream(support::silence());
-  server_->set_upstreams({upstream.address()});
+  server_->set_plan(support::plan_of({upstream.address()}));
   const UniqueFd socket = support::connect_socket(server(), DnsTransport::kUdp);
   for (int i = 0; i < 3; ++i) {
     ASSERT_TRUE(support::send_message(socket.get(), DnsTransport::kUdp,
@@ -255,12 +256,12 @@ TEST_F(DnsServerTest, ChangesUpstreamsWithoutLosingOpenQuestions) {
     return {support::make_reply(query, "NOERROR", {query.name + " 60 IN A 192.0.2.1"})};
   });
   const ScriptedUpstream next(support::always_address("192.0.2.2"));
-  server_->set_upstreams({slow.address()});
+  server_->set_plan(support::plan_of({slow.address()}));
   const UniqueFd socket = support::connect_socket(server(), DnsTransport::kUdp);
   ASSERT_TRUE(support::send_message(socket.get(), DnsTransport::kUdp,
                                     support::encode({.name = "www.example.org"})));
   ASSERT_TRUE(support::wait_until([&] { return slow.queries().size() == 1; }));
-  server_->set_upstreams({next.address()});
+  server_->set_plan(support::plan_of({next.address()}));
   EXPECT_EQ(ask("www.example.org"), "192.0.2.2");
   go = true;
   const auto reply = support::receive_message(socket.get(), DnsTransport::kUdp);
@@ -319,7 +320,7 @@ TEST_F(DnsServerTest, AnswersWhatIsOpenBeforeItStops) {
     EXPECT_TRUE(support::wait_until([&] { return go.load(); }));
     return {support::make_reply(query, "NOERROR", {query.name + " 60 IN A 192.0.2.1"})};
   });
-  server_->set_upstreams({slow.address()});
+  server_->set_plan(support::plan_of({slow.address()}));
   const UniqueFd udp = support::connect_socket(server(), DnsTransport::kUdp);
   const UniqueFd tcp = support::connect_socket(server(), DnsTransport::kTcp);
   ASSERT_TRUE(support::send_message(udp.get(), DnsTransport::kUdp,
@@ -340,7 +341,7 @@ TEST_F(DnsServerTest, StopsInTimeWhenNobodyAnswers) {
   options.worker.drain_timeout = milliseconds(50);
   start(options);
   const ScriptedUpstream silent(support::silence());
-  server_->set_upstreams({silent.address()});
+  server_->set_plan(support::plan_of({silent.address()}));
   const UniqueFd udp = support::connect_socket(server(), DnsTransport::kUdp);
   const UniqueFd tcp = support::connect_socket(server(), DnsTransport::kTcp);
   for (int i = 0; i < 10; ++i) {

@@ -21,6 +21,7 @@
 #include "tests/resolver/server/server_fixture.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/faulty_socket_layer.h"
+#include "tests/support/forward_plan.h"
 #include "tests/support/scripted_upstream.h"
 #include "tests/support/wait_until.h"
 
@@ -113,7 +114,7 @@ TEST_F(TcpTest, AnswersOutOfOrder) {
     EXPECT_TRUE(support::wait_until([&] { return go.load(); }));
     return {support::make_reply(query, "NOERROR", {query.name + " 60 IN A 192.0.2.1"})};
   });
-  server_->set_upstreams({slow.address()});
+  server_->set_plan(support::plan_of({slow.address()}));
   const UniqueFd connection = connect();
   write_all(connection.get(), framed(support::encode({.name = "www.example.org", .id = 1})));
   ASSERT_TRUE(support::wait_until([&] { return server_->in_flight() == 1; }));
@@ -145,7 +146,7 @@ TEST_F(TcpTest, WritesLengthAndMessageAtOnce) {
 TEST_F(TcpTest, AnswersAfterAHalfClose) {
   start();
   const ScriptedUpstream upstream(support::always_address("192.0.2.1"));
-  server_->set_upstreams({upstream.address()});
+  server_->set_plan(support::plan_of({upstream.address()}));
   const UniqueFd connection = connect();
   Octets stream = framed(support::encode({.name = "backend.mesh"}));
   const Octets forwarded = framed(support::encode({.name = "www.example.org"}));
@@ -207,7 +208,7 @@ TEST_F(TcpTest, KeepsAConnectionWhoseAnswersAreStillToCome) {
   options.worker.resolver.forward.turn = std::chrono::seconds(30);
   start(options);
   const ScriptedUpstream silent(support::silence());
-  server_->set_upstreams({silent.address()});
+  server_->set_plan(support::plan_of({silent.address()}));
   const UniqueFd connection = connect();
   write_all(connection.get(), framed(support::encode({.name = "www.example.org"})));
   ASSERT_TRUE(support::wait_until([&] { return server_->in_flight() == 1; }));
@@ -266,7 +267,7 @@ TEST_F(TcpTest, EndsAConnectionWhoseForwardedAnswersPileUp) {
     }
     return {support::make_reply(query, "NOERROR", records)};
   });
-  server_->set_upstreams({upstream.address()});
+  server_->set_plan(support::plan_of({upstream.address()}));
   const UniqueFd connection = connect();
   const int small_buffer = 65536;
   ::setsockopt(connection.get(), SOL_SOCKET, SO_RCVBUF, &small_buffer, sizeof small_buffer);
@@ -287,7 +288,7 @@ TEST_F(TcpTest, PausesReadingWhileManyQuestionsAreOpen) {
     EXPECT_TRUE(support::wait_until([&] { return go.load(); }));
     return {support::make_reply(query, "NOERROR", {query.name + " 60 IN A 192.0.2.1"})};
   });
-  server_->set_upstreams({slow.address()});
+  server_->set_plan(support::plan_of({slow.address()}));
   constexpr std::size_t kQueries = TcpConnection::kMaxQuestions + 50;
   const UniqueFd connection = connect();
   Octets stream;
@@ -312,7 +313,7 @@ TEST_F(TcpTest, AsksNoFurtherServerForAClientThatHasGone) {
   start(options);
   const ScriptedUpstream first(support::silence());
   const ScriptedUpstream second(support::silence());
-  server_->set_upstreams({first.address(), second.address()});
+  server_->set_plan(support::plan_of({first.address(), second.address()}));
   UniqueFd connection = connect();
   write_all(connection.get(), framed(support::encode({.name = "www.example.org"})));
   ASSERT_TRUE(support::wait_until([&] { return first.queries().size() == 1; }));
@@ -351,7 +352,7 @@ TEST_F(TcpTest, LetsAConnectionOnHalfAFrameMakeWayWhenNoneIsIdle) {
   options.worker.resolver.forward.total_timeout = std::chrono::seconds(30);
   start(options);
   const ScriptedUpstream silent(support::silence());
-  server_->set_upstreams({silent.address()});
+  server_->set_plan(support::plan_of({silent.address()}));
   const UniqueFd working = connect();
   write_all(working.get(), framed(support::encode({.name = "www.example.org"})));
   ASSERT_TRUE(support::wait_until([&] { return server_->in_flight() == 1; }));
@@ -374,7 +375,7 @@ TEST_F(TcpTest, RefusesConnectionsOverTheLimitWhenAllAreAtWork) {
   options.worker.resolver.forward.total_timeout = std::chrono::seconds(30);
   start(options);
   const ScriptedUpstream silent(support::silence());
-  server_->set_upstreams({silent.address()});
+  server_->set_plan(support::plan_of({silent.address()}));
   std::vector<UniqueFd> busy;
   for (int i = 0; i < 2; ++i) {
     busy.push_back(connect());
@@ -436,7 +437,7 @@ TEST_F(TcpTest, ServesUdpAmongManyIdleConnections) {
 TEST_F(TcpTest, SurvivesResetsAtAnyMoment) {
   start();
   const ScriptedUpstream upstream(support::always_address("192.0.2.1"));
-  server_->set_upstreams({upstream.address()});
+  server_->set_plan(support::plan_of({upstream.address()}));
   const Octets local = framed(support::encode({.name = "many.mesh"}));
   const Octets forwarded = framed(support::encode({.name = "www.example.org"}));
   for (std::size_t i = 0; i < 200; ++i) {

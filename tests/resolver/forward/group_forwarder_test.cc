@@ -1,31 +1,17 @@
-#include "resolver/forward/sequential_forwarder.h"
-
+// One group's forwarder, in sequence, and what it learns of servers.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/clock.h"
-#include "base/ip_address.h"
-#include "base/log.h"
-#include "base/metrics.h"
 #include "resolver/forward/forward_client.h"
-#include "resolver/forward/loop_guard.h"
-#include "resolver/forward/metrics.h"
 #include "resolver/forward/server_health.h"
-#include "resolver/forward/timer_queue.h"
 #include "resolver/forward/upstream.h"
-#include "resolver/wire/query.h"
-#include "tests/support/manual_clock.h"
-#include "tests/support/recording_upstream.h"
+#include "tests/resolver/forward/forwarder_fixture.h"
 
 namespace meshdns::dns {
 namespace {
@@ -37,79 +23,9 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
-// A question that remembers what became of it.
-class Asker final : public ForwardClient {
- public:
-  [[nodiscard]] const Query& query() const override { return query_; }
-  [[nodiscard]] bool is_wanted() const override { return wanted; }
-  [[nodiscard]] bool is_repeated() const override { return false; }
-  void on_forwarded(ForwardResult given) override { result = std::move(given); }
+using GroupForwarderTest = ForwarderFixture;
 
-  bool wanted = true;
-  std::optional<ForwardResult> result;
-
- private:
-  Query query_;
-};
-
-class SequentialForwarderTest : public ::testing::Test {
- protected:
-  void make(int servers, const SequentialForwarder::Options& options = {}) {
-    std::vector<std::unique_ptr<Upstream>> upstreams;
-    for (int i = 0; i < servers; ++i) {
-      upstreams.push_back(std::make_unique<support::RecordingUpstream>(
-          SocketAddress{.ip = {}, .port = static_cast<std::uint16_t>(i)}, asked_));
-    }
-    forwarder_ = std::make_unique<SequentialForwarder>(
-        std::move(upstreams), options,
-        SequentialForwarder::Environment{
-            .timers = timers_, .health = health_, .loops = loops_, .metrics = metrics_});
-  }
-  Asker& forward() {
-    askers_.push_back(std::make_unique<Asker>());
-    forwarder_->forward(*askers_.back());
-    return *askers_.back();
-  }
-  // Time goes by; what is due happens when it is due.
-  void advance(milliseconds by) {
-    constexpr milliseconds kStep{10};
-    for (milliseconds passed{0}; passed < by; passed += kStep) {
-      clock_.advance(kStep);
-      timers_.run_due();
-    }
-  }
-  void end(std::size_t attempt, AttemptResult result) { asked_.at(attempt).end(std::move(result)); }
-  void reply(std::size_t attempt, std::uint16_t rcode = 0, std::uint8_t mark = 1) {
-    end(attempt, {AttemptStatus::kReply, rcode, {mark}});
-  }
-  [[nodiscard]] bool is_open(std::size_t attempt) const {
-    return static_cast<bool>(asked_.at(attempt).done);
-  }
-  // From the attempt of this number on.
-  [[nodiscard]] std::vector<int> servers_asked(std::size_t first = 0) const {
-    std::vector<int> servers;
-    for (std::size_t i = first; i < asked_.size(); ++i) {
-      servers.push_back(asked_[i].server.port);
-    }
-    return servers;
-  }
-  [[nodiscard]] ServerHealth& health_of(std::uint16_t server) {
-    return health_.of({.ip = {}, .port = server});
-  }
-
-  support::ManualClock clock_;
-  TimerQueue timers_{clock_};
-  MetricRegistry registry_;
-  ForwardMetrics metrics_{registry_};
-  std::unique_ptr<Logs> logs_ = Logs::create({.level = "off"}).value();
-  HealthBook health_;
-  LoopGuard loops_{clock_, logs_->logger("fwd"), metrics_};
-  support::AttemptRecord asked_;
-  std::vector<std::unique_ptr<Asker>> askers_;
-  std::unique_ptr<SequentialForwarder> forwarder_;
-};
-
-TEST_F(SequentialForwarderTest, AsksTheFirstServerAloneWhileItHasItsTurn) {
+TEST_F(GroupForwarderTest, AsksTheFirstServerAloneWhileItHasItsTurn) {
   make(2);
   const Asker& asker = forward();
   advance(milliseconds(1490));
@@ -126,10 +42,10 @@ struct FailureCase {
   bool next_server;
 };
 
-class SequentialForwarderFailure : public SequentialForwarderTest,
-                                   public ::testing::WithParamInterface<FailureCase> {};
+class GroupForwarderFailure : public GroupForwarderTest,
+                              public ::testing::WithParamInterface<FailureCase> {};
 
-TEST_P(SequentialForwarderFailure, DecidesWhetherTheNextServerIsAsked) {
+TEST_P(GroupForwarderFailure, DecidesWhetherTheNextServerIsAsked) {
   make(2);
   const Asker& asker = forward();
   end(0, GetParam().result);
@@ -138,7 +54,7 @@ TEST_P(SequentialForwarderFailure, DecidesWhetherTheNextServerIsAsked) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Results, SequentialForwarderFailure,
+    Results, GroupForwarderFailure,
     ::testing::Values(FailureCase{"NoError", {AttemptStatus::kReply, 0, {1}}, false},
                       FailureCase{"FormErr", {AttemptStatus::kReply, 1, {1}}, true},
                       FailureCase{"ServFail", {AttemptStatus::kReply, 2, {1}}, true},
@@ -151,7 +67,7 @@ INSTANTIATE_TEST_SUITE_P(
                       FailureCase{"Network", {AttemptStatus::kNetworkError, 0, {}}, true}),
     [](const auto& tested) { return tested.param.name; });
 
-TEST_F(SequentialForwarderTest, AsksAgainAndHearsTheOldPortStill) {
+TEST_F(GroupForwarderTest, AsksAgainAndHearsTheOldPortStill) {
   make(1);
   const Asker& asker = forward();
   advance(milliseconds(600));
@@ -161,7 +77,7 @@ TEST_F(SequentialForwarderTest, AsksAgainAndHearsTheOldPortStill) {
   EXPECT_FALSE(is_open(1)) << "the other try is given up";
 }
 
-TEST_F(SequentialForwarderTest, HearsAServerWhoseTurnIsOver) {
+TEST_F(GroupForwarderTest, HearsAServerWhoseTurnIsOver) {
   make(2);
   const Asker& asker = forward();
   advance(milliseconds(2000));
@@ -171,17 +87,17 @@ TEST_F(SequentialForwarderTest, HearsAServerWhoseTurnIsOver) {
   EXPECT_TRUE(std::ranges::none_of(asked_, [](const auto& each) { return bool(each.done); }));
 }
 
-TEST_F(SequentialForwarderTest, FailsOverWithinTwoSeconds) {
+TEST_F(GroupForwarderTest, FailsOverWithinTwoSeconds) {
   make(2);
   const Asker& asker = forward();
   advance(milliseconds(1500));
   ASSERT_EQ(asked_.back().server.port, 1);
   reply(asked_.size() - 1);
   EXPECT_EQ(asker.result.value().status, ForwardStatus::kReply);
-  EXPECT_EQ(metrics_.upstream(asked_.front().server).timeouts.value(), 1U);
+  EXPECT_EQ(metrics_.upstream({.address = asked_.front().server}).timeouts.value(), 1U);
 }
 
-TEST_F(SequentialForwarderTest, TriesOftenAndEndsUnderAStubsFiveSeconds) {
+TEST_F(GroupForwarderTest, TriesOftenAndEndsUnderAStubsFiveSeconds) {
   for (const int servers : {1, 2, 3}) {
     SCOPED_TRACE(servers);
     asked_.clear();
@@ -200,7 +116,7 @@ TEST_F(SequentialForwarderTest, TriesOftenAndEndsUnderAStubsFiveSeconds) {
   }
 }
 
-TEST_F(SequentialForwarderTest, DoesNotAskAServerAgainThatSpokeOrRefused) {
+TEST_F(GroupForwarderTest, DoesNotAskAServerAgainThatSpokeOrRefused) {
   make(3);
   forward();
   reply(0, 2);
@@ -209,7 +125,7 @@ TEST_F(SequentialForwarderTest, DoesNotAskAServerAgainThatSpokeOrRefused) {
   EXPECT_THAT(servers_asked(), ElementsAre(0, 1, 2, 2, 2));
 }
 
-TEST_F(SequentialForwarderTest, PassesTheFirstErrorReplyOnceAllHadTheirTurn) {
+TEST_F(GroupForwarderTest, PassesTheFirstErrorReplyOnceAllHadTheirTurn) {
   make(3);
   const Asker& asker = forward();
   advance(milliseconds(1500));  // the first is silent
@@ -220,7 +136,7 @@ TEST_F(SequentialForwarderTest, PassesTheFirstErrorReplyOnceAllHadTheirTurn) {
   EXPECT_THAT(asker.result->reply, ElementsAre(55));
 }
 
-TEST_F(SequentialForwarderTest, TellsUnreachableServersFromSilentOnes) {
+TEST_F(GroupForwarderTest, TellsUnreachableServersFromSilentOnes) {
   make(2);
   const Asker& asker = forward();
   end(0, {AttemptStatus::kNetworkError, 0, {}});
@@ -229,12 +145,12 @@ TEST_F(SequentialForwarderTest, TellsUnreachableServersFromSilentOnes) {
   EXPECT_THAT(servers_asked(), ElementsAre(0, 1));
 }
 
-TEST_F(SequentialForwarderTest, WithoutServersSaysSoAtOnce) {
+TEST_F(GroupForwarderTest, WithoutServersSaysSoAtOnce) {
   make(0);
   EXPECT_EQ(forward().result.value().status, ForwardStatus::kNoUpstream);
 }
 
-TEST_F(SequentialForwarderTest, AsksNoFurtherServerForNobody) {
+TEST_F(GroupForwarderTest, AsksNoFurtherServerForNobody) {
   make(2);
   Asker& asker = forward();
   asker.wanted = false;
@@ -244,7 +160,7 @@ TEST_F(SequentialForwarderTest, AsksNoFurtherServerForNobody) {
   EXPECT_FALSE(is_open(0));
 }
 
-TEST_F(SequentialForwarderTest, DropsItsQuestionsWhenItGoes) {
+TEST_F(GroupForwarderTest, DropsItsQuestionsWhenItGoes) {
   make(2);
   const Asker& asker = forward();
   forwarder_.reset();
@@ -253,7 +169,7 @@ TEST_F(SequentialForwarderTest, DropsItsQuestionsWhenItGoes) {
 }
 
 // What it learns of servers from one question, and does in the next.
-class ServerHealthTest : public SequentialForwarderTest {
+class ServerHealthTest : public GroupForwarderTest {
  protected:
   // The first of two servers has been silent; the second has answered.
   void lose_first_server() {
