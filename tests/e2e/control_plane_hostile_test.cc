@@ -190,7 +190,9 @@ class ControlPlaneHostile : public testing::Test {
     truth_.settle(name, answer);
   }
 
-  [[nodiscard]] std::uint64_t memory() { return resident_kib(resolver_.process().pid()); }
+  [[nodiscard]] std::uint64_t memory() const {
+    return resident_kib(resolver_.resolver_pid().value_or(0));
+  }
 
   ScriptedAds server_;
   TcpRelay relay_{server_.address()};
