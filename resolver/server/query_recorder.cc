@@ -23,7 +23,7 @@ std::chrono::nanoseconds wall_time() { return std::chrono::system_clock::now().t
 
 }  // namespace
 
-QueryRecorder::QueryRecorder(const Options& options) : options_(options), random_(0) {
+QueryRecorder::QueryRecorder(const Options& options) : options_(options) {
   if (::getrandom(&random_, sizeof random_, GRND_NONBLOCK) < 0 || random_ == 0) {
     random_ = kDefaultSeed;  // a sample that can be foretold is a sample
   }

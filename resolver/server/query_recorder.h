@@ -61,7 +61,7 @@ class QueryRecorder final : public UpstreamTap {
   // A or only the AAAA of clients that ask for both in turn.
   std::uint32_t place_ = 0;   // in this row
   std::uint32_t chosen_ = 0;  // of this row
-  std::uint64_t random_;
+  std::uint64_t random_ = 0;
 };
 
 }  // namespace meshdns::dns
