@@ -37,6 +37,9 @@ function(meshdns_program name)
   add_executable(${name} ${ARG_SOURCE})
   target_link_libraries(${name} PRIVATE ${ARG_LINKS})
   set_target_properties(${name} PROPERTIES ENABLE_EXPORTS OFF)
+  if(NOT MESHDNS_SANITIZE)  # which have a heap of their own
+    target_link_libraries(${name} PRIVATE PkgConfig::jemalloc)
+  endif()
 endfunction()
 
 # What `./dev tsan` builds: every test program but those of gRPC, which is not compiled for TSan.

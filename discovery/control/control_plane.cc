@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/file_system.h"
+#include "base/free_memory.h"
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -203,6 +204,7 @@ struct ControlPlane::Impl {
         const TimePoint before = clock.now();
         directory.rescan();
         follow_up();
+        give_back_free_memory();
         wait_for_scan(
             std::max<std::chrono::nanoseconds>(kScanInterval, kScanShare * (clock.now() - before)));
       }

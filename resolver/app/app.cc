@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/file_system.h"
+#include "base/free_memory.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "resolver/app/admin_routes.h"
@@ -357,6 +358,7 @@ void App::refresh() {
     leases_->retry_folder();
     serve_changes();
   }
+  give_back_free_memory();
   refresh_timer_.set(environment_.clock.now() + kRefresh);
 }
 

@@ -1,5 +1,6 @@
 #include "resolver/server/datagram_batch.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -7,6 +8,7 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -14,6 +16,7 @@
 
 #include "base/ip_address.h"
 #include "base/socket_layer.h"
+#include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
 
 namespace meshdns::dns {
@@ -144,20 +147,36 @@ DatagramBatch::SendResult DatagramBatch::send(SocketLayer& sockets, int fd) {
   return send_all(sockets, fd, std::span(replies_).first(count));
 }
 
-DatagramBatch::SendResult send_datagram(SocketLayer& sockets, int fd, DatagramPeer& peer,
-                                        std::span<const std::uint8_t> octets) {
-  iovec part{};
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): sending does not write there.
-  part.iov_base = const_cast<std::uint8_t*>(octets.data());
-  part.iov_len = octets.size();
-  mmsghdr message{};
-  message.msg_hdr.msg_name = &peer.address;
-  message.msg_hdr.msg_namelen = peer.address_size;
-  message.msg_hdr.msg_iov = &part;
-  message.msg_hdr.msg_iovlen = 1;
-  message.msg_hdr.msg_control = peer.control_size == 0 ? nullptr : peer.control.data();
-  message.msg_hdr.msg_controllen = peer.control_size;
-  return send_all(sockets, fd, std::span(&message, 1));
+DatagramQueue::DatagramQueue() : octets_(kMaxMessageOctets) {
+  for (std::size_t i = 0; i < kMaxDatagrams; ++i) {
+    msghdr& header = messages_[i].msg_hdr;
+    header.msg_name = &slots_[i].peer.address;
+    header.msg_iov = &slots_[i].part;
+    header.msg_iovlen = 1;
+  }
+}
+
+DatagramQueue::~DatagramQueue() = default;
+
+bool DatagramQueue::add(const DatagramPeer& peer, std::span<const std::uint8_t> octets) {
+  if (count_ == kMaxDatagrams || octets.size() > octets_.size() - used_) {
+    return false;
+  }
+  Slot& slot = slots_[count_];
+  slot.peer = peer;
+  slot.part = {.iov_base = octets_.data() + used_, .iov_len = octets.size()};
+  std::ranges::copy(octets, octets_.begin() + static_cast<std::ptrdiff_t>(used_));
+  used_ += octets.size();
+  msghdr& header = messages_[count_++].msg_hdr;
+  header.msg_namelen = peer.address_size;
+  header.msg_control = peer.control_size == 0 ? nullptr : slot.peer.control.data();
+  header.msg_controllen = peer.control_size;
+  return true;
+}
+
+DatagramBatch::SendResult DatagramQueue::send(SocketLayer& sockets, int fd) {
+  used_ = 0;
+  return send_all(sockets, fd, std::span(messages_).first(std::exchange(count_, 0)));
 }
 
 }  // namespace meshdns::dns

@@ -1,7 +1,4 @@
-// Room for one batch of datagrams: received by one recvmmsg, answered in place, sent by one
-// sendmmsg. Hot path.
-//
-// One per worker, shared by its UDP servers; no state is kept from batch to batch.
+// Many datagrams by one system call. Hot path.
 #pragma once
 
 #include <array>
@@ -10,8 +7,10 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/ip_address.h"
 #include "base/socket_layer.h"
@@ -33,6 +32,10 @@ struct DatagramPeer {
   [[nodiscard]] SocketAddress socket_address() const;
 };
 
+// Room for one batch of datagrams: received by one recvmmsg, answered in place, sent by one
+// sendmmsg.
+//
+// One per worker, shared by its UDP servers; no state is kept from batch to batch.
 class DatagramBatch {
  public:
   static constexpr std::size_t kMaxDatagrams = 32;
@@ -77,8 +80,35 @@ class DatagramBatch {
   std::size_t reply_count_ = 0;
 };
 
-// Sends one datagram; the same counts as a batch of one.
-DatagramBatch::SendResult send_datagram(SocketLayer& sockets, int fd, DatagramPeer& peer,
-                                        std::span<const std::uint8_t> octets);
+// Replies that become ready one by one, and leave by one sendmmsg.
+//
+// Belongs to one worker's thread; allocates nothing once it is made.
+class DatagramQueue {
+ public:
+  static constexpr std::size_t kMaxDatagrams = DatagramBatch::kMaxDatagrams;
+
+  DatagramQueue();
+  DatagramQueue(const DatagramQueue&) = delete;
+  DatagramQueue& operator=(const DatagramQueue&) = delete;
+  ~DatagramQueue();
+
+  // Takes a copy of at most kMaxMessageOctets. False when there is no room: send() first.
+  [[nodiscard]] bool add(const DatagramPeer& peer, std::span<const std::uint8_t> octets);
+  [[nodiscard]] std::size_t size() const { return count_; }
+  // Sends all of it. Never waits.
+  DatagramBatch::SendResult send(SocketLayer& sockets, int fd);
+
+ private:
+  struct Slot {
+    DatagramPeer peer;
+    iovec part{};
+  };
+
+  std::vector<std::uint8_t> octets_;
+  std::size_t used_ = 0;  // of them
+  std::array<Slot, kMaxDatagrams> slots_;
+  std::array<mmsghdr, kMaxDatagrams> messages_{};
+  std::size_t count_ = 0;
+};
 
 }  // namespace meshdns::dns

@@ -8,6 +8,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 
 #include "base/ip_address.h"
 #include "base/metrics.h"
@@ -158,13 +159,13 @@ EventSource UdpServer::forward(std::size_t index, Tally& tally) {
   }
   context_.resolver.resolve(
       batch.query(index), Transport::kUdp, batch.client(index).ip, found.outcome,
-      [self = shared_from_this(), peer = batch.peer(index)](const ResolvedReply& reply) mutable {
+      [self = shared_from_this(), peer = batch.peer(index)](const ResolvedReply& reply) {
         self->on_resolved(peer, reply);
       });
   return EventSource::kNone;
 }
 
-void UdpServer::on_resolved(DatagramPeer& peer, const ResolvedReply& reply) {
+void UdpServer::on_resolved(const DatagramPeer& peer, const ResolvedReply& reply) {
   context_.metrics.count_answer(AnswerSource::kUpstream, reply.rcode);
   context_.metrics.answer_seconds.observe(std::chrono::duration<double>(reply.elapsed).count());
   if (context_.recorder != nullptr) {
@@ -176,7 +177,19 @@ void UdpServer::on_resolved(DatagramPeer& peer, const ResolvedReply& reply) {
          .elapsed = reply.elapsed,
          .message = reply.message});
   }
-  record(send_datagram(context_.sockets, socket_->descriptor.native_handle(), peer, reply.message));
+  if (!replies_.add(peer, reply.message)) {
+    send_replies();
+    static_cast<void>(replies_.add(peer, reply.message));  // an empty one has room for any
+  }
+  if (replies_.size() == 1) {
+    boost::asio::post(context_.io, [self = shared_from_this()] { self->send_replies(); });
+  }
+}
+
+void UdpServer::send_replies() {
+  if (replies_.size() != 0) {
+    record(replies_.send(context_.sockets, socket_->descriptor.native_handle()));
+  }
 }
 
 void UdpServer::record(const Tally& tally) {

@@ -2,8 +2,8 @@
 //
 // Waits for readability, then receives, answers and sends batch by batch until one comes back
 // short; after kMaxBatches others get their turn. Local answers take no lock, look at no clock,
-// allocate nothing and count per batch. What must be forwarded goes to the resolver, whose reply
-// leaves by itself.
+// allocate nothing and count per batch. What must be forwarded goes to the resolver, whose replies
+// leave together when the step of the worker that they became ready in is done.
 //
 // Belongs to the worker's thread. Shared with the replies that are still to come: stop() ends the
 // reading, the socket closes after the last of them.
@@ -60,12 +60,14 @@ class UdpServer : public std::enable_shared_from_this<UdpServer> {
   void answer_recorded(std::size_t index, Tally& tally);
   // Answers from the cache, or hands the question to the resolver.
   EventSource forward(std::size_t index, Tally& tally);
-  void on_resolved(DatagramPeer& peer, const ResolvedReply& reply);
+  void on_resolved(const DatagramPeer& peer, const ResolvedReply& reply);
+  void send_replies();
   void record(const Tally& tally);
   void record(const DatagramBatch::SendResult& result);
 
   WorkerContext& context_;
   std::unique_ptr<Socket> socket_;
+  DatagramQueue replies_;
   bool stopped_ = false;
 };
 

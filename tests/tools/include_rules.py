@@ -55,6 +55,7 @@ THIRD_PARTIES = {
     "Asio": ("boost/asio", "boost/system"),
     "c-ares": ("ares.h", "ares_"),
     "ldns": ("ldns/",),
+    "jemalloc": ("jemalloc/",),
     "libfstrm": ("fstrm.h", "fstrm/"),
     "libsystemd": ("systemd/",),
     "CLI11": ("CLI/",),
@@ -80,7 +81,7 @@ WITH_BASE = {"fmt"}
 
 # Folder -> third parties. Boost.Beast cannot be used without Asio, so it brings Asio with it.
 FOLDER_THIRD_PARTIES = {
-    "base": {"fmt", "spdlog", "tl::expected", "sockets"},
+    "base": {"fmt", "spdlog", "tl::expected", "jemalloc", "sockets"},
     "proto": {"protobuf", "gRPC"},
     "vip": {"OpenSSL", "Boost.Unordered"},
     "discovery": set(),

@@ -43,6 +43,13 @@ class DatagramBatchTest : public ::testing::Test {
   SocketAddress address_{.ip = IpAddress::parse("127.0.0.1").value(), .port = 0};
   UniqueFd server_ = support::bind_socket(address_, DnsTransport::kUdp);
   UniqueFd client_;
+  // Takes one datagram in, and what its reply needs.
+  DatagramPeer take_peer() {
+    send(1);
+    EXPECT_EQ(batch_.receive(sockets_, server_.get()), 1U);
+    return batch_.peer(0);
+  }
+
   DatagramBatch batch_;
 };
 
@@ -112,6 +119,43 @@ TEST_F(DatagramBatchTest, TakesAFailingReceiveForNothing) {
     return call.step == SocketStep::kReceiveBatch ? EAGAIN : 0;
   });
   EXPECT_EQ(batch_.receive(sockets_, server_.get()), 0U);
+}
+
+TEST_F(DatagramBatchTest, AQueueSendsWhatItTookInOneCallAndInOrder) {
+  const DatagramPeer peer = take_peer();
+  DatagramQueue queue;
+  for (std::uint8_t i = 0; i < DatagramQueue::kMaxDatagrams; ++i) {
+    std::vector<std::uint8_t> octets(i + 1U, i);
+    ASSERT_TRUE(queue.add(peer, octets));
+    octets.assign(octets.size(), 0xff);  // it has its own copy
+  }
+  EXPECT_FALSE(queue.add(peer, std::vector<std::uint8_t>{1})) << "it is full";
+  int calls = 0;
+  sockets_.set_fault([&](const support::SocketCall& call) {
+    calls += call.step == SocketStep::kSendBatch ? 1 : 0;
+    return 0;
+  });
+  EXPECT_EQ(queue.send(sockets_, server_.get()).sent, DatagramQueue::kMaxDatagrams);
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(queue.size(), 0U);
+  for (std::uint8_t i = 0; i < DatagramQueue::kMaxDatagrams; ++i) {
+    EXPECT_EQ(support::receive_octets(client_.get(), DnsTransport::kUdp).value(),
+              std::vector<std::uint8_t>(i + 1U, i));
+  }
+}
+
+TEST_F(DatagramBatchTest, AQueueWithoutRoomHasItAgainOnceSent) {
+  const DatagramPeer peer = take_peer();
+  DatagramQueue queue;
+  const std::vector<std::uint8_t> large(40'000, 7);
+  ASSERT_TRUE(queue.add(peer, large));
+  EXPECT_FALSE(queue.add(peer, large));
+  EXPECT_EQ(queue.send(sockets_, server_.get()).sent, 1U);
+  ASSERT_TRUE(queue.add(peer, large));
+  EXPECT_EQ(queue.send(sockets_, server_.get()).sent, 1U);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(support::receive_octets(client_.get(), DnsTransport::kUdp).value(), large);
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -209,6 +210,31 @@ TEST_F(DnsServerTest, AnswersABurstLargerThanManyBatches) {
   }
   for (int i = 0; i < kQueries; ++i) {
     ASSERT_TRUE(support::receive_message(socket.get(), DnsTransport::kUdp).has_value()) << i;
+  }
+}
+
+// Whatever batches questions and replies go in.
+TEST_F(DnsServerTest, AnswersABurstOfForwardedQuestionsEachOnce) {
+  start();
+  const ScriptedUpstream upstream(support::always_address("192.0.2.1"));
+  server_->set_plan(support::plan_of({upstream.address()}));
+  constexpr std::uint16_t kQueries = 100;
+  const UniqueFd socket = support::connect_socket(server(), DnsTransport::kUdp);
+  for (std::uint16_t i = 0; i < kQueries; ++i) {
+    const auto id = static_cast<std::uint16_t>(i + 1);
+    ASSERT_TRUE(support::send_message(
+        socket.get(), DnsTransport::kUdp,
+        support::encode({.name = "n" + std::to_string(i) + ".example.org", .id = id})));
+  }
+  std::set<unsigned> answered;
+  while (answered.size() < kQueries) {
+    const auto octets = support::receive_message(socket.get(), DnsTransport::kUdp);
+    ASSERT_TRUE(octets.has_value()) << answered.size();
+    const auto reply = support::DnsReply::decode(*octets);
+    ASSERT_TRUE(reply.has_value());
+    const unsigned id = octets->at(0) * 256U + octets->at(1);
+    EXPECT_TRUE(answered.insert(id).second) << id << " twice";
+    EXPECT_EQ(reply->answer_data("A"), std::vector<std::string>{"192.0.2.1"});
   }
 }
 
