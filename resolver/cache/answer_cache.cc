@@ -50,6 +50,11 @@ std::uint64_t AnswerCache::hash(const CachedQuestion& question) const {
   return sip_hash<1, 3>(key_, std::span(octets.data(), end));
 }
 
+void AnswerCache::prefetch(const CachedQuestion& question) const {
+  const std::uint64_t at = hash(question);
+  shard_of(at).prefetch(at);
+}
+
 CacheHit AnswerCache::find(const CachedQuestion& question, std::size_t cut_labels, TimePoint now,
                            StoredReply& reply) {
   const std::uint64_t at = hash(question);

@@ -7,9 +7,10 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <malloc.h>
 #include <memory>
 #include <mutex>
-#include <span>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -29,10 +30,14 @@ constexpr std::uint8_t kMostUses = 3;
 // Of popular entries that are passed over to make room for one, so that its cost has a bound.
 constexpr int kMostTurns = 32;
 constexpr std::size_t kSmallShare = 10;  // the small queue's: one part of so many
-// What an entry costs beside its octets: two blocks of the allocator's, and its place in the index,
-// which is between an eighth and half empty.
-constexpr std::size_t kBlockOctets = 16;
+// What an entry costs beside its block: its place in the index, which is between an eighth and half
+// empty.
 constexpr std::size_t kIndexOctets = 40;
+// Low bits of a hash that have chosen the shard.
+constexpr std::uint64_t kHashesPerGhost = 16;
+// Of an entry: all of most.
+constexpr std::size_t kPrefetched = 256;
+constexpr std::size_t kCacheLine = 64;
 // Room for one ghost is given per so many octets of the shard: about as many as there are entries.
 constexpr std::size_t kOctetsPerGhost = 512;
 constexpr seconds kFirstFailure{1};
@@ -50,11 +55,14 @@ constexpr seconds kLeastRefreshed{10};
 
 }  // namespace
 
+// In one block with its octets: the name, which every look-up reads, where the TTLs stand (two
+// octets each), the message.
 struct CacheShard::Entry : boost::intrusive::list_base_hook<> {
   std::uint64_t hash = 0;
   TimePoint stored;
   TimePoint next_refresh;  // not before
   seconds ttl{0};
+  std::uint32_t block_octets = 0;  // that the allocator gave
   std::uint32_t message_octets = 0;
   std::uint16_t ttl_count = 0;
   std::uint16_t type = 0;
@@ -67,51 +75,62 @@ struct CacheShard::Entry : boost::intrusive::list_base_hook<> {
   bool checking_disabled = false;
   bool in_main = false;
   bool refresh_failed = false;
-  // Where the TTLs stand (two octets each), the message, the name.
-  std::unique_ptr<std::uint8_t[]> octets;  // NOLINT(modernize-avoid-c-arrays): no array of a size
 
-  [[nodiscard]] std::size_t octet_count() const {
-    return ttl_count * sizeof(std::uint16_t) + message_octets + name_octets;
+  [[nodiscard]] static Owned make(std::uint64_t hash, const CachedQuestion& asked,
+                                  const StoredReply& reply) {
+    const std::size_t ttl_octets = reply.ttl_offsets.size() * sizeof(std::uint16_t);
+    void* const block =
+        ::operator new(sizeof(Entry) + asked.name.size() + ttl_octets + reply.message.size());
+    Owned entry(new (block) Entry);
+    entry->hash = hash;
+    entry->block_octets = static_cast<std::uint32_t>(malloc_usable_size(block));
+    entry->type = asked.type;
+    entry->rrclass = asked.rrclass;
+    entry->dnssec_ok = asked.dnssec_ok;
+    entry->checking_disabled = asked.checking_disabled;
+    entry->name_octets = static_cast<std::uint8_t>(asked.name.size());
+    entry->ttl_count = static_cast<std::uint16_t>(reply.ttl_offsets.size());
+    entry->message_octets = static_cast<std::uint32_t>(reply.message.size());
+    std::uint8_t* at = std::ranges::copy(asked.name.octets(), entry->octets()).out;
+    if (ttl_octets > 0) {
+      std::memcpy(at, reply.ttl_offsets.data(), ttl_octets);
+      at += ttl_octets;
+    }
+    std::ranges::copy(reply.message, at);
+    return entry;
   }
-  [[nodiscard]] std::size_t cost() const {
-    return sizeof(Entry) + octet_count() + 2 * kBlockOctets + kIndexOctets;
-  }
-  [[nodiscard]] std::span<const std::uint8_t> message() const {
-    return {octets.get() + ttl_count * sizeof(std::uint16_t), message_octets};
-  }
+
+  [[nodiscard]] std::size_t cost() const { return block_octets + kIndexOctets; }
   [[nodiscard]] CachedQuestion question() const {
-    return {.name = NameView({message().data() + message_octets, name_octets}),
+    return {.name = NameView({octets(), name_octets}),
             .type = type,
             .rrclass = rrclass,
             .dnssec_ok = dnssec_ok,
             .checking_disabled = checking_disabled};
   }
   void copy_to(StoredReply& reply) const {
-    reply.message.assign(message().begin(), message().end());
+    const std::uint8_t* const ttls = octets() + name_octets;
     reply.ttl_offsets.resize(ttl_count);
     if (ttl_count > 0) {
-      std::memcpy(reply.ttl_offsets.data(), octets.get(), ttl_count * sizeof(std::uint16_t));
+      std::memcpy(reply.ttl_offsets.data(), ttls, ttl_count * sizeof(std::uint16_t));
     }
+    const std::uint8_t* const message = ttls + ttl_count * sizeof(std::uint16_t);
+    reply.message.assign(message, message + message_octets);
   }
-  void fill(const CachedQuestion& asked, const StoredReply& reply) {
-    type = asked.type;
-    rrclass = asked.rrclass;
-    dnssec_ok = asked.dnssec_ok;
-    checking_disabled = asked.checking_disabled;
-    name_octets = static_cast<std::uint8_t>(asked.name.size());
-    message_octets = static_cast<std::uint32_t>(reply.message.size());
-    ttl_count = static_cast<std::uint16_t>(reply.ttl_offsets.size());
-    // NOLINTNEXTLINE(modernize-avoid-c-arrays)
-    octets = std::make_unique_for_overwrite<std::uint8_t[]>(octet_count());
-    std::uint8_t* at = octets.get();
-    if (ttl_count > 0) {
-      std::memcpy(at, reply.ttl_offsets.data(), ttl_count * sizeof(std::uint16_t));
-      at += ttl_count * sizeof(std::uint16_t);
-    }
-    at = std::ranges::copy(reply.message, at).out;
-    std::ranges::copy(asked.name.octets(), at);
+
+ private:
+  // NOLINTBEGIN(cppcoreguidelines-pro-type-reinterpret-cast): what follows it in its block.
+  [[nodiscard]] const std::uint8_t* octets() const {
+    return reinterpret_cast<const std::uint8_t*>(this + 1);
   }
+  [[nodiscard]] std::uint8_t* octets() { return reinterpret_cast<std::uint8_t*>(this + 1); }
+  // NOLINTEND(cppcoreguidelines-pro-type-reinterpret-cast)
 };
+
+void CacheShard::Free::operator()(Entry* entry) const {
+  entry->~Entry();
+  ::operator delete(entry);
+}
 
 CacheShard::CacheShard(std::size_t max_octets, seconds stale_for)
     : max_octets_(max_octets),
@@ -127,6 +146,20 @@ CacheShard::~CacheShard() {
 CacheShard::Entry* CacheShard::look_up(std::uint64_t hash, const CachedQuestion& question) const {
   const auto found = index_.find(hash);
   return found != index_.end() && found->second->question() == question ? found->second : nullptr;
+}
+
+void CacheShard::prefetch(std::uint64_t hash) const {
+  const Entry* entry = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = index_.find(hash);
+    entry = found != index_.end() ? found->second : nullptr;
+  }
+  // It may be gone by now: its address is all that counts.
+  for (std::size_t at = 0; entry != nullptr && at < kPrefetched; at += kCacheLine) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): octets are octets.
+    __builtin_prefetch(reinterpret_cast<const char*>(entry) + at);
+  }
 }
 
 CacheHit CacheShard::find(std::uint64_t hash, const CachedQuestion& question, TimePoint now,
@@ -165,14 +198,12 @@ CacheHit CacheShard::find(std::uint64_t hash, const CachedQuestion& question, Ti
 
 void CacheShard::store(std::uint64_t hash, const CachedQuestion& question, ReplyKind kind,
                        seconds ttl, TimePoint now, const StoredReply& reply) {
-  auto entry = std::make_unique<Entry>();
-  entry->hash = hash;
+  Owned entry = Entry::make(hash, question, reply);
   entry->kind = kind;
   entry->rcode = reply.rcode();
   entry->ttl = ttl;
   entry->stored = now;
   entry->next_refresh = now;
-  entry->fill(question, reply);
   const std::lock_guard lock(mutex_);
   insert(std::move(entry));
 }
@@ -193,16 +224,14 @@ void CacheShard::store_failure(std::uint64_t hash, const CachedQuestion& questio
       ttl = std::min(known->ttl * 2, kLongestFailure);
     }
   }
-  auto entry = std::make_unique<Entry>();
-  entry->hash = hash;
+  Owned entry = Entry::make(hash, question, {});
   entry->rcode = rcode;
   entry->ttl = ttl;
   entry->stored = now;
-  entry->fill(question, {});
   insert(std::move(entry));
 }
 
-void CacheShard::insert(std::unique_ptr<Entry> entry) {
+void CacheShard::insert(Owned entry) {
   const auto known = index_.find(entry->hash);
   bool to_main = false;
   std::uint8_t uses = 0;
@@ -212,7 +241,7 @@ void CacheShard::insert(std::unique_ptr<Entry> entry) {
     uses = known->second->uses;
     remove(*known->second);
   } else {
-    std::uint32_t& ghost = ghosts_[entry->hash / kBlockOctets % ghosts_.size()];
+    std::uint32_t& ghost = ghosts_[entry->hash / kHashesPerGhost % ghosts_.size()];
     to_main = ghost == static_cast<std::uint32_t>(entry->hash >> 32U);
     ghost = to_main ? 0 : ghost;
   }
@@ -230,7 +259,7 @@ void CacheShard::insert(std::unique_ptr<Entry> entry) {
 }
 
 void CacheShard::remove(Entry& entry) {
-  const std::unique_ptr<Entry> owned(&entry);
+  const Owned owned(&entry);
   index_.erase(entry.hash);
   octets_ -= entry.cost();
   small_octets_ -= entry.in_main ? 0 : entry.cost();
@@ -259,7 +288,7 @@ void CacheShard::evict_from_small() {
     main_->push_back(oldest);
     return;
   }
-  ghosts_[oldest.hash / kBlockOctets % ghosts_.size()] =
+  ghosts_[oldest.hash / kHashesPerGhost % ghosts_.size()] =
       static_cast<std::uint32_t>(oldest.hash >> 32U);
   remove(oldest);
   ++evictions_;

@@ -33,6 +33,8 @@ class CacheShard {
   CacheShard& operator=(const CacheShard&) = delete;
   ~CacheShard();
 
+  // Brings near what find() will read.
+  void prefetch(std::uint64_t hash) const;
   [[nodiscard]] CacheHit find(std::uint64_t hash, const CachedQuestion& question, TimePoint now,
                               StoredReply& reply);
   void store(std::uint64_t hash, const CachedQuestion& question, ReplyKind kind,
@@ -47,10 +49,14 @@ class CacheShard {
 
  private:
   struct Entry;
+  struct Free {
+    void operator()(Entry* entry) const;
+  };
+  using Owned = std::unique_ptr<Entry, Free>;
   using Queue = boost::intrusive::list<Entry, boost::intrusive::constant_time_size<false>>;
 
   [[nodiscard]] Entry* look_up(std::uint64_t hash, const CachedQuestion& question) const;
-  void insert(std::unique_ptr<Entry> entry);
+  void insert(Owned entry);
   void remove(Entry& entry);
   void make_room();
   void evict_from_small();

@@ -63,6 +63,11 @@ RebuildOptions CachedAnswers::rebuild_options(Transport transport,
   return {.transport = transport, .trusted_upstream = options_.trusted_upstream, .error = error};
 }
 
+void CachedAnswers::prefetch(const Query& query) const {
+  Name folded;
+  cache_.prefetch(question_of(query, folded));
+}
+
 CachedAnswers::Found CachedAnswers::find(const Query& query, Transport transport,
                                          std::size_t cut_labels, std::span<std::uint8_t> buffer) {
   Name folded;

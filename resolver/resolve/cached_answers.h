@@ -61,6 +61,8 @@ class CachedAnswers {
   CachedAnswers& operator=(const CachedAnswers&) = delete;
   ~CachedAnswers() = default;
 
+  // Brings near what find() will read.
+  void prefetch(const Query& query) const;
   // Answers from what is kept, as far as it is fresh, or known not to be had. That a name does not
   // exist is believed of those below it down from `cut_labels` labels (AnswerCache::find()).
   // `buffer` as for write().

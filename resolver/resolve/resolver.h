@@ -99,6 +99,8 @@ class Resolver final : public WaitingParty {
   // workers that wait for one of ours are never answered: only for when all workers end.
   ~Resolver() override;
 
+  // Brings near what find_cached() will read: for many queries at once, before the first of them.
+  void prefetch(const Query& query) const { cached_.prefetch(query); }
   // The response to `query` if its route says it, or else one is kept, in `buffer`, which has
   // kMaxMessageOctets or as many as the client takes. To be called before resolve(), which is to be
   // told what came of it.

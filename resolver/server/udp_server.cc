@@ -1,8 +1,10 @@
 #include "resolver/server/udp_server.h"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include <boost/asio/error.hpp>
@@ -89,58 +91,68 @@ void UdpServer::answer_batch(std::size_t count) {
   tally.queries = count;
   if (context_.recorder != nullptr) {
     context_.recorder->begin();
-    for (std::size_t i = 0; i < count; ++i) {
-      answer_recorded(i, tally);
+  }
+  std::array<std::size_t, DatagramBatch::kMaxDatagrams> others{};  // that are not ours to answer
+  std::size_t other_count = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    record_query(i);
+    const Verdict verdict = answer(i, tally);
+    if (verdict == Verdict::kForward) {
+      context_.resolver.prefetch(batch.query(i));
+      others[other_count++] = i;
+    } else if (verdict == Verdict::kAnswer) {
+      record_reply(i, EventSource::kLocal);
     }
-  } else {
-    for (std::size_t i = 0; i < count; ++i) {
-      answer(i, tally);
+  }
+  for (const std::size_t i : std::span(others).first(other_count)) {
+    if (const EventSource source = forward(i, tally); source != EventSource::kNone) {
+      record_reply(i, source);
     }
   }
   record(tally);
 }
 
-void UdpServer::answer_recorded(std::size_t index, Tally& tally) {
-  const DatagramBatch& batch = context_.datagrams;
-  const SocketAddress client = batch.client(index);
-  context_.recorder->record_query(client, MessageTransport::kUdp, batch.request(index));
-  const EventSource source = answer(index, tally);
-  if (source != EventSource::kNone) {
-    context_.recorder->record_response({.client = client,
+void UdpServer::record_query(std::size_t index) {
+  if (context_.recorder != nullptr) {
+    const DatagramBatch& batch = context_.datagrams;
+    context_.recorder->record_query(batch.client(index), MessageTransport::kUdp,
+                                    batch.request(index));
+  }
+}
+
+void UdpServer::record_reply(std::size_t index, EventSource source) {
+  if (context_.recorder != nullptr) {
+    const DatagramBatch& batch = context_.datagrams;
+    context_.recorder->record_response({.client = batch.client(index),
                                         .transport = MessageTransport::kUdp,
                                         .source = source,
                                         .message = batch.last_reply()});
   }
 }
 
-EventSource UdpServer::answer(std::size_t index, Tally& tally) {
+Verdict UdpServer::answer(std::size_t index, Tally& tally) {
   DatagramBatch& batch = context_.datagrams;
   if (batch.request(index).empty()) {
     ++tally.empty;
-    return EventSource::kNone;
+    return Verdict::kDrop;
   }
   const SocketAddress client = batch.client(index);
   if (client.port == 0) {
     ++tally.port_zero;  // nobody can be there
-    return EventSource::kNone;
+    return Verdict::kDrop;
   }
   const ClientAccess access = context_.access->check(client.ip);
   tally.refused += access == ClientAccess::kRefused ? 1 : 0;
   const Outcome outcome =
       context_.handler->respond(context_.snapshot.current(), batch.query(index), Transport::kUdp,
                                 access, batch.response_buffer(index));
-  switch (outcome.verdict) {
-    case Verdict::kAnswer:
-      ++tally.local_answers[ServerMetrics::rcode_cell(outcome.rcode)];
-      batch.add_reply(index, outcome.size);
-      return EventSource::kLocal;
-    case Verdict::kForward:
-      return forward(index, tally);
-    case Verdict::kDrop:
-      ++tally.unanswerable;
-      break;
+  if (outcome.verdict == Verdict::kAnswer) {
+    ++tally.local_answers[ServerMetrics::rcode_cell(outcome.rcode)];
+    batch.add_reply(index, outcome.size);
+  } else if (outcome.verdict == Verdict::kDrop) {
+    ++tally.unanswerable;
   }
-  return EventSource::kNone;
+  return outcome.verdict;
 }
 
 EventSource UdpServer::forward(std::size_t index, Tally& tally) {

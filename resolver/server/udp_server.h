@@ -54,12 +54,13 @@ class UdpServer : public std::enable_shared_from_this<UdpServer> {
   void wait();
   void drain();
   void answer_batch(std::size_t count);
-  // Where the answer comes from that is on the list of replies; kNone when there is none.
-  EventSource answer(std::size_t index, Tally& tally);
-  // Tells the recorder besides.
-  void answer_recorded(std::size_t index, Tally& tally);
-  // Answers from the cache, or hands the question to the resolver.
+  // Puts our own answer on the list of replies, if it is ours to answer.
+  Verdict answer(std::size_t index, Tally& tally);
+  // Puts the cache's answer on the list and says where it is from; hands the question to the
+  // resolver where there is none (kNone).
   EventSource forward(std::size_t index, Tally& tally);
+  void record_query(std::size_t index);
+  void record_reply(std::size_t index, EventSource source);  // the last one on the list
   void on_resolved(const DatagramPeer& peer, const ResolvedReply& reply);
   void send_replies();
   void record(const Tally& tally);
