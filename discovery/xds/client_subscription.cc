@@ -41,6 +41,7 @@ void fill(const NodeInfo& info, Node& node) {
   for (const auto& [key, value] : info.metadata) {
     (*node.mutable_metadata()->mutable_fields())[key].set_string_value(value);
   }
+  static_cast<void>(node.mutable_metadata()->MergeFromString(info.more_metadata));
   node.set_user_agent_name(info.user_agent);
 }
 

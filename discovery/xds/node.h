@@ -13,6 +13,7 @@ struct NodeInfo {
   std::string zone;
   std::string sub_zone;
   std::map<std::string, std::string> metadata;  // the entries that are strings
+  std::string more_metadata;  // the others, to be sent: octets of a google.protobuf.Struct
   std::string user_agent;
 
   friend bool operator==(const NodeInfo&, const NodeInfo&) = default;

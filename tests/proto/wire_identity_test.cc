@@ -21,6 +21,7 @@
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "google/rpc/status.pb.h"
 #include "meshdns/mesh/v1/dataplane.pb.h"
+#include "meshdns/mesh/v1/name_record.pb.h"
 #include "meshdns/mesh/v1/service.pb.h"
 
 namespace {
@@ -71,6 +72,7 @@ void touch_every_file() {
   (void)envoy::service::discovery::v3::DiscoveryRequest::descriptor();
   (void)google::rpc::Status::descriptor();
   (void)meshdns::mesh::v1::Dataplane::descriptor();
+  (void)meshdns::mesh::v1::NameRecord::descriptor();
   (void)meshdns::mesh::v1::Service::descriptor();
 }
 
@@ -119,6 +121,10 @@ const std::vector<MessageCase>& message_cases() {
        {"filter_metadata=1 map<string," + kWellKnown + "Struct>",
         "typed_filter_metadata=2 map<string," + kWellKnown + "Any>"}},
       {kCore + "ControlPlane", {"identifier=1 string"}},
+      {kCore + "HeaderValue", {"key=1 string", "value=2 string"}},
+      {kCore + "HeaderValueOption", {"header=1 " + kCore + "HeaderValue"}},
+      {kCore + "DataSource",
+       {"filename=1 oneof string", "inline_bytes=2 oneof bytes", "inline_string=3 oneof string"}},
       {kCore + "Pipe", {"path=1 string", "mode=2 uint32"}},
       {kCore + "SocketAddress",
        {"protocol=1 " + kCore + "SocketAddress.Protocol", "address=2 string",
@@ -203,8 +209,12 @@ const std::vector<MessageCase>& message_cases() {
         "routes=3 repeated envoy.config.route.v3.Route", "include_request_attempt_count=14 bool"}},
       {"envoy.config.route.v3.Route",
        {"match=1 envoy.config.route.v3.RouteMatch",
-        "route=2 oneof envoy.config.route.v3.RouteAction", "metadata=4 " + kCore + "Metadata",
-        "name=14 string"}},
+        "route=2 oneof envoy.config.route.v3.RouteAction",
+        "direct_response=7 oneof envoy.config.route.v3.DirectResponseAction",
+        "metadata=4 " + kCore + "Metadata",
+        "response_headers_to_add=10 repeated " + kCore + "HeaderValueOption", "name=14 string"}},
+      {"envoy.config.route.v3.DirectResponseAction",
+       {"status=1 uint32", "body=2 " + kCore + "DataSource"}},
       {"envoy.config.route.v3.RouteMatch",
        {"prefix=1 oneof string", "path=2 oneof string",
         "case_sensitive=4 " + kWellKnown + "BoolValue"}},
@@ -236,6 +246,8 @@ const std::vector<MessageCase>& message_cases() {
         "addresses=5 repeated string", "ports=6 repeated meshdns.mesh.v1.Service.Port",
         "tags=7 map<string,string>"}},
       {"meshdns.mesh.v1.Service.Port", {"name=1 string", "number=2 uint32", "protocol=3 string"}},
+      {"meshdns.mesh.v1.NameRecord",
+       {"name=1 string", "addresses=2 repeated string", "ttl=3 uint32"}},
       {"meshdns.mesh.v1.Dataplane",
        {"mesh=1 string", "name=2 string", "networking=3 meshdns.mesh.v1.Dataplane.Networking",
         "labels=4 map<string,string>"}},

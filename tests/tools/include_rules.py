@@ -50,6 +50,7 @@ THIRD_PARTIES = {
     "protobuf": ("google/protobuf/", "google/rpc/"),
     "yaml-cpp": ("yaml-cpp/",),
     "Boost.Beast": ("boost/beast",),
+    "Boost.JSON": ("boost/json",),
     "Boost.Intrusive": ("boost/intrusive",),
     "Boost.Unordered": ("boost/unordered",),
     "Asio": ("boost/asio", "boost/system"),
@@ -86,7 +87,7 @@ FOLDER_THIRD_PARTIES = {
     "vip": {"OpenSSL", "Boost.Unordered"},
     "discovery": set(),
     "discovery/xds": {"gRPC", "protobuf"},
-    "discovery/feeds": {"protobuf", "yaml-cpp", "Boost.Beast"},
+    "discovery/feeds": {"protobuf", "yaml-cpp", "Boost.Beast", "Boost.JSON"},
     "discovery/control": {"protobuf", "yaml-cpp", "Boost.Beast", "OpenSSL"},
     "resolver/wire": set(),
     "resolver/snapshot": set(),
@@ -99,7 +100,7 @@ FOLDER_THIRD_PARTIES = {
     "tests": ALL,
     "fuzz": ALL,
     "bench": ALL,
-    "cmake": {"Asio", "Boost.Beast"},
+    "cmake": {"Asio", "Boost.Beast", "Boost.JSON"},
 }
 
 # The main source of meshdns-cp reads its flags with CLI11, as the one of meshdns does.

@@ -1,0 +1,144 @@
+#include "discovery/feeds/kuma_feed.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "discovery/feeds/kuma_table.h"
+#include "discovery/service.h"
+#include "discovery/xds/ads_client.h"
+#include "discovery/xds/type_urls.h"
+
+namespace meshdns::discovery {
+namespace {
+
+void tell(const NameRecord& record, ServiceDelta& delta) {
+  // Without a version: the listener's says nothing of a single record.
+  delta.accepted.push_back(
+      {.name = record.name, .version = {}, .value = encode_name_record(record)});
+  delta.records.push_back(record);
+}
+
+// What makes `after` of `before`, both ascending by name.
+ServiceDelta difference(const std::vector<NameRecord>& before,
+                        const std::vector<NameRecord>& after) {
+  ServiceDelta delta{.feed = KumaFeed::kName};
+  auto old = before.begin();
+  for (const NameRecord& record : after) {
+    for (; old != before.end() && old->name < record.name; ++old) {
+      delta.removed_records.push_back(old->name);
+    }
+    const bool was_there = old != before.end() && old->name == record.name;
+    if (!was_there || *old != record) {
+      tell(record, delta);
+    }
+    old += was_there ? 1 : 0;
+  }
+  for (; old != before.end(); ++old) {
+    delta.removed_records.push_back(old->name);
+  }
+  return delta;
+}
+
+}  // namespace
+
+KumaFeed::KumaFeed(AdsClient& client, Logger& logger, OnDelta on_delta)
+    : logger_(logger), on_delta_(std::move(on_delta)) {
+  client.subscribe(kListenerTypeUrl, {.wildcard = true, .names = {}},
+                   [this](const ResponseView& response) { return on_response(response); });
+}
+
+ServiceDelta KumaFeed::read(const ResponseView& response, std::vector<Rejection>& rejections) {
+  ServiceDelta delta{.feed = kName, .full_state = response.full_state};
+  for (const ResponseItem& item : response.resources) {
+    auto record = decode_name_record(item.value);
+    if (!record || record->name != item.name) {
+      rejections.push_back({item.name, record ? "another's record" : record.error().message});
+      delta.full_state = false;
+      continue;
+    }
+    delta.accepted.push_back({item.name, item.version, std::string(item.value)});
+    delta.records.push_back(std::move(*record));
+  }
+  delta.removed_records = response.removed;
+  return delta;
+}
+
+std::vector<Rejection> KumaFeed::on_response(const ResponseView& response) {
+  std::vector<Rejection> rejections;
+  const bool is_listed = std::ranges::find(response.resources, listener_, &ResponseItem::name) !=
+                         response.resources.end();
+  const bool is_removed = std::ranges::find(response.removed, listener_) != response.removed.end();
+  if (is_removed || (response.full_state && !is_listed)) {
+    listener_.clear();
+  }
+  for (const ResponseItem& item : response.resources) {
+    std::string reason = take(item);
+    if (!reason.empty()) {
+      rejections.push_back({item.name, std::move(reason)});
+    }
+  }
+  if (listener_.empty() && rejections.empty()) {
+    note_gone();
+  }
+  return rejections;
+}
+
+std::string KumaFeed::take(const ResponseItem& listener) {
+  const auto read = find_kuma_table(listener.value);
+  if (!read) {
+    return read.error().message;
+  }
+  const std::optional<KumaTableText>& text = *read;
+  if (!text) {
+    if (listener.name == listener_) {
+      listener_.clear();
+    }
+    return {};
+  }
+  if (!has_delivered_ || text->etag.empty() || text->etag != etag_) {
+    auto table = parse_kuma_table(text->json);
+    if (!table) {
+      return table.error().message;
+    }
+    apply(*std::move(table));
+    etag_ = text->etag;
+  }
+  listener_ = listener.name;
+  is_missing_ = false;
+  return {};
+}
+
+void KumaFeed::apply(KumaTable table) {
+  if (table.skipped > 0) {
+    logger_.warn("parts of the DNS table are left out count={} first=\"{}\"", table.skipped,
+                 escape_text(fmt::format("{}", fmt::join(table.reasons, "; "))));
+  }
+  ServiceDelta delta = difference(records_, table.records);
+  delta.full_state = !has_delivered_;
+  records_ = std::move(table.records);
+  if (!has_delivered_) {
+    labels_ = std::move(table.labels);
+  }
+  has_delivered_ = true;
+  on_delta_(std::move(delta));
+}
+
+// Said once: what was known stays in use.
+void KumaFeed::note_gone() {
+  etag_.clear();
+  if (std::exchange(is_missing_, true)) {
+    return;
+  }
+  logger_.warn(
+      "the control plane tells no DNS table to this proxy (is its transparent proxying on, is it "
+      "Kuma 2.11 or later?){}",
+      has_delivered_ ? "; the last one stays in use" : "");
+}
+
+}  // namespace meshdns::discovery

@@ -1,0 +1,62 @@
+// KumaFeed: the names and addresses of a Kuma control plane, as its listeners tell them to a
+// sidecar. Kuma gives the addresses: nothing is allocated here.
+//
+// Belongs to the control thread. Each table is compared with the one before it and only the
+// difference is told. A table that cannot be read is refused and the one before it stays, as it
+// does when the control plane takes the table away (a sidecar without transparent proxying has
+// none).
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "discovery/feeds/kuma_table.h"
+#include "discovery/service.h"
+#include "discovery/xds/ads_client.h"
+
+namespace meshdns::discovery {
+
+class KumaFeed {
+ public:
+  static constexpr const char* kName = "kuma";
+  using OnDelta = std::function<void(ServiceDelta)>;
+
+  // Subscribes to every listener. The first delta is a full state: what an earlier process kept is
+  // compared by whoever has it. The feed outlives the client's callbacks; `logger` outlives both.
+  KumaFeed(AdsClient& client, Logger& logger, OnDelta on_delta);
+  KumaFeed(const KumaFeed&) = delete;
+  KumaFeed& operator=(const KumaFeed&) = delete;
+  ~KumaFeed() = default;
+
+  // What a log on disk says: each resource is one record.
+  [[nodiscard]] static ServiceDelta read(const ResponseView& response,
+                                         std::vector<Rejection>& rejections);
+
+  // Whether a table has come.
+  [[nodiscard]] bool has_delivered() const { return has_delivered_; }
+  [[nodiscard]] std::size_t names() const { return records_.size(); }
+  // Of the first table: what kuma-dp's metrics are labelled with. Empty before it.
+  [[nodiscard]] const std::map<std::string, std::string>& labels() const { return labels_; }
+
+ private:
+  std::vector<Rejection> on_response(const ResponseView& response);
+  // The reason when the listener's table was refused; empty when it was taken, or has none.
+  [[nodiscard]] std::string take(const ResponseItem& listener);
+  void apply(KumaTable table);
+  void note_gone();
+
+  Logger& logger_;
+  OnDelta on_delta_;
+  bool has_delivered_ = false;
+  bool is_missing_ = false;  // a response had no table, and that was said
+  std::string listener_;     // that had the table; empty: none has
+  std::string etag_;
+  std::vector<NameRecord> records_;
+  std::map<std::string, std::string> labels_;
+};
+
+}  // namespace meshdns::discovery

@@ -1,0 +1,269 @@
+// The Kuma feed on a client whose control plane is the test.
+#include "discovery/feeds/kuma_feed.h"
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "discovery/feeds/kuma_table.h"
+#include "discovery/service.h"
+#include "discovery/service_table.h"
+#include "discovery/xds/ads_client.h"
+#include "discovery/xds/metrics.h"
+#include "discovery/xds/response.h"
+#include "discovery/xds/type_urls.h"
+#include "envoy/service/discovery/v3/discovery.pb.h"
+#include "tests/discovery/xds/fake_transport.h"
+#include "tests/support/kuma_listener.h"
+#include "tests/support/manual_clock.h"
+
+namespace meshdns::discovery {
+namespace {
+
+using envoy::service::discovery::v3::DeltaDiscoveryRequest;
+using support::kuma_body;
+using support::kuma_listener;
+using support::KumaRecord;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::Pair;
+using testing::SizeIs;
+
+const std::string kTypeUrl{kListenerTypeUrl};
+constexpr const char* kName = "system_dynamicconfig";
+
+std::vector<KumaRecord> many(std::size_t count) {
+  std::vector<KumaRecord> records;
+  for (std::size_t i = 0; i < count; ++i) {
+    records.push_back({fmt::format("svc-{:05}.svc.mesh.local", i),
+                       {fmt::format("241.0.{}.{}", i / 256, i % 256)}});
+  }
+  return records;
+}
+
+class KumaFeedTest : public testing::Test {
+ protected:
+  void start(bool sotw = false) {
+    AdsClient::Options options;
+    options.targets = {"unix:/one"};
+    options.sotw_only = sotw;
+    client = std::make_unique<AdsClient>(options, std::make_unique<FakeTransport>(world), clock,
+                                         logger, metrics);
+    feed = std::make_unique<KumaFeed>(*client, logger, [this](ServiceDelta delta) {
+      deltas.push_back(std::move(delta));
+      changes.push_back(table.apply(deltas.back()));
+    });
+    client->start();
+  }
+  FakeStream& stream() { return world.streams.back(); }
+  static DecodedResource listener(const std::string& body, const std::string& name = kName) {
+    return {name, "v-" + support::kuma_etag(body), kTypeUrl, kuma_listener(body, name), true};
+  }
+  void respond(std::vector<DecodedResource> resources, std::vector<std::string> removed = {}) {
+    ++responses;
+    const DecodedResponse response{.type_url = kTypeUrl,
+                                   .version = "v" + std::to_string(responses),
+                                   .nonce = "n" + std::to_string(responses),
+                                   .resources = std::move(resources),
+                                   .removed = std::move(removed)};
+    const auto on_response = stream().events.on_response;
+    on_response(response);
+  }
+  void tell(const std::vector<KumaRecord>& records) { respond({listener(kuma_body(records))}); }
+  void reconnect() {
+    const auto on_end = stream().events.on_end;
+    on_end({.unimplemented = false, .reason = "gone"});
+    const auto timer = std::exchange(world.timer, nullptr);
+    ASSERT_TRUE(timer);
+    timer();
+  }
+  DeltaDiscoveryRequest last_request() {
+    DeltaDiscoveryRequest request;
+    EXPECT_TRUE(request.ParseFromString(stream().requests.back()));
+    return request;
+  }
+  std::string nack() { return last_request().error_detail().message(); }
+
+  FakeWorld world;  // outlives the client
+  support::ManualClock clock;
+  std::ostringstream log;
+  Logger logger{"feeds", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)};
+  MetricRegistry registry;
+  XdsClientMetrics metrics{registry};
+  ServiceTable table{{KumaFeed::kName}, clock, logger, registry};
+  std::vector<ServiceDelta> deltas;
+  std::vector<TableChange> changes;
+  int responses = 0;
+  std::unique_ptr<KumaFeed> feed;  // outlives the client's callbacks
+  std::unique_ptr<AdsClient> client;
+};
+
+TEST_F(KumaFeedTest, AsksForAllListenersTheOldWayAndAcksEveryResponse) {
+  start();
+  EXPECT_EQ(last_request().type_url(), kListenerTypeUrl);
+  EXPECT_THAT(last_request().resource_names_subscribe(), IsEmpty());
+  tell({{"backend.mesh", {"241.0.0.0"}}});
+  EXPECT_EQ(last_request().response_nonce(), "n1");
+  EXPECT_THAT(nack(), IsEmpty());
+  respond({});
+  EXPECT_EQ(last_request().response_nonce(), "n2");
+  EXPECT_THAT(nack(), IsEmpty());
+}
+
+TEST_F(KumaFeedTest, TheFirstTableIsAWholeAndLaterOnesAreWhatChanged) {
+  start();
+  tell({{"a.mesh", {"241.0.0.0"}}, {"b.mesh", {"241.0.0.1"}}, {"c.mesh", {"241.0.0.2"}}});
+  ASSERT_THAT(deltas, SizeIs(1));
+  EXPECT_TRUE(deltas[0].full_state);
+  EXPECT_THAT(deltas[0].records, SizeIs(3));
+  EXPECT_EQ(feed->names(), 3U);
+  EXPECT_THAT(feed->labels(), ElementsAre(Pair("mesh", "default")));
+
+  tell({{"a.mesh", {"241.0.0.9"}}, {"c.mesh", {"241.0.0.2"}}, {"d.mesh", {"241.0.0.3"}}});
+  ASSERT_THAT(deltas, SizeIs(2));
+  EXPECT_FALSE(deltas[1].full_state);
+  ASSERT_THAT(deltas[1].records, SizeIs(2));
+  EXPECT_EQ(deltas[1].records[0].name, "a.mesh");
+  EXPECT_EQ(deltas[1].records[1].name, "d.mesh");
+  EXPECT_THAT(deltas[1].removed_records, ElementsAre("b.mesh"));
+  EXPECT_THAT(deltas[1].accepted, SizeIs(2)) << "what is written to disk";
+}
+
+TEST_F(KumaFeedTest, OneNameOfTenThousandTouchesOne) {
+  start();
+  auto records = many(10'000);
+  tell(records);
+  ASSERT_THAT(changes.at(0).records, SizeIs(10'000));
+  records[5000].ips = {"241.9.9.9"};
+  tell(records);
+  ASSERT_THAT(deltas, SizeIs(2));
+  EXPECT_THAT(deltas[1].records, SizeIs(1));
+  EXPECT_THAT(deltas[1].removed_records, IsEmpty());
+  EXPECT_THAT(deltas[1].accepted, SizeIs(1));
+  EXPECT_THAT(changes[1].records, SizeIs(1));
+}
+
+TEST_F(KumaFeedTest, ARestartThatFindsTheSameOnDiskTouchesNothing) {
+  const auto record = [](const std::string& name, const std::string& address) {
+    return NameRecord{name, {IpAddress::parse(address).value()}, 30};
+  };
+  table.apply({.feed = KumaFeed::kName,
+               .full_state = false,
+               .records = {record("a.mesh", "241.0.0.0"), record("old.mesh", "241.0.0.1")}});
+  start();
+  tell({{"a.mesh", {"241.0.0.0"}}});
+  ASSERT_THAT(changes, SizeIs(1));
+  EXPECT_THAT(changes[0].records, IsEmpty());
+  EXPECT_THAT(changes[0].removed_records, ElementsAre("old.mesh"));
+}
+
+TEST_F(KumaFeedTest, BadJsonIsRefusedWithItsReasonAndTheTableStays) {
+  start();
+  tell({{"a.mesh", {"241.0.0.0"}}});
+  respond({listener(R"({"records":[{"name":"a.mesh","ips":)")});
+  EXPECT_THAT(nack(), HasSubstr("system_dynamicconfig: the DNS table is no JSON"));
+  EXPECT_EQ(last_request().response_nonce(), "n2");
+  EXPECT_THAT(deltas, SizeIs(1));
+  EXPECT_EQ(feed->names(), 1U);
+  tell({{"a.mesh", {"241.0.0.1"}}});
+  EXPECT_THAT(nack(), IsEmpty());
+  EXPECT_THAT(deltas, SizeIs(2));
+}
+
+TEST_F(KumaFeedTest, ABadFirstTableIsNoTable) {
+  start();
+  respond({listener("{}")});
+  EXPECT_THAT(nack(), HasSubstr("no list of records"));
+  EXPECT_FALSE(feed->has_delivered());
+  EXPECT_THAT(deltas, IsEmpty()) << "nothing may be denied yet";
+}
+
+TEST_F(KumaFeedTest, OtherListenersAreTakenAndSayNothing) {
+  start();
+  respond({listener("metrics", "inbound"), listener("x", "other")});
+  EXPECT_THAT(nack(), Not(IsEmpty())) << "these two have a /dns route, with what is no table";
+  respond({{"plain", "1", kTypeUrl, kuma_listener("{}", "plain", "/meshmetric"), true}});
+  EXPECT_THAT(nack(), IsEmpty());
+  EXPECT_THAT(deltas, IsEmpty());
+  EXPECT_FALSE(feed->has_delivered());
+  EXPECT_THAT(log.str(), HasSubstr("tells no DNS table"));
+}
+
+TEST_F(KumaFeedTest, ATableThatIsTakenAwayStaysInUse) {
+  start();
+  tell({{"a.mesh", {"241.0.0.0"}}});
+  respond({}, {kName});
+  EXPECT_THAT(nack(), IsEmpty());
+  EXPECT_THAT(deltas, SizeIs(1));
+  EXPECT_EQ(feed->names(), 1U);
+  EXPECT_THAT(log.str(), HasSubstr("the last one stays in use"));
+  tell({{"a.mesh", {"241.0.0.0"}}});
+  EXPECT_THAT(deltas, SizeIs(2)) << "it is back, though the same: that confirms it";
+  EXPECT_THAT(deltas[1].records, IsEmpty());
+}
+
+TEST_F(KumaFeedTest, AnUpgradeThatRenamesTheListenerChangesNothing) {
+  start();
+  const std::string body = kuma_body({{"a.mesh", {"241.0.0.0"}}});
+  respond({listener(body, "_kuma:dynamicconfig")});
+  reconnect();
+  respond({listener(body)}, {"_kuma:dynamicconfig"});
+  EXPECT_THAT(nack(), IsEmpty());
+  EXPECT_THAT(deltas, SizeIs(1)) << "the same ETag";
+  EXPECT_THAT(log.str(), Not(HasSubstr("tells no DNS table")));
+  respond({listener(kuma_body({{"a.mesh", {"241.0.0.1"}}}))});
+  EXPECT_THAT(deltas.back().records, SizeIs(1));
+}
+
+TEST_F(KumaFeedTest, AReconnectSaysWhatItHolds) {
+  start();
+  const std::string body = kuma_body({{"a.mesh", {"241.0.0.0"}}});
+  respond({listener(body)});
+  reconnect();
+  const auto versions = last_request().initial_resource_versions();
+  ASSERT_EQ(versions.size(), 1U);
+  EXPECT_EQ(versions.at(kName), "v-" + support::kuma_etag(body));
+  respond({});
+  EXPECT_THAT(log.str(), Not(HasSubstr("tells no DNS table"))) << "nothing changed";
+}
+
+TEST_F(KumaFeedTest, StateOfTheWorldIsTakenToo) {
+  start(true);
+  respond({listener(kuma_body({{"a.mesh", {"241.0.0.0"}}, {"b.mesh", {"241.0.0.1"}}}))});
+  respond({listener(kuma_body({{"a.mesh", {"241.0.0.0"}}}))});
+  ASSERT_THAT(deltas, SizeIs(2));
+  EXPECT_THAT(deltas[1].removed_records, ElementsAre("b.mesh"));
+  respond({});
+  EXPECT_EQ(feed->names(), 1U) << "a world without the listener is as one that lost it";
+  EXPECT_THAT(log.str(), HasSubstr("the last one stays in use"));
+}
+
+TEST_F(KumaFeedTest, ALogReadsAsItWasWritten) {
+  start();
+  tell({{"a.mesh", {"241.0.0.0", "::ffff:f100:0"}}});
+  const AcceptedResource& kept = deltas.at(0).accepted.at(0);
+  ResponseView view;
+  view.resources.push_back(
+      {.name = kept.name, .version = kept.version, .value = kept.value, .type_url = {}});
+  view.resources.push_back({.name = "b.mesh", .version = {}, .value = kept.value, .type_url = {}});
+  std::vector<Rejection> rejections;
+  const ServiceDelta read = KumaFeed::read(view, rejections);
+  EXPECT_THAT(read.records, ElementsAre(deltas[0].records[0]));
+  ASSERT_THAT(rejections, SizeIs(1));
+  EXPECT_EQ(rejections[0].name, "b.mesh");
+}
+
+}  // namespace
+}  // namespace meshdns::discovery
