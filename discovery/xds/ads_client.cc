@@ -36,7 +36,7 @@ Result<void> check_target(const std::string& target) {
   const auto wrong = [&] {
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("control plane target \"{}\": want ipv4:ADDRESS:PORT, "
-                            "ipv6:[ADDRESS]:PORT or unix:PATH",
+                            "ipv6:[ADDRESS]:PORT, both with #NAME if need be, or unix:PATH",
                             target));
   };
   const std::size_t colon = target.find(':');
@@ -47,7 +47,8 @@ Result<void> check_target(const std::string& target) {
   if (scheme == "unix") {
     return {};
   }
-  const auto address = SocketAddress::parse(target.substr(colon + 1));
+  const auto address =
+      SocketAddress::parse(target.substr(colon + 1, target.find('#') - (colon + 1)));
   const bool family_fits = address && ((scheme == "ipv4" && address->ip.is_v4()) ||
                                        (scheme == "ipv6" && !address->ip.is_v4()));
   if (!family_fits || address->port == 0) {
@@ -68,6 +69,9 @@ Result<void> check_targets(const std::vector<std::string>& targets) {
   return {};
 }
 
+// Times Options::fail_back_after.
+constexpr int kLongestLookBack = 60;
+
 }  // namespace
 
 struct AdsClient::Impl {
@@ -84,6 +88,10 @@ struct AdsClient::Impl {
         logger(given_logger),
         metrics(given_metrics),
         backoff(options.backoff, std::random_device{}()),
+        look_backs({.initial = options.fail_back_after,
+                    .maximum = options.fail_back_after * kLongestLookBack,
+                    .multiplier = 2},
+                   std::random_device{}()),
         transport(std::move(given_transport)) {}
 
   static TypeKey key_of(std::string_view type_url) {
@@ -91,6 +99,11 @@ struct AdsClient::Impl {
   }
 
   void connect();
+  [[nodiscard]] Result<AdsPeer> peer_of(const std::string& name) const;
+  // Looks at the targets before the one that serves, one after the other.
+  void look_back_later();
+  void look_back(std::size_t at);
+  void fail_back(std::size_t at);
   void begin(Subscriber& subscriber);
   void on_response(Result<DecodedResponse> response);
   void take(const DecodedResponse& response);
@@ -106,6 +119,7 @@ struct AdsClient::Impl {
   std::map<TypeKey, Subscriber> subscribers;
 
   Backoff backoff;
+  Backoff look_backs;                  // from one look at the targets before to the next
   std::set<std::string> sotw_targets;  // said UNIMPLEMENTED to delta
   std::size_t target = 0;
   std::vector<std::string> next_targets;  // for the next connection; empty: the same
@@ -129,14 +143,36 @@ void AdsClient::Impl::connect() {
       options.sotw_only || sotw_targets.contains(name) ? XdsVariant::kSotw : XdsVariant::kDelta;
   metrics.connection_attempts.add();
   node_sent = false;
+  const auto peer = peer_of(name);
+  if (!peer) {
+    lost(peer.error().message);
+    return;
+  }
   call = transport->open(
-      name, variant,
+      *peer, variant,
       {[this](Result<DecodedResponse> response) { on_response(std::move(response)); },
        [this](const AdsCallEnd& end) { on_end(end); }});
   for (auto& [key, subscriber] : subscribers) {
     begin(subscriber);
   }
   call->read();
+}
+
+Result<AdsPeer> AdsClient::Impl::peer_of(const std::string& name) const {
+  AdsPeer peer{.target = name, .authority = options.authority, .credentials = {}};
+  const std::size_t hash = name.starts_with("unix:") ? std::string::npos : name.find('#');
+  if (hash != std::string::npos) {
+    peer.target = name.substr(0, hash);
+    peer.authority = name.substr(hash + 1);
+  }
+  if (options.credentials) {
+    auto credentials = options.credentials();
+    if (!credentials) {
+      return tl::unexpected(std::move(credentials.error()));
+    }
+    peer.credentials = *std::move(credentials);
+  }
+  return peer;
 }
 
 void AdsClient::Impl::begin(Subscriber& subscriber) {
@@ -165,10 +201,53 @@ void AdsClient::Impl::on_response(Result<DecodedResponse> response) {
     metrics.connected.set(1);
     logger.info("connected target={} variant={}", options.targets.at(target),
                 variant == XdsVariant::kDelta ? "delta" : "state-of-the-world");
+    look_back_later();
     on_connection(true);
   }
   if (running) {
     call->read();
+  }
+}
+
+void AdsClient::Impl::look_back_later() {
+  if (target == 0) {
+    look_backs.reset();
+  } else if (options.fail_back_after.count() > 0) {
+    transport->run_after(look_backs.next(), [this] { look_back(0); });
+  }
+}
+
+void AdsClient::Impl::look_back(std::size_t at) {
+  if (at >= target) {
+    look_backs.reset();  // none was reached: that costs next to nothing
+    look_back_later();
+    return;
+  }
+  const auto peer = peer_of(options.targets.at(at));
+  if (!peer) {
+    look_back_later();
+    return;
+  }
+  transport->probe(&*peer, [this, at](bool reached) {
+    if (reached) {
+      fail_back(at);
+    } else {
+      look_back(at + 1);
+    }
+  });
+}
+
+// The stream that serves is given up for one that comes before it. Should that one not serve, the
+// next ones are tried at once, as after any loss.
+void AdsClient::Impl::fail_back(std::size_t at) {
+  logger.info("going back to a control plane that comes first target={}", options.targets.at(at));
+  call.reset();
+  connected = false;
+  target = at;
+  connect();
+  if (!connected) {
+    metrics.connected.set(0);
+    on_connection(false);
   }
 }
 
@@ -212,6 +291,7 @@ void AdsClient::Impl::on_end(const AdsCallEnd& end) {
 
 // The stream is of no use any more: the next target at once, or the first one after a while.
 void AdsClient::Impl::lost(const std::string& reason) {
+  transport->probe(nullptr, nullptr);
   call.reset();
   const bool was_connected = std::exchange(connected, false);
   if (!std::exchange(failing, true)) {
@@ -236,6 +316,7 @@ void AdsClient::Impl::stop() {
     return;
   }
   transport->cancel_timer();
+  transport->probe(nullptr, nullptr);
   call.reset();
   connected = false;
   metrics.connected.set(0);

@@ -55,13 +55,28 @@ struct Rejection {
 // Resources held, by name, with their versions (empty: not known).
 using HeldVersions = std::unordered_map<std::string, std::string>;
 
+// What a connection is made with.
+struct AdsCredentials {
+  bool tls = false;
+  std::string ca_certificates;  // PEM; empty: the system's
+  // Goes with the stream as its metadata `authorization`, as it is: printable ASCII without spaces.
+  // Empty: none does.
+  std::string token;
+};
+
 class AdsClient {
  public:
   struct Options {
     // "ipv4:1.2.3.4:5678", "ipv6:[::1]:5678" or "unix:/path": never a name, which gRPC would
     // resolve through what may be ourselves. Tried in order; after a loss from the first again.
+    // "ipv4:1.2.3.4:5678#cp.example.org" says who that is: its authority, and in TLS its name.
     std::vector<std::string> targets;
-    std::string authority;  // empty: gRPC's own
+    std::string authority;  // of targets that do not say theirs; empty: gRPC's own
+    // Asked before each attempt, which an error ends; null: plaintext and no token.
+    std::function<Result<AdsCredentials>()> credentials;
+    // While another target than the first serves: how long until those before it are looked at
+    // again, longer each time that one was reached and did not serve. 0: not before a loss.
+    std::chrono::milliseconds fail_back_after{0};
     NodeInfo node;
     Backoff::Options backoff;
     std::size_t max_receive_bytes = 64UL << 20U;

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "discovery/xds/ads_client.h"
 #include "discovery/xds/request.h"
 #include "discovery/xds/response.h"
 
@@ -42,6 +43,13 @@ struct AdsCallEvents {
   std::function<void(const AdsCallEnd&)> on_end;  // once, and the last
 };
 
+// Whom to connect to, and with what.
+struct AdsPeer {
+  std::string target;     // as AdsClient::Options has it, without its name
+  std::string authority;  // empty: gRPC's own
+  AdsCredentials credentials;
+};
+
 class AdsTransport {
  public:
   AdsTransport() = default;
@@ -50,8 +58,11 @@ class AdsTransport {
   virtual ~AdsTransport() = default;
 
   // Connects anew. Failure to connect is an on_end like any other.
-  [[nodiscard]] virtual std::unique_ptr<AdsCall> open(const std::string& target, XdsVariant variant,
+  [[nodiscard]] virtual std::unique_ptr<AdsCall> open(const AdsPeer& peer, XdsVariant variant,
                                                       AdsCallEvents events) = 0;
+  // Connects beside any stream, and says whether that went well; TLS counts, a stream is not
+  // begun. A new one replaces the one before, whose `done` is then not called; so does nullptr.
+  virtual void probe(const AdsPeer* peer, std::function<void(bool reached)> done) = 0;
   // Runs `task` once, later. A new one replaces the one before.
   virtual void run_after(std::chrono::milliseconds delay, std::function<void()> task) = 0;
   // Forgets the task of run_after(); it does not run afterwards.

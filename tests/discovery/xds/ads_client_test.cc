@@ -486,5 +486,101 @@ TEST_F(AdsClientRules, StoppedWhileItWaitsItNeverConnectsAgain) {
   EXPECT_THAT(world.streams, SizeIs(2)) << "started again it does";
 }
 
+class AdsClientTargets : public AdsClientRules {
+ protected:
+  AdsClientTargets() {
+    options.targets = {"ipv4:192.0.2.1:5678#one.example", "ipv6:[2001:db8::2]:5678",
+                       "unix:/three#3"};
+    options.authority = "common.example";
+    options.fail_back_after = 1000ms;
+  }
+  void answer_probe(bool reached) {
+    auto answer = std::exchange(world.answer_probe, nullptr);
+    ASSERT_TRUE(answer);
+    answer(reached);
+  }
+};
+
+TEST_F(AdsClientTargets, EachIsCalledByItsOwnNameOrTheCommonOne) {
+  start();
+  EXPECT_EQ(stream().target, "ipv4:192.0.2.1:5678");
+  EXPECT_EQ(stream().peer.authority, "one.example");
+  end();
+  ring();
+  EXPECT_EQ(stream().target, "ipv6:[2001:db8::2]:5678");
+  EXPECT_EQ(stream().peer.authority, "common.example");
+  end();
+  ring();
+  EXPECT_EQ(stream().target, "unix:/three#3") << "a path may have a # in it";
+}
+
+TEST_F(AdsClientTargets, TheFirstIsGoneBackToOnceItCanBeReached) {
+  start();
+  end();
+  ring();
+  respond({});
+  ring();
+  EXPECT_EQ(world.probed, "ipv4:192.0.2.1:5678");
+  EXPECT_TRUE(stream().open) << "the one that serves is kept until then";
+  answer_probe(false);
+  EXPECT_LE(world.delays.back(), 1200ms) << "looking costs next to nothing";
+  ring();
+  answer_probe(true);
+  EXPECT_EQ(stream().target, "ipv4:192.0.2.1:5678");
+  EXPECT_THAT(world.streams, SizeIs(3));
+  respond({});
+  EXPECT_THAT(connections, ElementsAre(true, false, true));
+  EXPECT_FALSE(world.timer) << "there is nothing to go back to";
+}
+
+TEST_F(AdsClientTargets, OneThatIsReachedAndDoesNotServeIsTriedLessAndLess) {
+  start();
+  end();
+  ring();
+  respond({});
+  for (const auto delay : {1000ms, 2000ms, 4000ms}) {
+    EXPECT_GE(world.delays.back(), delay * 8 / 10);
+    EXPECT_LE(world.delays.back(), delay * 12 / 10);
+    ring();
+    answer_probe(true);
+    EXPECT_EQ(stream().target, "ipv4:192.0.2.1:5678");
+    end();
+    ring();
+    EXPECT_EQ(stream().target, "ipv6:[2001:db8::2]:5678") << "at once";
+    EXPECT_EQ(world.delays.back(), 0ms);
+    respond({});
+  }
+}
+
+TEST_F(AdsClientTargets, ALossEndsTheLooking) {
+  start();
+  end();
+  ring();
+  respond({});
+  ring();
+  ASSERT_NE(world.probed, "");
+  end();
+  EXPECT_EQ(world.probed, "");
+}
+
+TEST_F(AdsClientRules, CredentialsAreAskedForBeforeEachAttempt) {
+  int asked = 0;
+  options.credentials = [&asked]() -> Result<AdsCredentials> {
+    if (++asked == 2) {
+      return fail(ErrorCode::kNotFound, "there is no token");
+    }
+    return AdsCredentials{.tls = true, .ca_certificates = "PEM", .token = std::to_string(asked)};
+  };
+  start();
+  EXPECT_TRUE(stream().peer.credentials.tls);
+  EXPECT_EQ(stream().peer.credentials.token, "1");
+  end();
+  ring();
+  EXPECT_THAT(world.streams, SizeIs(1)) << "without credentials nobody is asked";
+  ring();
+  ASSERT_THAT(world.streams, SizeIs(2));
+  EXPECT_EQ(stream().peer.credentials.token, "3");
+}
+
 }  // namespace
 }  // namespace meshdns::discovery

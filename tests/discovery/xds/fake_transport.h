@@ -22,6 +22,7 @@ struct FakeStream {
   std::vector<std::string> requests;
   int reads = 0;
   bool open = true;
+  AdsPeer peer = {};
 };
 
 class FakeCall final : public AdsCall {
@@ -41,15 +42,21 @@ struct FakeWorld {
   std::deque<FakeStream> streams;
   std::vector<std::chrono::milliseconds> delays;
   std::function<void()> timer;
+  std::string probed;                      // the target that is looked at; empty: none is
+  std::function<void(bool)> answer_probe;  // says whether it was reached
 };
 
 class FakeTransport final : public AdsTransport {
  public:
   explicit FakeTransport(FakeWorld& world) : world_(world) {}
-  std::unique_ptr<AdsCall> open(const std::string& target, XdsVariant variant,
+  std::unique_ptr<AdsCall> open(const AdsPeer& peer, XdsVariant variant,
                                 AdsCallEvents events) override {
-    world_.streams.push_back({target, variant, std::move(events), {}, 0, true});
+    world_.streams.push_back({peer.target, variant, std::move(events), {}, 0, true, peer});
     return std::make_unique<FakeCall>(world_.streams.back());
+  }
+  void probe(const AdsPeer* peer, std::function<void(bool)> done) override {
+    world_.probed = peer == nullptr ? "" : peer->target;
+    world_.answer_probe = std::move(done);
   }
   void run_after(std::chrono::milliseconds delay, std::function<void()> task) override {
     world_.delays.push_back(delay);
