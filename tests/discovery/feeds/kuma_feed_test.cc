@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,7 +16,6 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "discovery/feeds/kuma_table.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/ads_client.h"

@@ -7,7 +7,6 @@
 #include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 
-#include "discovery/xds/ads_client.h"
 #include "discovery/xds/client_subscription.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/request.h"

@@ -1,6 +1,7 @@
 #include "discovery/feeds/kuma_table.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
