@@ -20,6 +20,7 @@
 #include "base/ip_address.h"
 #include "base/socket_layer.h"
 #include "resolver/server/datagram_batch.h"
+#include "resolver/server/datagram_sender.h"
 #include "resolver/server/udp_server.h"
 
 namespace meshdns::bench {
@@ -75,7 +76,7 @@ class EchoServer {
 
   PosixSocketLayer layer_;
   asio::ip::udp::socket socket_;
-  dns::DatagramBatch batch_;
+  dns::DatagramBatch batch_{dns::DatagramSender::Grouping::kNone};  // what all are compared with
 };
 
 int run(std::string_view text) {

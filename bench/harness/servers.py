@@ -321,6 +321,35 @@ newServer({{address='127.0.0.1:{self.backend_port}', sockets=8}}):setUp()
         self.run(["/usr/bin/dnsdist", "--supervised", "--disable-syslog", "-C", config])
 
 
+class Dnsmasq(Server):
+    """Forwards and caches: with its own default of 150 names, as a larger cache makes it slower."""
+
+    name = "dnsmasq"
+
+    def __init__(self, bench, upstream_port):
+        super().__init__(bench)
+        self.upstream_port = upstream_port
+
+    def start(self):
+        self.launch()
+
+    def launch(self):
+        self.port = self.port or machine.free_port()
+        config = self.write("dnsmasq.conf", f"""port={self.port}
+listen-address=127.0.0.1
+bind-interfaces
+no-resolv
+no-hosts
+no-poll
+server=127.0.0.1#{self.upstream_port}
+cache-size=150
+dns-forward-max=600
+pid-file={self.folder}/dnsmasq.pid
+user=
+""")
+        self.run(["/usr/sbin/dnsmasq", "--keep-in-foreground", f"--conf-file={config}"])
+
+
 def make_upstream(bench, name_set=None):
     """An nsd on the load generator's core that has an answer for every name below *.w, and those of `name_set`."""
     zone_file = pathlib.Path(bench.folder) / "upstream.zone"

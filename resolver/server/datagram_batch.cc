@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -16,6 +15,7 @@
 
 #include "base/ip_address.h"
 #include "base/socket_layer.h"
+#include "resolver/server/datagram_sender.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
 
@@ -45,26 +45,6 @@ void prepare_control(msghdr& header) {
   }
 }
 
-// Sends all of `messages`; one that the kernel refuses does not hold up those behind it.
-DatagramBatch::SendResult send_all(SocketLayer& sockets, int fd, std::span<mmsghdr> messages) {
-  DatagramBatch::SendResult result;
-  while (!messages.empty()) {
-    const int sent = sockets.sendmmsg(fd, messages.data(), static_cast<unsigned>(messages.size()),
-                                      MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent > 0) {
-      result.sent += static_cast<std::size_t>(sent);
-      messages = messages.subspan(static_cast<std::size_t>(sent));
-    } else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
-      result.no_room += messages.size();  // waiting would hold up all other clients
-      return result;
-    } else if (errno != EINTR) {
-      ++result.failed;
-      messages = messages.subspan(1);
-    }
-  }
-  return result;
-}
-
 }  // namespace
 
 struct DatagramBatch::Slot {
@@ -74,7 +54,8 @@ struct DatagramBatch::Slot {
   Query query;
 };
 
-DatagramBatch::DatagramBatch() : slots_(std::make_unique<std::array<Slot, kMaxDatagrams>>()) {
+DatagramBatch::DatagramBatch(DatagramSender::Grouping grouping)
+    : slots_(std::make_unique<std::array<Slot, kMaxDatagrams>>()), sender_(grouping) {
   for (std::size_t i = 0; i < kMaxDatagrams; ++i) {
     Slot& slot = (*slots_)[i];
     msghdr& header = received_[i].msg_hdr;
@@ -141,10 +122,10 @@ std::span<const std::uint8_t> DatagramBatch::last_reply() const {
   return {static_cast<const std::uint8_t*>(part.iov_base), part.iov_len};
 }
 
-DatagramBatch::SendResult DatagramBatch::send(SocketLayer& sockets, int fd) {
+DatagramSender::Result DatagramBatch::send(SocketLayer& sockets, int fd) {
   const std::size_t count = reply_count_;
   reply_count_ = 0;
-  return send_all(sockets, fd, std::span(replies_).first(count));
+  return sender_.send(sockets, fd, std::span(replies_).first(count));
 }
 
 DatagramQueue::DatagramQueue() : octets_(kMaxMessageOctets) {
@@ -174,9 +155,9 @@ bool DatagramQueue::add(const DatagramPeer& peer, std::span<const std::uint8_t> 
   return true;
 }
 
-DatagramBatch::SendResult DatagramQueue::send(SocketLayer& sockets, int fd) {
+DatagramSender::Result DatagramQueue::send(SocketLayer& sockets, int fd) {
   used_ = 0;
-  return send_all(sockets, fd, std::span(messages_).first(std::exchange(count_, 0)));
+  return sender_.send(sockets, fd, std::span(messages_).first(std::exchange(count_, 0)));
 }
 
 }  // namespace meshdns::dns

@@ -14,6 +14,7 @@
 
 #include "base/ip_address.h"
 #include "base/socket_layer.h"
+#include "resolver/server/datagram_sender.h"
 #include "resolver/wire/query.h"
 
 namespace meshdns::dns {
@@ -38,17 +39,12 @@ struct DatagramPeer {
 // One per worker, shared by its UDP servers; no state is kept from batch to batch.
 class DatagramBatch {
  public:
-  static constexpr std::size_t kMaxDatagrams = 32;
+  static constexpr std::size_t kMaxDatagrams = DatagramSender::kMaxDatagrams;
   // A query above this is cut, so that it does not parse. Answers are far smaller.
   static constexpr std::size_t kMaxOctets = 4096;
 
-  struct SendResult {
-    std::size_t sent = 0;
-    std::size_t no_room = 0;  // the socket's buffer is full
-    std::size_t failed = 0;
-  };
-
-  DatagramBatch();
+  explicit DatagramBatch(
+      DatagramSender::Grouping grouping = DatagramSender::Grouping::kByClientAndSize);
   DatagramBatch(const DatagramBatch&) = delete;
   DatagramBatch& operator=(const DatagramBatch&) = delete;
   ~DatagramBatch();
@@ -70,7 +66,7 @@ class DatagramBatch {
   // What was put on it last.
   [[nodiscard]] std::span<const std::uint8_t> last_reply() const;
   // Sends the list. Never waits.
-  SendResult send(SocketLayer& sockets, int fd);
+  DatagramSender::Result send(SocketLayer& sockets, int fd);
 
  private:
   struct Slot;
@@ -78,6 +74,7 @@ class DatagramBatch {
   std::array<mmsghdr, kMaxDatagrams> received_{};
   std::array<mmsghdr, kMaxDatagrams> replies_{};
   std::size_t reply_count_ = 0;
+  DatagramSender sender_;
 };
 
 // Replies that become ready one by one, and leave by one sendmmsg.
@@ -96,7 +93,7 @@ class DatagramQueue {
   [[nodiscard]] bool add(const DatagramPeer& peer, std::span<const std::uint8_t> octets);
   [[nodiscard]] std::size_t size() const { return count_; }
   // Sends all of it. Never waits.
-  DatagramBatch::SendResult send(SocketLayer& sockets, int fd);
+  DatagramSender::Result send(SocketLayer& sockets, int fd);
 
  private:
   struct Slot {
@@ -109,6 +106,7 @@ class DatagramQueue {
   std::array<Slot, kMaxDatagrams> slots_;
   std::array<mmsghdr, kMaxDatagrams> messages_{};
   std::size_t count_ = 0;
+  DatagramSender sender_;
 };
 
 }  // namespace meshdns::dns

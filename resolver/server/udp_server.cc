@@ -21,6 +21,7 @@
 #include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/resolver.h"
 #include "resolver/server/datagram_batch.h"
+#include "resolver/server/datagram_sender.h"
 #include "resolver/server/dns_event.h"
 #include "resolver/server/metrics.h"
 #include "resolver/server/query_recorder.h"
@@ -225,7 +226,7 @@ void UdpServer::record(const Tally& tally) {
   add_answers(AnswerSource::kCache, tally.cached_answers);
 }
 
-void UdpServer::record(const DatagramBatch::SendResult& result) {
+void UdpServer::record(const DatagramSender::Result& result) {
   if (result.no_room != 0) {
     context_.metrics.dropped_send_buffer.add(result.no_room);
   }

@@ -18,6 +18,7 @@
 #include "resolver/answer/outcome.h"
 #include "resolver/resolve/resolver.h"
 #include "resolver/server/datagram_batch.h"
+#include "resolver/server/datagram_sender.h"
 #include "resolver/server/dns_event.h"
 #include "resolver/server/metrics.h"
 #include "resolver/server/worker_context.h"
@@ -64,7 +65,7 @@ class UdpServer : public std::enable_shared_from_this<UdpServer> {
   void on_resolved(const DatagramPeer& peer, const ResolvedReply& reply);
   void send_replies();
   void record(const Tally& tally);
-  void record(const DatagramBatch::SendResult& result);
+  void record(const DatagramSender::Result& result);
 
   WorkerContext& context_;
   std::unique_ptr<Socket> socket_;

@@ -1,5 +1,6 @@
 #include "resolver/server/datagram_batch.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -32,11 +33,15 @@ class DatagramBatchTest : public ::testing::Test {
       ASSERT_TRUE(support::send_message(client_.get(), DnsTransport::kUdp, octets));
     }
   }
+  // Of sizes from 1 on, so that each is a message of its own.
   void reply_to_all(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
-      batch_.response_buffer(i)[0] = static_cast<std::uint8_t>(100 + i);
-      batch_.add_reply(i, 1);
+      std::ranges::fill(batch_.response_buffer(i).first(i + 1), reply_octet(i));
+      batch_.add_reply(i, i + 1);
     }
+  }
+  static std::uint8_t reply_octet(std::size_t index) {
+    return static_cast<std::uint8_t>(100 + index);
   }
 
   support::FaultySocketLayer sockets_;
@@ -60,9 +65,9 @@ TEST_F(DatagramBatchTest, ReceivesAndRepliesInOrder) {
   EXPECT_EQ(batch_.client(0).port, support::port_of(client_.get()));
   reply_to_all(3);
   EXPECT_EQ(batch_.send(sockets_, server_.get()).sent, 3U);
-  for (std::uint8_t i = 0; i < 3; ++i) {
+  for (std::size_t i = 0; i < 3; ++i) {
     const auto reply = support::receive_octets(client_.get(), DnsTransport::kUdp);
-    EXPECT_EQ(reply.value(), std::vector<std::uint8_t>{static_cast<std::uint8_t>(100 + i)});
+    EXPECT_EQ(reply.value(), std::vector<std::uint8_t>(i + 1, reply_octet(i)));
   }
   EXPECT_EQ(batch_.send(sockets_, server_.get()).sent, 0U) << "the list is empty now";
 }
