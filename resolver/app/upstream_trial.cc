@@ -132,7 +132,8 @@ Result<TrialResult> try_upstreams(const TrialQuestion& question, const ForwardPl
       trial.group = group.name;
       trial.label = server.server.label();
       const UpstreamMetrics counts = metrics.upstream(server.server);
-      auto stream = std::make_unique<StreamUpstream>(server, io, log, counts);
+      auto stream = std::make_unique<StreamUpstream>(
+          server, StreamUpstream::Environment{.io = io, .timers = timers, .log = log}, counts);
       if (server.server.transport != UpstreamTransport::kUdp) {
         trial.stream = stream.get();
         trial.upstream = std::move(stream);

@@ -33,6 +33,9 @@ UpstreamMetrics ForwardMetrics::upstream(const UpstreamServer& server) {
       .loops = registry_.counter(
           "meshdns_forward_loops_total",
           "Times an upstream server was found to lead back to this resolver.", labels),
+      .silences = registry_.counter(
+          "meshdns_forward_silent_connections_total",
+          "Connections to an upstream server given up because nothing came over them.", labels),
   };
 }
 

@@ -16,6 +16,7 @@ struct UpstreamMetrics {
   Counter& case_retries;    // asked again in lower case
   Counter& mismatches;      // datagrams that answer no open question: strays or forgeries
   Counter& loops;           // times it was found to lead back to us
+  Counter& silences;        // connections given up because nothing came
 };
 
 // Outlives whoever uses it; owns nothing but names.

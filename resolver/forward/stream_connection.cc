@@ -69,6 +69,7 @@ void StreamConnection::on_connected() {
     become_ready();
     return;
   }
+  owner_->on_accepted();
   tls_->prepare(stream_.native_handle());
   stream_.async_handshake(
       boost::asio::ssl::stream_base::client,

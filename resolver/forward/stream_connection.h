@@ -35,6 +35,8 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
     Owner(const Owner&) = delete;
     Owner& operator=(const Owner&) = delete;
     virtual ~Owner() = default;
+    // The server has accepted; with TLS the handshake follows.
+    virtual void on_accepted() = 0;
     // Messages can be sent.
     virtual void on_ready() = 0;
     virtual void on_message(std::span<const std::uint8_t> message) = 0;
@@ -48,7 +50,7 @@ class StreamConnection : public std::enable_shared_from_this<StreamConnection> {
   StreamConnection& operator=(const StreamConnection&) = delete;
   ~StreamConnection() = default;
 
-  // Connects and shakes hands; on_ready() or on_closed() follows, not from within.
+  // Connects and shakes hands; on_accepted(), on_ready() or on_closed() follow, not from within.
   void start(const SocketAddress& server);
   // Sends a message, before which its length is put. Only when ready.
   void send(std::span<const std::uint8_t> message);

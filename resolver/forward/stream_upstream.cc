@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -13,11 +14,12 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/stream_connection.h"
+#include "resolver/forward/timer_queue.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/forward/upstream_server.h"
 #include "resolver/forward/upstream_tap.h"
@@ -58,58 +60,58 @@ std::size_t pad(std::span<std::uint8_t> message, std::size_t size) {
 }  // namespace
 
 struct StreamUpstream::Attempt {
-  Attempt(boost::asio::io_context& io, AttemptId given, const Query& question, OnAttempt when_done)
-      : number(given), query(&question), done(std::move(when_done)), timer(io) {}
+  class Deadline final : public TimerQueue::Timer {
+   public:
+    Deadline(StreamUpstream& upstream, Attempt& attempt)
+        : Timer(upstream.environment_.timers), upstream_(upstream), attempt_(attempt) {}
+    void on_due() override { upstream_.on_deadline(upstream_.open_.at(attempt_.number)); }
+
+   private:
+    StreamUpstream& upstream_;
+    Attempt& attempt_;
+  };
+
+  Attempt(AttemptId given, const Query& question, OnAttempt when_done)
+      : number(given), query(&question), done(std::move(when_done)) {}
+
+  // It is over, whatever `done` is told yet.
+  void end() {
+    query = nullptr;
+    deadline.reset();
+  }
 
   const AttemptId number;
   const Query* query;  // null once it is over
   OnAttempt done;
-  boost::asio::steady_timer timer;
+  std::optional<Deadline> deadline;
   std::uint16_t id = 0;
   bool is_asked = false;
-  std::uint64_t received_before = 0;  // on its connection when it was asked
-  bool asked_again = false;           // its first connection died
+  TimePoint asked_at{};
+  bool asked_again = false;  // its first connection died
   bool edns = true;
 };
 
-struct StreamUpstream::IdleTimer {
-  IdleTimer(boost::asio::io_context& io, StreamUpstream& upstream) : timer(io), owner(&upstream) {}
-  boost::asio::steady_timer timer;
-  StreamUpstream* owner;
-};
-
-StreamUpstream::StreamUpstream(PreparedServer server, boost::asio::io_context& io, Logger& log,
-                               const UpstreamMetrics& metrics, UpstreamTap* tap)
-    : server_(std::move(server)),
-      io_(io),
-      log_(log),
-      metrics_(metrics),
-      tap_(tap),
-      idle_timer_(std::make_shared<IdleTimer>(io, *this)) {}
+StreamUpstream::StreamUpstream(PreparedServer server, const Environment& environment,
+                               const UpstreamMetrics& metrics)
+    : server_(std::move(server)), environment_(environment), metrics_(metrics) {}
 
 StreamUpstream::~StreamUpstream() {
-  idle_timer_->owner = nullptr;
-  idle_timer_->timer.cancel();
   if (connection_) {
     connection_->close();
   }
   for (const auto& [number, attempt] : open_) {
-    attempt->query = nullptr;
     attempt->done = {};
-    attempt->timer.cancel();
+    attempt->end();
   }
 }
 
 AttemptId StreamUpstream::ask(const Query& query, std::chrono::milliseconds deadline,
                               OnAttempt done) {
-  const auto attempt = std::make_shared<Attempt>(io_, ++last_id_, query, std::move(done));
+  const auto attempt = std::make_shared<Attempt>(++last_id_, query, std::move(done));
   open_.emplace(attempt->number, attempt);
-  attempt->timer.expires_after(deadline);
-  attempt->timer.async_wait([this, attempt](const boost::system::error_code& error) {
-    if (!error && attempt->query != nullptr) {
-      on_deadline(attempt);
-    }
-  });
+  environment_.timers.schedule(attempt->deadline.emplace(*this, *attempt),
+                               environment_.timers.now() + deadline);
+  environment_.timers.cancel(idle_);
   waiting_.push_back(attempt);
   if (!connection_) {
     connect();
@@ -129,11 +131,7 @@ void StreamUpstream::cancel(AttemptId number) {
   attempt->done = {};
   if (attempt->query != nullptr) {  // else its result is on the way
     withdraw(attempt);
-    attempt->query = nullptr;
-    attempt->timer.cancel();
-    if (is_idle()) {
-      close_when_idle();
-    }
+    attempt->end();
   }
 }
 
@@ -143,20 +141,55 @@ void StreamUpstream::withdraw(const AttemptPtr& attempt) {
   } else {
     std::erase(waiting_, attempt);
   }
+  close_when_idle();
 }
 
 void StreamUpstream::connect() {
   StreamConnection::Owner& owner = *this;
-  connection_ = std::make_shared<StreamConnection>(io_, server_.tls.get(), owner);
+  connection_ = std::make_shared<StreamConnection>(environment_.io, server_.tls.get(), owner);
   connection_->start(server_.server.address);
+  expect_something(patience_.for_set_up());
 }
 
+void StreamUpstream::on_accepted() { expect_something(patience_.for_set_up()); }
+
 void StreamUpstream::on_ready() {
+  expects_ = false;
+  environment_.timers.cancel(silence_);
+  send_waiting();
+}
+
+void StreamUpstream::expect_something(std::chrono::nanoseconds within) {
+  expects_ = true;
+  received_before_ = connection_->received();
+  environment_.timers.schedule(silence_, environment_.timers.now() + within);
+}
+
+// Whoever asked may have gone meanwhile: it is silent all the same.
+void StreamUpstream::on_silence() {
+  expects_ = false;
+  if (connection_->received() != received_before_) {
+    return;
+  }
+  metrics_.silences.add();
+  patience_.note_silence();
+  note_failure(connection_->is_ready() ? "it says nothing" : "no connection comes about");
+  lose_connection(Ending::kSilent);
+}
+
+void StreamUpstream::note_failure(const std::string& reason) {
+  if (std::exchange(last_failure_, reason) != reason) {
+    environment_.log.warn("upstream cannot be used server={} reason={}", server_.server.label(),
+                          escape_text(reason));
+  }
+}
+
+void StreamUpstream::note_message() {
+  patience_.note_message();
   if (!last_failure_.empty()) {
-    log_.info("upstream connected again server={}", server_.server.label());
+    environment_.log.info("upstream connected again server={}", server_.server.label());
     last_failure_.clear();
   }
-  send_waiting();
 }
 
 void StreamUpstream::send_waiting() {
@@ -173,7 +206,7 @@ void StreamUpstream::write(const AttemptPtr& attempt) {
   } while (asked_.contains(attempt->id));
   asked_.emplace(attempt->id, attempt);
   attempt->is_asked = true;
-  attempt->received_before = connection_->received();
+  attempt->asked_at = environment_.timers.now();
   metrics_.queries.add();
   std::array<std::uint8_t, kMaxUpstreamQueryOctets + kOptionHeader + kPaddingBlock> buffer{};
   std::size_t size = write_upstream_query(*attempt->query, attempt->id,
@@ -183,8 +216,11 @@ void StreamUpstream::write(const AttemptPtr& attempt) {
   }
   const auto message = std::span(buffer).first(size);
   connection_->send(message);
-  if (tap_ != nullptr) {
-    tap_->on_upstream_query(server_.server.address, transport(), message);
+  if (!expects_ || connection_->received() != received_before_) {
+    expect_something(patience_.for_reply());
+  }
+  if (environment_.tap != nullptr) {
+    environment_.tap->on_upstream_query(server_.server.address, transport(), message);
   }
 }
 
@@ -193,6 +229,7 @@ MessageTransport StreamUpstream::transport() const {
 }
 
 void StreamUpstream::on_message(std::span<const std::uint8_t> message) {
+  note_message();
   const auto id = message.size() < 2 ? std::uint16_t{0}
                                      : static_cast<std::uint16_t>(message[0] << 8U | message[1]);
   const auto found = asked_.find(id);
@@ -203,8 +240,9 @@ void StreamUpstream::on_message(std::span<const std::uint8_t> message) {
   const AttemptPtr attempt = std::move(found->second);
   asked_.erase(found);
   attempt->is_asked = false;
-  if (tap_ != nullptr) {
-    tap_->on_upstream_reply(server_.server.address, transport(), message);
+  patience_.note_reply(environment_.timers.now() - attempt->asked_at);
+  if (environment_.tap != nullptr) {
+    environment_.tap->on_upstream_reply(server_.server.address, transport(), message);
   }
   const ReplyStatus status = inspect_reply(message);
   if (attempt->edns && refuses_edns(status)) {
@@ -221,34 +259,35 @@ void StreamUpstream::on_message(std::span<const std::uint8_t> message) {
 }
 
 void StreamUpstream::on_closed(const std::string& reason) {
-  if (is_idle()) {
-    connection_.reset();  // the server may end a connection that nobody uses
-    return;
-  }
-  if (asked_.empty()) {
-    // No connection came about.
+  if (!is_idle() && asked_.empty()) {
+    // No connection came about. Nobody minds the end of one that nobody uses.
     metrics_.network_errors.add();
-    if (std::exchange(last_failure_, reason) != reason) {
-      log_.warn("upstream cannot be used server={} reason={}", server_.server.label(),
-                escape_text(reason));
-    }
+    note_failure(reason);
   }
-  lose_connection();
+  lose_connection(Ending::kClosed);
 }
 
-void StreamUpstream::lose_connection() {
+void StreamUpstream::lose_connection(Ending ending) {
   connection_->close();
   connection_.reset();
-  std::deque<AttemptPtr> failed;
+  environment_.timers.cancel(silence_);
+  expects_ = false;
+  // On one that did not come about nothing was asked; a refusal is final.
+  const bool is_refusal = asked_.empty() && ending == Ending::kClosed;
+  std::deque<AttemptPtr> concerned;
   if (asked_.empty()) {
-    failed.swap(waiting_);
+    concerned.swap(waiting_);
   }
   for (auto& [id, attempt] : std::exchange(asked_, {})) {
     attempt->is_asked = false;
-    (std::exchange(attempt->asked_again, true) ? failed : waiting_).push_back(std::move(attempt));
+    concerned.push_back(std::move(attempt));
   }
-  for (const AttemptPtr& attempt : failed) {
-    complete(attempt, {AttemptStatus::kNetworkError, 0, {}});
+  for (AttemptPtr& attempt : concerned) {
+    if (std::exchange(attempt->asked_again, true) || is_refusal) {
+      complete(attempt, {AttemptStatus::kNetworkError, 0, {}});
+    } else {
+      waiting_.push_back(std::move(attempt));
+    }
   }
   if (!waiting_.empty()) {
     connect();
@@ -259,25 +298,13 @@ void StreamUpstream::on_deadline(const AttemptPtr& attempt) {
   metrics_.timeouts.add();
   withdraw(attempt);
   complete(attempt, {AttemptStatus::kTimeout, 0, {}});
-  if (!connection_) {
-    return;
-  }
-  if (attempt->is_asked ? connection_->received() == attempt->received_before
-                        : !connection_->is_ready() && is_idle()) {
-    // Nothing at all has come since it was asked, or nobody waits for a connection that does not
-    // come about: that is no slow answer but a dead connection.
-    lose_connection();
-  }
 }
 
 void StreamUpstream::complete(const AttemptPtr& attempt, AttemptResult result) {
-  attempt->query = nullptr;
-  attempt->timer.cancel();
-  if (is_idle()) {
-    close_when_idle();
-  }
+  attempt->end();
+  close_when_idle();
   // Not from here: ask() may be on the stack.
-  boost::asio::post(io_, [this, attempt, outcome = std::move(result)]() mutable {
+  boost::asio::post(environment_.io, [this, attempt, outcome = std::move(result)]() mutable {
     if (attempt->done) {  // else it was cancelled, or the upstream is gone
       open_.erase(attempt->number);
       auto done = std::move(attempt->done);
@@ -287,14 +314,18 @@ void StreamUpstream::complete(const AttemptPtr& attempt, AttemptResult result) {
 }
 
 void StreamUpstream::close_when_idle() {
-  idle_timer_->timer.expires_after(kIdle);
-  idle_timer_->timer.async_wait([timer = idle_timer_](const boost::system::error_code& error) {
-    StreamUpstream* const owner = timer->owner;
-    if (!error && owner != nullptr && owner->is_idle() && owner->connection_) {
-      owner->connection_->close();
-      owner->connection_.reset();
-    }
-  });
+  if (is_idle()) {
+    environment_.timers.schedule(idle_, environment_.timers.now() + kIdle);
+  }
+}
+
+void StreamUpstream::on_idle() {
+  if (is_idle() && connection_) {
+    connection_->close();
+    connection_.reset();
+    environment_.timers.cancel(silence_);
+    expects_ = false;
+  }
 }
 
 }  // namespace meshdns::dns

@@ -91,6 +91,7 @@ class UdpUpstream::Attempt final : public TimerQueue::Timer {
   bool mixed_case = false;
   bool lower_case = false;  // the mix was lost once
   bool unsendable = false;
+  bool truncated = false;  // by a reply, so the server is there
   unsigned mismatches = 0;
   AttemptId on_stream = 0;
   std::uint8_t name_size = 0;
@@ -220,6 +221,9 @@ void UdpUpstream::go_to_stream(Attempt& attempt) {
       std::chrono::ceil<std::chrono::milliseconds>(attempt.deadline - environment_.timers.now());
   attempt.on_stream = stream_->ask(attempt.query, left, [this, &attempt](AttemptResult result) {
     attempt.on_stream = 0;
+    if (attempt.truncated && result.status == AttemptStatus::kNetworkError) {
+      result.status = AttemptStatus::kBadReply;  // whoever drops TCP alone
+    }
     finish(attempt, std::move(result));
   });
 }
@@ -291,6 +295,7 @@ void UdpUpstream::on_reply(Attempt& attempt, std::span<const std::uint8_t> reply
     attempt.edns = Edns::kNo;
     send(attempt);
   } else if (is_truncated(reply, status)) {
+    attempt.truncated = true;
     go_to_stream(attempt);
   } else if (!status.parses) {
     metrics_.failures.add();

@@ -101,8 +101,11 @@ struct Worker::State {
 
   std::unique_ptr<Upstream> make_upstream(const PreparedServer& server) {
     const UpstreamMetrics metrics = environment.forward_metrics.upstream(server.server);
-    auto stream = std::make_unique<StreamUpstream>(server, io, environment.log, metrics,
-                                                   recorder.upstream_tap());
+    auto stream = std::make_unique<StreamUpstream>(
+        server,
+        StreamUpstream::Environment{
+            .io = io, .timers = timers, .log = environment.log, .tap = recorder.upstream_tap()},
+        metrics);
     if (server.server.transport != UpstreamTransport::kUdp) {
       return stream;
     }

@@ -1,11 +1,13 @@
 #include "resolver/forward/stream_upstream.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <fstream>
 #include <memory>
+#include <optional>
+#include <semaphore>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,14 +20,18 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "resolver/forward/metrics.h"
+#include "resolver/forward/stream_patience.h"
+#include "resolver/forward/timer_queue.h"
 #include "resolver/forward/tls_client.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/forward/upstream_server.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
-#include "tests/resolver/forward/stream_server.h"
 #include "tests/support/dns_message.h"
+#include "tests/support/full_listener.h"
 #include "tests/support/ldns_judge.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/stream_server.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/wait_until.h"
 
@@ -33,6 +39,7 @@ namespace meshdns::dns {
 namespace {
 
 using std::chrono::milliseconds;
+using support::FullListener;
 using support::MessageBytes;
 using support::StreamServer;
 using ::testing::Each;
@@ -46,7 +53,6 @@ using Question = StreamServer::Question;
 using Reaction = StreamServer::Reaction;
 
 constexpr milliseconds kLong{60'000};
-constexpr milliseconds kShort{200};
 
 Query query_for(const std::string& name) {
   Query query;
@@ -92,22 +98,47 @@ class StreamUpstreamTest : public ::testing::Test {
   }
   void use(const SocketAddress& server, std::shared_ptr<const TlsClient> tls) {
     upstream_ = std::make_unique<StreamUpstream>(
-        PreparedServer{.server = {.address = server}, .tls = std::move(tls)}, io_,
-        logs_->logger("dns"), metrics_.upstream({.address = server}));
+        PreparedServer{.server = {.address = server}, .tls = std::move(tls)},
+        StreamUpstream::Environment{.io = io_, .timers = timers_, .log = logs_->logger("dns")},
+        metrics_.upstream({.address = server}));
   }
   void begin(const std::string& name, milliseconds deadline = kLong) {
     queries_.push_back(std::make_unique<Query>(query_for(name)));
     upstream_->ask(*queries_.back(), deadline,
                    [this](AttemptResult result) { results_.push_back(std::move(result)); });
   }
+  // Time stands still meanwhile.
+  template <typename Condition>
+  void run_until(Condition condition) {
+    const auto bound = std::chrono::steady_clock::now() + support::kHangBound;
+    while (!condition() && std::chrono::steady_clock::now() < bound) {
+      io_.restart();
+      io_.run_for(milliseconds(5));
+    }
+    ASSERT_TRUE(condition());
+  }
   // Runs until so many results are there.
   void await(std::size_t count) {
-    const auto bound = std::chrono::steady_clock::now() + support::kHangBound;
-    while (results_.size() < count && std::chrono::steady_clock::now() < bound) {
-      io_.restart();
-      io_.run_for(milliseconds(20));
-    }
+    run_until([&] { return results_.size() >= count; });
     ASSERT_EQ(results_.size(), count);
+  }
+  // Until the server has so many questions.
+  void await_questions(std::size_t count) {
+    run_until([&] { return server_->questions().size() >= count; });
+  }
+  void await_connections(std::size_t count) {
+    run_until([&] { return server_->connections() >= count; });
+  }
+  // Time goes by; what is due happens when it is due.
+  void advance(milliseconds by) {
+    constexpr milliseconds kStep{10};
+    for (milliseconds passed{0}; passed < by; passed += kStep) {
+      clock_.advance(kStep);
+      timers_.run_due();
+    }
+  }
+  [[nodiscard]] std::uint64_t silences() {
+    return metrics_.upstream({.address = server_->address()}).silences.value();
   }
   AttemptStatus ask(const std::string& name, milliseconds deadline = kLong) {
     results_.clear();
@@ -123,6 +154,8 @@ class StreamUpstreamTest : public ::testing::Test {
 
   support::TemporaryDirectory folder_;
   boost::asio::io_context io_;
+  support::ManualClock clock_;
+  TimerQueue timers_{clock_};
   MetricRegistry registry_;
   ForwardMetrics metrics_{registry_};
   std::unique_ptr<Logs> logs_ = Logs::create({"off", LogFormat::kText}).value();
@@ -213,26 +246,177 @@ TEST_F(StreamUpstreamTest, NobodyThereIsANetworkErrorForAllWhoWait) {
   EXPECT_THAT(results_, Each(Field(&AttemptResult::status, AttemptStatus::kNetworkError)));
 }
 
-TEST_F(StreamUpstreamTest, ASilentConnectionIsGivenUpAtTheDeadline) {
-  std::atomic<bool> is_dead = true;
-  serve([&](const Question& question) -> Reaction {
+// Holds back the answers of a server until the test lets one go.
+class Gate {
+ public:
+  Reaction pass(const Question& question) {
+    semaphore_.acquire();
+    return answer(question);
+  }
+  void let_go(std::ptrdiff_t count = 1) { semaphore_.release(count); }
+
+ private:
+  std::counting_semaphore<> semaphore_{0};
+};
+
+class SilentStreamTest : public StreamUpstreamTest {
+ protected:
+  // Answers on connections from this number on; on earlier ones it says nothing.
+  void serve_from(std::size_t connection) {
+    serve([connection](const Question& question) {
+      return question.connection < connection ? Reaction{} : answer(question);
+    });
+  }
+  // Each answer waits for the test.
+  void serve_gated() {
+    serve([this](const Question& question) { return gate_.pass(question); });
+  }
+  void TearDown() override { gate_.let_go(1000); }
+  // One question, whose answer comes `after` it.
+  void ask_slowly(milliseconds after) {
+    results_.clear();
+    const std::size_t before = server_->questions().size();
+    begin("slow" + std::to_string(before) + ".example.");
+    await_questions(before + 1);
+    advance(after);
+    gate_.let_go();
+    await(1);
+    EXPECT_EQ(results_.front().status, AttemptStatus::kReply);
+  }
+
+  Gate gate_;
+};
+
+TEST_F(SilentStreamTest, ItsQuestionsAreAskedAgainOnANewConnectionLongBeforeTheirDeadline) {
+  serve_from(1);
+  for (const std::string name : {"a.example.", "b.example.", "c.example."}) {
+    begin(name);
+  }
+  await_questions(3);
+  advance(StreamPatience::kUnknown - milliseconds(10));
+  EXPECT_EQ(silences(), 0);
+  advance(milliseconds(10));
+  await(3);
+  EXPECT_THAT(results_, Each(Field(&AttemptResult::status, AttemptStatus::kReply)));
+  EXPECT_EQ(server_->connections(), 2);
+  EXPECT_EQ(silences(), 1);
+}
+
+TEST_F(SilentStreamTest, AQuestionThatMeetsTwoOfThemHasMetANetworkError) {
+  serve_from(100);
+  begin("www.example.");
+  await_questions(1);
+  advance(StreamPatience::kUnknown);
+  await_questions(2);
+  advance(StreamPatience::kLongest - milliseconds(10));
+  EXPECT_THAT(results_, IsEmpty());
+  advance(milliseconds(10));
+  await(1);
+  EXPECT_EQ(results_.front().status, AttemptStatus::kNetworkError);
+  EXPECT_EQ(server_->connections(), 2) << "nobody waits for a third";
+  EXPECT_EQ(silences(), 2);
+}
+
+// What was known of the server's answers decides how long it may say nothing.
+TEST_F(SilentStreamTest, AConnectionThatDiedUnnoticedCostsAQuickServersQuestionOneSecond) {
+  bool is_dead = false;
+  serve([&is_dead](const Question& question) {
     return is_dead && question.connection == 0 ? Reaction{} : answer(question);
   });
-  EXPECT_EQ(ask("first.example.", kShort), AttemptStatus::kTimeout);
-  EXPECT_EQ(ask("second.example."), AttemptStatus::kReply);
+  ASSERT_EQ(ask("first.example."), AttemptStatus::kReply);
+  is_dead = true;
+  results_.clear();
+  begin("second.example.");
+  await_questions(2);
+  advance(StreamPatience::kShortest);
+  await(1);
+  EXPECT_EQ(results_.front().status, AttemptStatus::kReply);
   EXPECT_EQ(server_->connections(), 2);
 }
 
-TEST_F(StreamUpstreamTest, ASlowAnswerLeavesTheConnectionToTheOthers) {
+TEST_F(SilentStreamTest, AServerThatSlowsFromOneToSixHundredMillisecondsKeepsItsConnection) {
+  serve_gated();
+  for (int i = 0; i < 20; ++i) {
+    ask_slowly(milliseconds(10));
+  }
+  for (int i = 0; i < 20; ++i) {
+    ask_slowly(milliseconds(600));
+  }
+  EXPECT_EQ(server_->connections(), 1);
+  EXPECT_EQ(silences(), 0);
+}
+
+// Beyond all patience at first, and then known to be slow.
+TEST_F(SilentStreamTest, AServerThatSlowsFurtherIsHeardOnItsSecondConnectionAndThenKept) {
+  serve_gated();
+  ask_slowly(milliseconds(10));
+  results_.clear();
+  begin("www.example.");
+  await_questions(2);
+  advance(milliseconds(1200));
+  await_questions(3);
+  advance(milliseconds(1200));
+  gate_.let_go(2);  // on either connection
+  await(1);
+  EXPECT_EQ(results_.front().status, AttemptStatus::kReply);
+  for (int i = 0; i < 10; ++i) {
+    ask_slowly(milliseconds(1200));
+  }
+  EXPECT_EQ(server_->connections(), 2);
+}
+
+TEST_F(SilentStreamTest, IsNoticedThoughWhoeverAskedHasGone) {
+  serve_from(1);
+  begin("gone.example.");
+  await_questions(1);
+  upstream_->cancel(1);
+  advance(StreamPatience::kUnknown);
+  EXPECT_EQ(silences(), 1);
+  EXPECT_EQ(ask("here.example."), AttemptStatus::kReply);
+  EXPECT_EQ(server_->connections(), 2);
+}
+
+TEST_F(SilentStreamTest, IsNotOneThatAnswersOthersMeanwhile) {
   serve([](const Question& question) -> Reaction {
     return read(question.octets).name.to_text() == "slow.example." ? Reaction{} : answer(question);
   });
-  begin("slow.example.", milliseconds(400));
-  begin("other.example.");
-  await(2);
-  EXPECT_EQ(results_.at(1).status, AttemptStatus::kTimeout);
-  EXPECT_EQ(ask("third.example."), AttemptStatus::kReply);
+  begin("slow.example.", milliseconds(4500));
+  await_questions(1);
+  for (int i = 0; i < 9; ++i) {
+    advance(milliseconds(500));
+    begin("n" + std::to_string(i) + ".example.");
+    await(static_cast<std::size_t>(i) + 1 + (i == 8 ? 1 : 0));
+  }
   EXPECT_EQ(server_->connections(), 1);
+  EXPECT_EQ(silences(), 0);
+}
+
+TEST_F(SilentStreamTest, HasSaidNothingWhenItEndsIdle) {
+  serve(answer);
+  ASSERT_EQ(ask("www.example."), AttemptStatus::kReply);
+  advance(milliseconds(60'000));
+  EXPECT_EQ(silences(), 0);
+  ASSERT_EQ(ask("www.example."), AttemptStatus::kReply);
+  EXPECT_EQ(server_->connections(), 2) << "the first was closed";
+}
+
+// Nobody accepts: what comes fills the queue of a listening socket, and the kernel drops the rest.
+TEST_F(SilentStreamTest, AConnectionThatDoesNotComeAboutIsTriedAnewAndThenGivenUp) {
+  const FullListener listener;
+  use(listener.address(), nullptr);
+  begin("a.example.");
+  begin("b.example.");
+  advance(StreamPatience::kUnknown + StreamPatience::kLongest - milliseconds(10));
+  begin("late.example.");
+  io_.restart();
+  io_.poll();
+  EXPECT_THAT(results_, IsEmpty());
+  advance(milliseconds(10));
+  await(2);
+  EXPECT_THAT(results_, Each(Field(&AttemptResult::status, AttemptStatus::kNetworkError)));
+  EXPECT_EQ(upstream_->last_failure(), "no connection comes about");
+  advance(StreamPatience::kLongest);
+  await(3);
 }
 
 TEST_F(StreamUpstreamTest, WhatAnswersNoOpenQuestionIsPassedOver) {
@@ -283,6 +467,7 @@ TEST_F(StreamUpstreamTest, EndsWithQuestionsOpenAndTellsNobody) {
   io_.restart();
   io_.run_for(milliseconds(20));
   EXPECT_THAT(results_, IsEmpty());
+  EXPECT_EQ(timers_.next(), std::nullopt);
 }
 
 class TlsUpstreamTest : public StreamUpstreamTest {
@@ -349,7 +534,13 @@ TEST_F(TlsUpstreamTest, AServerWithoutTlsIsAskedNothing) {
       {.name = "dns.example", .pins = {}, .ca_file = write_file(certificate_.pem)});
   ASSERT_TRUE(client);
   use(plain.address(), *client);
-  EXPECT_NE(ask("secret.example.", milliseconds(2000)), AttemptStatus::kReply);
+  begin("secret.example.");
+  run_until([&] { return plain.connections() == 1; });
+  advance(StreamPatience::kUnknown);
+  run_until([&] { return plain.connections() == 2; });
+  advance(StreamPatience::kLongest);
+  await(1);
+  EXPECT_EQ(results_.front().status, AttemptStatus::kNetworkError);
   for (const Question& question : plain.questions()) {
     EXPECT_THAT(std::string(question.octets.begin(), question.octets.end()),
                 testing::Not(HasSubstr("secret")));

@@ -38,6 +38,7 @@
 #include "tests/support/faulty_socket_layer.h"
 #include "tests/support/ldns_judge.h"
 #include "tests/support/port_statistics.h"
+#include "tests/support/recording_upstream.h"
 #include "tests/support/scripted_upstream.h"
 #include "tests/support/wait_until.h"
 
@@ -82,8 +83,10 @@ class UdpUpstreamTest : public ::testing::Test {
   UdpUpstream& serve(const SocketAddress& server) {
     const UpstreamServer plain{.address = server};
     upstream_ = std::make_unique<UdpUpstream>(
-        std::make_unique<StreamUpstream>(PreparedServer{.server = plain}, io_, logs_->logger("fwd"),
-                                         metrics_.upstream(plain)),
+        std::make_unique<StreamUpstream>(
+            PreparedServer{.server = plain},
+            StreamUpstream::Environment{.io = io_, .timers = timers_, .log = logs_->logger("fwd")},
+            metrics_.upstream(plain)),
         UdpUpstream::Environment{.sockets = *udp_, .timers = timers_, .random = random_},
         metrics_.upstream(plain));
     return *upstream_;
@@ -149,6 +152,25 @@ TEST_F(UdpUpstreamTest, TakesAReplyOf1232OctetsOverUdp) {
   });
   EXPECT_THAT(answers_of(ask(query_for("www.example.org"))), SizeIs(70));
   EXPECT_EQ(script_->count(DnsTransport::kTcp), 0U);
+}
+
+// Whoever drops TCP has been heard over UDP: that is no server which is gone.
+TEST_F(UdpUpstreamTest, AServerThatTruncatesAndIsNotThereOverTcpHasGivenABadReply) {
+  serve([](const UpstreamQuery& query) -> Replies {
+    return {make_reply(query, "NOERROR", {}, Truncated::kYes)};
+  });
+  support::AttemptRecord over_stream;
+  upstream_ = std::make_unique<UdpUpstream>(
+      std::make_unique<support::RecordingUpstream>(script_->address(), over_stream),
+      UdpUpstream::Environment{.sockets = *udp_, .timers = timers_, .random = random_},
+      metrics_.upstream({.address = script_->address()}));
+  const Query query = query_for("www.example.org");
+  std::vector<AttemptStatus> results;
+  upstream_->ask(query, kLong,
+                 [&](const AttemptResult& result) { results.push_back(result.status); });
+  run_until([&] { return over_stream.size() == 1; });
+  over_stream.front().end({AttemptStatus::kNetworkError, 0, {}});
+  EXPECT_THAT(results, ElementsAre(AttemptStatus::kBadReply));
 }
 
 TEST_F(UdpUpstreamTest, AsksOverTcpWhenTheReplyIsTruncated) {

@@ -1,4 +1,4 @@
-#include "tests/resolver/forward/stream_server.h"
+#include "tests/support/stream_server.h"
 
 #include <array>
 #include <csignal>
