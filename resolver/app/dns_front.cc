@@ -225,6 +225,9 @@ Result<void> DnsFront::use(UpstreamSelection selection) {
   for (const std::string& warning : selection.warnings) {
     environment_.log.warn("{}", escape_text(warning));
   }
+  for (const std::string& note : selection.notes) {
+    environment_.log.debug("{}", escape_text(note));
+  }
   std::string names;
   for (const UpstreamServer& server : selection.servers) {
     names += (names.empty() ? "" : ",") + server.label();
@@ -232,7 +235,8 @@ Result<void> DnsFront::use(UpstreamSelection selection) {
   if (names.empty()) {
     environment_.log.error("no upstream server: names outside of the mesh cannot be resolved");
   } else {
-    environment_.log.info("forwarding other names upstreams={}", names);
+    environment_.log.info("forwarding other names upstreams={} policy={}", names,
+                          policy_word(selection.manners.policy));
   }
   environment_.metrics.upstreams.set(static_cast<double>(selection.servers.size()));
   environment_.metrics.upstreams_refused.set(static_cast<double>(selection.refused));
@@ -336,6 +340,7 @@ UpstreamSelection DnsFront::select() const {
     UpstreamSelection remaining = select_configured(config_, listening, host_);
     if (config_.upstreams.servers.empty()) {
       remaining.servers = upstreams_.servers;
+      remaining.manners = upstreams_.manners;
     }
     return remaining;
   }

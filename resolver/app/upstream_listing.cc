@@ -67,7 +67,7 @@ std::string list_upstreams(const UpstreamSelection& selection, HealthBook& healt
                            ForwardMetrics& metrics, TimePoint now) {
   Rows rows{
       {"GROUP", "POLICY", "SERVER", "STATE", "RTT", "P95", "QUESTIONS", "TIMEOUTS", "ERRORS"}};
-  add_group(std::string(kDefaultGroup), ForwardPolicy::kSequential, selection.servers, health,
+  add_group(std::string(kDefaultGroup), selection.manners.policy, selection.servers, health,
             metrics, now, rows);
   for (const ConfiguredGroup& group : selection.groups) {
     add_group(group.name, group.policy, group.servers, health, metrics, now, rows);

@@ -87,6 +87,17 @@ std::vector<Route> resolve_routes(std::span<const ConfiguredRoute> configured,
   return routes;
 }
 
+DefaultManners manners_of(const ResolvConf& conf) {
+  DefaultManners manners;
+  manners.policy = conf.rotate ? ForwardPolicy::kRoundRobin : ForwardPolicy::kSequential;
+  if (conf.timeout) {
+    manners.longest_turn = *conf.timeout;
+  }
+  manners.no_aaaa = conf.no_aaaa;
+  manners.trusts_ad = conf.trust_ad;
+  return manners;
+}
+
 }  // namespace
 
 bool UpstreamSelection::names_files() const {
@@ -148,8 +159,16 @@ Result<UpstreamSelection> select_upstreams(const Config& config, FileSystem& fil
   for (const std::string& warning : file->warnings) {
     selection.warnings.push_back(config.upstreams.resolv_conf + ": " + warning);
   }
-  auto choice = part(plain_servers(file->servers), listening, host);
+  for (const std::string& note : file->notes) {
+    selection.notes.push_back(config.upstreams.resolv_conf + ": " + note);
+  }
+  auto named = plain_servers(file->servers);
+  for (UpstreamServer& server : named) {
+    server.transport = file->use_vc ? UpstreamTransport::kTcp : UpstreamTransport::kUdp;
+  }
+  auto choice = part(named, listening, host);
   selection.servers = std::move(choice.usable);
+  selection.manners = manners_of(*file);
   selection.refused = choice.refused.size();
   if (!choice.refused.empty()) {
     selection.warnings.push_back(fmt::format(
@@ -166,6 +185,7 @@ UpstreamSelection keep_servers(UpstreamSelection now, const UpstreamSelection& b
     return now;
   }
   now.servers = part(before.servers, listening, host).usable;
+  now.manners = before.manners;
   if (!now.servers.empty()) {
     now.warnings.push_back(
         fmt::format("until the next start {} is asked, as before", join_labels(now.servers)));
@@ -176,9 +196,8 @@ UpstreamSelection keep_servers(UpstreamSelection now, const UpstreamSelection& b
 Result<std::shared_ptr<const ForwardPlan>> make_plan(const UpstreamSelection& selection) {
   auto plan = std::make_shared<ForwardPlan>();
   plan->groups.clear();
-  const auto add = [&plan](const std::string& name, ForwardPolicy policy,
+  const auto add = [&plan](ServerGroup group,
                            const std::vector<UpstreamServer>& servers) -> Result<void> {
-    ServerGroup group{.name = name, .policy = policy};
     for (const UpstreamServer& server : servers) {
       auto prepared = prepare(server);
       if (!prepared) {
@@ -189,16 +208,25 @@ Result<std::shared_ptr<const ForwardPlan>> make_plan(const UpstreamSelection& se
     plan->groups.push_back(std::move(group));
     return {};
   };
-  if (auto added = add(std::string(kDefaultGroup), ForwardPolicy::kSequential, selection.servers);
+  const DefaultManners& manners = selection.manners;
+  if (auto added = add({.name = std::string(kDefaultGroup),
+                        .policy = manners.policy,
+                        .longest_turn = manners.longest_turn,
+                        .trusts_ad = manners.trusts_ad},
+                       selection.servers);
       !added) {
     return tl::unexpected(std::move(added.error()));
   }
   for (const ConfiguredGroup& group : selection.groups) {
-    if (auto added = add(group.name, group.policy, group.servers); !added) {
+    if (auto added = add({.name = group.name, .policy = group.policy}, group.servers); !added) {
       return tl::unexpected(std::move(added.error()));
     }
   }
-  plan->routes = RouteTable(resolve_routes(selection.routes, *plan));
+  auto routes = resolve_routes(selection.routes, *plan);
+  if (manners.no_aaaa) {
+    routes.push_back({.answer = RouteAnswer::kNoAaaa});  // of the root, if it has no route
+  }
+  plan->routes = RouteTable(routes);
   return plan;
 }
 

@@ -2,8 +2,10 @@
 // never this resolver itself.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,21 +16,36 @@
 #include "resolver/app/config.h"
 #include "resolver/app/route_text.h"
 #include "resolver/forward/forward_plan.h"
+#include "resolver/forward/server_order.h"
 #include "resolver/forward/upstream_server.h"
 
 namespace meshdns::dns {
 
+// How the servers are asked to which no route leads: as resolv.conf's `options` say, where they are
+// from there.
+struct DefaultManners {
+  ForwardPolicy policy = ForwardPolicy::kSequential;        // `rotate`
+  std::optional<std::chrono::milliseconds> longest_turn{};  // `timeout`
+  bool no_aaaa = false;                                     // `no-aaaa`
+  bool trusts_ad = false;                                   // `trust-ad`
+
+  friend bool operator==(const DefaultManners&, const DefaultManners&) = default;
+};
+
 struct UpstreamSelection {
   // Where no route leads elsewhere, in the order in which they are asked; may be empty.
   std::vector<UpstreamServer> servers = {};
+  DefaultManners manners = {};  // of these
   std::vector<ConfiguredGroup> groups = {};
   std::vector<ConfiguredRoute> routes = {};
   std::size_t refused = 0;                 // left out because they are this resolver
   std::vector<std::string> warnings = {};  // each a sentence
+  std::vector<std::string> notes = {};     // what nobody needs to mind; each a sentence
 
   // Whether questions go the same ways.
   [[nodiscard]] bool asks_as(const UpstreamSelection& other) const {
-    return servers == other.servers && groups == other.groups && routes == other.routes;
+    return servers == other.servers && manners == other.manners && groups == other.groups &&
+           routes == other.routes;
   }
   // Whether a server's authorities are in a file of their own, which may say something new.
   [[nodiscard]] bool names_files() const;
@@ -48,7 +65,7 @@ struct UpstreamSelection {
 // What to use while the program runs, when a new look at resolv.conf gave `now` and `before` is in
 // use: a file that is being rewritten may be empty for a moment, and one that names this resolver
 // alone, since clients should ask it, has nobody to forward to. The servers it named before are
-// then asked on, with a warning, save those that are ourselves by now.
+// then asked on in the same manners, with a warning, save those that are ourselves by now.
 [[nodiscard]] UpstreamSelection keep_servers(UpstreamSelection now, const UpstreamSelection& before,
                                              std::span<const SocketAddress> listening,
                                              std::span<const IpAddress> host);

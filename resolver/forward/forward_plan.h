@@ -2,6 +2,8 @@
 // Immutable once it is in use; any thread.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,8 @@ struct ServerGroup {
   std::string name = {};
   ForwardPolicy policy = ForwardPolicy::kSequential;
   std::vector<PreparedServer> servers = {};
+  std::optional<std::chrono::milliseconds> longest_turn = {};  // of a server, in sequence
+  bool trusts_ad = false;  // what the servers say of DNSSEC (RFC 6840 section 5.8)
 };
 
 struct ForwardPlan {

@@ -38,6 +38,14 @@ bool is_server_failure(std::uint16_t rcode) {
          rcode == rcode::kRefused || rcode > flag::kRcodeMask;
 }
 
+// In the header's second half of flags (RFC 4035 section 3.2.3).
+void clear_authentic_data(std::vector<std::uint8_t>& reply) {
+  constexpr std::size_t kLowFlags = 3;
+  if (reply.size() > kLowFlags) {
+    reply[kLowFlags] &= static_cast<std::uint8_t>(~flag::kAuthenticData);
+  }
+}
+
 }  // namespace
 
 // A question to one server besides its turns. Has its own copy: it may outlast whoever asked.
@@ -295,6 +303,9 @@ void GroupForwarder::Exchange::take(std::size_t index, AttemptResult result) {
     return;  // the time of the whole question is over, which the timer tells
   }
   if (result.status == AttemptStatus::kReply) {
+    if (!forwarder_.options_.trusts_ad) {
+      clear_authentic_data(result.reply);
+    }
     if (!is_server_failure(result.rcode)) {
       finish({.status = ForwardStatus::kReply,
               .reply = std::move(result.reply),
@@ -439,8 +450,10 @@ void GroupForwarder::learn(std::size_t server, const AttemptResult& result, Time
     case AttemptStatus::kNetworkError:
       health.note_refusal(now);
       break;
+    case AttemptStatus::kBadReply:  // maybe after a while of trying to get the rest of it
+      health.note_reply(now);
+      break;
     case AttemptStatus::kReply:
-    case AttemptStatus::kBadReply:
       health.note_reply(now);
       health.rtt().note(now - sent);
       break;

@@ -45,6 +45,7 @@ class GroupForwarder {
     std::chrono::milliseconds turn{1500};  // three servers fit into the whole
     std::chrono::milliseconds retry_interval{400};
     std::chrono::milliseconds total_timeout{4500};
+    bool trusts_ad = false;  // else AD is cleared in replies (RFC 6840 section 5.8)
     std::uint32_t seed = 1;  // of kRandom
   };
   struct Environment {

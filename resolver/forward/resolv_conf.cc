@@ -24,10 +24,8 @@ namespace meshdns::dns {
 namespace {
 
 constexpr std::uint16_t kDnsPort = 53;
-// resolv.conf(5): larger values are cut to these.
+// resolv.conf(5): larger values are cut to this.
 constexpr unsigned kMaxTimeoutSeconds = 30;
-constexpr unsigned kMaxAttempts = 5;
-constexpr unsigned kMaxNdots = 15;
 // Enough of a bad word for a warning.
 constexpr std::size_t kQuotedOctets = 60;
 
@@ -173,32 +171,43 @@ class Parser {
   void parse_option(std::string_view word) {
     const auto colon = word.find(':');
     const auto name = word.substr(0, colon);
-    if (name == "rotate") {
+    if (name == "timeout") {
+      parse_timeout(colon == std::string_view::npos ? std::string_view() : word.substr(colon + 1));
+    } else if (name == "rotate") {
       conf_.rotate = true;
-    } else if (name == "edns0") {
-      conf_.edns0 = true;
+    } else if (name == "use-vc" || name == "usevc" || name == "tcp") {  // as glibc and the BSDs say
+      conf_.use_vc = true;
+    } else if (name == "no-aaaa") {
+      conf_.no_aaaa = true;
     } else if (name == "trust-ad") {
       conf_.trust_ad = true;
-    } else if (name == "timeout" || name == "attempts" || name == "ndots") {
-      const auto value =
-          colon == std::string_view::npos ? word.substr(0, 0) : word.substr(colon + 1);
-      parse_number_option(name, value);
+    } else if (!is_other_option(name)) {
+      note(fmt::format("line {}: unknown option {}, ignored", line_number_, quote(word)));
     }
-    // All other options steer a stub's own look-up.
   }
 
-  void parse_number_option(std::string_view name, std::string_view value) {
-    const unsigned maximum =
-        name == "timeout" ? kMaxTimeoutSeconds : (name == "attempts" ? kMaxAttempts : kMaxNdots);
-    const auto number = parse_capped(value, maximum);
-    if (!number || (*number == 0 && name != "ndots")) {
-      warn(fmt::format("line {}: option {} has no usable number, ignored", line_number_, name));
-    } else if (name == "timeout") {
-      conf_.timeout = std::chrono::seconds(*number);
-    } else if (name == "attempts") {
-      conf_.attempts = number;
+  // Options of stubs that a forwarder has no use for, or obeys always.
+  static bool is_other_option(std::string_view name) {
+    constexpr std::array<std::string_view, 16> kOthers = {
+        "attempts",     "debug",          "edns0",          "inet6",
+        "insecure1",    "insecure2",      "ip6-bytestring", "ip6-dotint",
+        "ndots",        "no-check-names", "no-ip6-dotint",  "no-reload",
+        "no-tld-query", "no_tld_query",   "single-request", "single-request-reopen"};
+    return std::ranges::find(kOthers, name) != kOthers.end();
+  }
+
+  void parse_timeout(std::string_view value) {
+    const auto seconds = parse_capped(value, kMaxTimeoutSeconds);
+    if (!seconds || *seconds == 0) {
+      warn(fmt::format("line {}: option timeout has no usable number, ignored", line_number_));
     } else {
-      conf_.ndots = number;
+      conf_.timeout = std::chrono::seconds(*seconds);
+    }
+  }
+
+  void note(std::string text) {
+    if (conf_.notes.size() < kMaxResolvConfWarnings) {
+      conf_.notes.push_back(std::move(text));
     }
   }
 

@@ -4,8 +4,8 @@
 // scope (`fe80::1%eth0`) is kept, and only whole addresses count (`1.2.3` is none). What is not
 // understood is skipped with a warning; nothing fails.
 //
-// `options` are read and checked, but they steer a stub: how a forwarder asks is its own
-// configuration's to say (upstreams.timeout and so on), whatever file the servers stand in.
+// Of `options` those are taken that say something of the servers; docs/CONFIGURATION.md has what
+// becomes of each. The others steer a stub's own look-up.
 #pragma once
 
 #include <chrono>
@@ -24,16 +24,16 @@ namespace meshdns::dns {
 struct ResolvConf {
   // In the file's order, without duplicates; the port is 53 unless given as `[ADDRESS]:PORT`.
   std::vector<SocketAddress> servers;
-  // `options`, within the bounds of resolv.conf(5).
-  std::optional<std::chrono::seconds> timeout;
-  std::optional<unsigned> attempts;
-  std::optional<unsigned> ndots;
+  std::optional<std::chrono::seconds> timeout;  // within the bounds of resolv.conf(5)
   bool rotate = false;
-  bool edns0 = false;
+  bool use_vc = false;
+  bool no_aaaa = false;
   bool trust_ad = false;
   // One sentence each, with the line's number; at most kMaxResolvConfWarnings and a last one that
   // counts the rest.
   std::vector<std::string> warnings;
+  // Options that nobody knows, in the same form and number.
+  std::vector<std::string> notes;
 };
 
 inline constexpr std::size_t kMaxResolvConfBytes = std::size_t{1} << 20U;

@@ -60,7 +60,8 @@ std::span<std::uint8_t> CachedAnswers::limit(const Query& query, Transport trans
 
 RebuildOptions CachedAnswers::rebuild_options(Transport transport,
                                               const ExtendedError* error) const {
-  return {.transport = transport, .trusted_upstream = options_.trusted_upstream, .error = error};
+  // Whoever's AD means nothing had it cleared when the reply came (GroupForwarder).
+  return {.transport = transport, .trusted_upstream = true, .error = error};
 }
 
 void CachedAnswers::prefetch(const Query& query) const {

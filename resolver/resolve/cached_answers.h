@@ -38,7 +38,6 @@ class CachedAnswers {
  public:
   struct Options {
     std::uint16_t max_udp_payload = kOurUdpPayloadOctets;
-    bool trusted_upstream = false;       // its AD means something (`options trust-ad`)
     std::chrono::seconds stale_ttl{30};  // RFC 8767 section 4
   };
   enum class Outcome : std::uint8_t {

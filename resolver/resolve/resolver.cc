@@ -222,6 +222,8 @@ void Resolver::set_plan(std::shared_ptr<const ForwardPlan> plan) {
     }
     GroupForwarder::Options options = options_.forward;
     options.policy = group.policy;
+    options.turn = std::min(options.turn, group.longest_turn.value_or(options.turn));
+    options.trusts_ad = group.trusts_ad;
     generation->groups.push_back(std::make_unique<GroupForwarder>(
         std::move(upstreams), options,
         GroupForwarder::Environment{.timers = environment_.timers,

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include <fmt/format.h>
@@ -176,6 +177,126 @@ TEST_F(ResolvConf, ThatNamesNobodyLeavesTheServersOfBefore) {
   // And a valid one replaces them, after all of that.
   rename_over(resolver_.folder(), text_for(second_));
   expect_change_to("192.0.2.2", "after all");
+}
+
+TEST_F(ResolvConf, ThatMayNotBeReadLeavesTheServersOfBefore) {
+  fs::permissions(resolver_.folder().path(), fs::perms::all);
+  const std::string path = resolver_.folder().file("resolv.conf");
+  resolver_.folder().write("resolv.conf", text_for(first_));
+  fs::permissions(path, fs::perms::all);
+  // Root may read everything.
+  resolver_.start(::geteuid() == 0 ? std::vector<std::string>{"--user", "nobody"}
+                                   : std::vector<std::string>{});
+  ASSERT_EQ(answer(), "192.0.2.1");
+  fs::permissions(path, fs::perms::none);
+  EXPECT_TRUE(wait_until(
+      [&] {
+        return resolver_.log().find(path + ": Permission denied") != std::string::npos &&
+               resolver_.log().find("is asked, as before") != std::string::npos;
+      },
+      kChangeBound))
+      << resolver_.log();
+  EXPECT_EQ(answer(), "192.0.2.1");
+  resolver_.folder().write("resolv.conf", text_for(second_));
+  fs::permissions(path, fs::perms::all);
+  expect_change_to("192.0.2.2", "after all");
+}
+
+// What each option of a resolv.conf does to questions.
+class ResolvConfOptions : public ResolvConf {
+ protected:
+  void start_with(const std::string& options, const std::vector<std::string>& flags = {}) {
+    resolver_.folder().write(
+        "resolv.conf",
+        fmt::format("nameserver {}\nnameserver {}\noptions {}\n", first_.address().to_string(),
+                    second_.address().to_string(), options));
+    resolver_.start(flags);
+  }
+};
+
+TEST_F(ResolvConfOptions, RotateAsksTheServersInTurn) {
+  start_with("rotate");
+  std::size_t by_first = 0;
+  for (int i = 0; i < 20; ++i) {
+    const std::string address = answer();
+    EXPECT_THAT(address, testing::AnyOf("192.0.2.1", "192.0.2.2"));
+    by_first += address == "192.0.2.1" ? 1U : 0U;
+  }
+  EXPECT_EQ(by_first, 10U);
+}
+
+TEST_F(ResolvConfOptions, WithoutRotateTheFirstServerIsAsked) {
+  start_with("ndots:5 attempts:5 edns0 single-request-reopen");
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(answer(), "192.0.2.1");
+  }
+}
+
+TEST_F(ResolvConfOptions, UseVcAsksOverTcpAlone) {
+  start_with("use-vc");
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(answer(), "192.0.2.1");
+  }
+  EXPECT_EQ(first_.count(DnsTransport::kTcp), 5U);
+  EXPECT_EQ(first_.count(DnsTransport::kUdp), 0U);
+  EXPECT_THAT(resolver_.get("/upstreams").body, HasSubstr("tcp://" + first_.address().to_string()));
+}
+
+TEST_F(ResolvConfOptions, NoAaaaDeniesAaaaWithoutAsking) {
+  start_with("no-aaaa");
+  EXPECT_EQ(answer(), "192.0.2.1");
+  const std::size_t before = first_.count(DnsTransport::kUdp);
+  const auto reply = ask(resolver_.dns(), {.name = "www.example.org", .type = "AAAA"});
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->rcode(), "NOERROR");
+  EXPECT_THAT(reply->message().answer, IsEmpty());
+  EXPECT_THAT(reply->message().authority, testing::ElementsAre(HasSubstr("SOA")));
+  EXPECT_EQ(first_.count(DnsTransport::kUdp), before);
+}
+
+// A silent first server costs a question one second: three tries, at 0, 0.4 and 0.8 s.
+TEST_F(ResolvConfOptions, TimeoutShortensAServersTurn) {
+  const ScriptedUpstream silent(silence());
+  resolver_.folder().write(
+      "resolv.conf", fmt::format("nameserver {}\nnameserver {}\noptions timeout:1\n",
+                                 silent.address().to_string(), second_.address().to_string()));
+  resolver_.start();
+  EXPECT_EQ(answer(), "192.0.2.2");
+  EXPECT_LE(silent.count(DnsTransport::kUdp), 3U);
+}
+
+TEST_F(ResolvConfOptions, TrustAdPassesWhatTheServerSaysOfDnssec) {
+  const ScriptedUpstream validating([](const UpstreamQuery& query) {
+    auto reply = make_reply(query, "NOERROR", {query.name + " 60 IN A 192.0.2.9"});
+    reply[3] |= 0x20U;
+    return std::vector<std::vector<std::uint8_t>>{reply};
+  });
+  const auto is_authentic = [&](const std::string& name) {
+    const UniqueFd socket = connect_socket(resolver_.dns(), DnsTransport::kUdp);
+    auto query = encode({.name = name});
+    query[3] |= 0x20U;  // RFC 6840 section 5.7: it wants to know
+    EXPECT_TRUE(send_message(socket.get(), DnsTransport::kUdp, query));
+    const auto octets = receive_message(socket.get(), DnsTransport::kUdp);
+    return octets && ((*octets)[3] & 0x20U) != 0;
+  };
+  const std::string server = fmt::format("nameserver {}\n", validating.address().to_string());
+  resolver_.folder().write("resolv.conf", server);
+  resolver_.start();
+  EXPECT_EQ(answer(), "192.0.2.9");
+  EXPECT_FALSE(is_authentic("www.example.org"));
+  EXPECT_FALSE(is_authentic("www.example.org")) << "from the cache";
+  resolver_.folder().write("resolv.conf", server + "options trust-ad\n");
+  EXPECT_TRUE(wait_until([&] { return is_authentic("www.example.org"); }, kChangeBound))
+      << "and what was kept before is forgotten";
+}
+
+TEST_F(ResolvConfOptions, NobodyKnowsAreMentionedToWhoLooks) {
+  start_with("unheard-of:7", {"--log-level", "debug"});
+  EXPECT_EQ(answer(), "192.0.2.1");
+  EXPECT_TRUE(wait_until([&] {
+    return resolver_.log().find("resolv.conf: line 3: unknown option 'unheard-of:7', ignored") !=
+           std::string::npos;
+  }));
 }
 
 // Questions by the hundred, each answered late, while the servers change under them.

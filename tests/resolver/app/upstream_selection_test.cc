@@ -1,7 +1,10 @@
 #include "resolver/app/upstream_selection.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <string>
 #include <vector>
@@ -15,10 +18,12 @@
 #include "resolver/app/config.h"
 #include "resolver/app/route_text.h"
 #include "resolver/app/upstream_text.h"
+#include "resolver/forward/forward_plan.h"
 #include "resolver/forward/route_table.h"
 #include "resolver/forward/server_order.h"
 #include "resolver/forward/upstream_server.h"
 #include "resolver/wire/name.h"
+#include "tests/support/faulty_file_system.h"
 #include "tests/support/temporary_directory.h"
 
 namespace meshdns::dns {
@@ -165,6 +170,85 @@ TEST_F(UpstreamSelectionTest, WarnsOfAResolvConfThatIsMissing) {
   EXPECT_THAT(selection->servers, IsEmpty());
   EXPECT_EQ(selection->refused, 0U);
   EXPECT_THAT(selection->warnings, ElementsAre(HasSubstr("resolv.conf: No such file")));
+}
+
+// What root is never told, and everybody else is.
+TEST_F(UpstreamSelectionTest, KeepsTheServersOfAResolvConfThatCannotBeReadAndSaysWhich) {
+  resolv_conf("nameserver 192.0.2.1\noptions rotate timeout:1 use-vc\n");
+  const auto before = select({"127.0.0.1:53"});
+  ASSERT_TRUE(before);
+  support::FaultyFileSystem files;
+  for (const support::FileStep step : {support::FileStep::kOpen, support::FileStep::kRead}) {
+    files.set_fault([step](support::FileStep each, std::uint64_t /*index*/) {
+      return each == step ? EACCES : 0;
+    });
+    const auto listening = sockets({"127.0.0.1"});
+    const auto now = select_upstreams(config_, files, listening, host_);
+    ASSERT_TRUE(now);
+    EXPECT_THAT(now->servers, IsEmpty());
+    const UpstreamSelection kept = keep_servers(*now, *before, listening, host_);
+    EXPECT_TRUE(kept.asks_as(*before));
+    EXPECT_THAT(kept.warnings,
+                ElementsAre(testing::AllOf(HasSubstr(config_.upstreams.resolv_conf + ": "),
+                                           HasSubstr("Permission denied")),
+                            HasSubstr("tcp://192.0.2.1:53 is asked, as before")));
+  }
+}
+
+TEST_F(UpstreamSelectionTest, AsksTheServersOfResolvConfAsItsOptionsSay) {
+  struct Case {
+    std::string options;
+    DefaultManners manners;
+    std::string server = "192.0.2.1:53";
+  };
+  const DefaultManners plain;
+  const std::vector<Case> cases{
+      {"", plain},
+      {"edns0 ndots:5 attempts:1 single-request single-request-reopen inet6 unheard-of", plain},
+      {"rotate", {.policy = ForwardPolicy::kRoundRobin}},
+      {"timeout:1", {.longest_turn = std::chrono::seconds(1)}},
+      {"no-aaaa", {.no_aaaa = true}},
+      {"trust-ad", {.trusts_ad = true}},
+      {"use-vc", plain, "tcp://192.0.2.1:53"},
+  };
+  for (const Case& row : cases) {
+    resolv_conf("nameserver 192.0.2.1\noptions " + row.options + "\n");
+    const auto selection = select({"127.0.0.1:53"});
+    ASSERT_TRUE(selection);
+    EXPECT_EQ(selection->manners, row.manners) << row.options;
+    EXPECT_THAT(texts(selection->servers), ElementsAre(row.server)) << row.options;
+    EXPECT_THAT(selection->warnings, IsEmpty()) << row.options;
+    const auto plan = make_plan(*selection);
+    ASSERT_TRUE(plan);
+    const ServerGroup& group = (*plan)->groups.at(0);
+    EXPECT_EQ(group.policy, row.manners.policy);
+    EXPECT_EQ(group.longest_turn, row.manners.longest_turn);
+    EXPECT_EQ(group.trusts_ad, row.manners.trusts_ad);
+    EXPECT_EQ((*plan)->routes.find(*Name::from_text("www.example.org")).answer,
+              row.manners.no_aaaa ? RouteAnswer::kNoAaaa : RouteAnswer::kForward);
+  }
+}
+
+// They say nothing of servers that are configured here.
+TEST_F(UpstreamSelectionTest, TakesNoOptionsOfAResolvConfThatIsNotUsed) {
+  resolv_conf("nameserver 192.0.2.99\noptions rotate use-vc no-aaaa timeout:1\n");
+  config_.upstreams.servers = servers({"192.0.2.1"});
+  EXPECT_EQ(select({"127.0.0.1:53"}).value().manners, DefaultManners());
+}
+
+TEST_F(UpstreamSelectionTest, LetsRoutesDecideOverNoAaaa) {
+  resolv_conf("nameserver 192.0.2.1\noptions no-aaaa\n");
+  config_.upstreams.groups = {*parse_group("corp = 192.0.2.2")};
+  config_.upstreams.routes = {*parse_route("corp.example = corp")};
+  auto selection = select({"127.0.0.1:53"});
+  ASSERT_TRUE(selection);
+  const auto answer = [&](const std::string& name) {
+    return make_plan(*selection).value()->routes.find(*Name::from_text(name)).answer;
+  };
+  EXPECT_EQ(answer("www.example"), RouteAnswer::kNoAaaa);
+  EXPECT_EQ(answer("www.corp.example"), RouteAnswer::kForward);
+  selection->routes.push_back(*parse_route(". = corp"));
+  EXPECT_EQ(answer("www.example"), RouteAnswer::kForward);
 }
 
 TEST_F(UpstreamSelectionTest, PassesOnWhatResolvConfHasWrongBesides) {

@@ -145,6 +145,37 @@ TEST_F(GroupForwarderTest, TellsUnreachableServersFromSilentOnes) {
   EXPECT_THAT(servers_asked(), ElementsAre(0, 1));
 }
 
+// RFC 6840 section 5.8: worth nothing from a server that is not trusted.
+TEST_F(GroupForwarderTest, ClearsAuthenticDataOfServersThatAreNotTrusted) {
+  for (const bool trusts : {true, false}) {
+    asked_.clear();
+    make(1, {.trusts_ad = trusts});
+    const Asker& asker = forward();
+    end(0, {AttemptStatus::kReply, 0, {0x12, 0x34, 0x81, 0xb0, 0, 1}});
+    EXPECT_THAT(asker.result.value().reply,
+                ElementsAre(0x12, 0x34, 0x81, trusts ? 0xb0 : 0x90, 0, 1));
+  }
+}
+
+// A turn that resolv.conf shortens leaves a question its tries and its end.
+TEST_F(GroupForwarderTest, ShorterTurnsAskTheNextServerSoonerAndNoLessOften) {
+  for (const int servers : {1, 2, 3, 8}) {
+    SCOPED_TRACE(servers);
+    forwarder_.reset();  // and what was learnt
+    asked_.clear();
+    make(servers, {.turn = seconds(1)});
+    const Asker& asker = forward();
+    const TimePoint start = clock_.now();
+    advance(seconds(1));
+    EXPECT_EQ(servers_asked().back(), servers == 1 ? 0 : 1);
+    while (!asker.result.has_value()) {
+      advance(milliseconds(10));
+    }
+    EXPECT_LT(clock_.now() - start, seconds(5));
+    EXPECT_GE(asked_.size(), 8U);
+  }
+}
+
 TEST_F(GroupForwarderTest, WithoutServersSaysSoAtOnce) {
   make(0);
   EXPECT_EQ(forward().result.value().status, ForwardStatus::kNoUpstream);

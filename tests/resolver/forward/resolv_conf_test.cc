@@ -109,30 +109,53 @@ TEST(ResolvConf, SaysWhichServersAreTooMany) {
               ElementsAre(HasSubstr("line 9: '192.0.2.9'"), HasSubstr("line 10: '192.0.2.10'")));
 }
 
-TEST(ResolvConf, ReadsOptionsAndCutsThemToTheirBounds) {
-  const ResolvConf conf = parse_resolv_conf(
-      "options timeout:3 attempts:4 rotate\noptions ndots:5 edns0 trust-ad inet6 unheard-of:1\n");
-  EXPECT_EQ(conf.timeout, std::chrono::seconds(3));
-  EXPECT_EQ(conf.attempts, 4U);
-  EXPECT_EQ(conf.ndots, 5U);
-  EXPECT_TRUE(conf.rotate && conf.edns0 && conf.trust_ad);
-  EXPECT_THAT(conf.warnings, IsEmpty());
+TEST(ResolvConf, ReadsTheOptionsThatSaySomethingOfTheServers) {
+  const ResolvConf none = parse_resolv_conf("nameserver 192.0.2.1\n");
+  EXPECT_FALSE(none.timeout.has_value());
+  EXPECT_FALSE(none.rotate || none.use_vc || none.no_aaaa || none.trust_ad);
 
-  const ResolvConf large =
-      parse_resolv_conf("options timeout:31 attempts:99999999999999999999 ndots:16 # rotate");
-  EXPECT_EQ(large.timeout, std::chrono::seconds(30));
-  EXPECT_EQ(large.attempts, 5U);
-  EXPECT_EQ(large.ndots, 15U);
-  EXPECT_FALSE(large.rotate);
+  const ResolvConf conf = parse_resolv_conf(
+      "options timeout:3 attempts:4 rotate\noptions ndots:5 edns0 trust-ad use-vc no-aaaa\n");
+  EXPECT_EQ(conf.timeout, std::chrono::seconds(3));
+  EXPECT_TRUE(conf.rotate && conf.use_vc && conf.no_aaaa && conf.trust_ad);
+  EXPECT_THAT(conf.warnings, IsEmpty());
+  EXPECT_THAT(conf.notes, IsEmpty());
+
+  const ResolvConf cut = parse_resolv_conf("options timeout:99999999999999999999 # rotate");
+  EXPECT_EQ(cut.timeout, std::chrono::seconds(30));
+  EXPECT_FALSE(cut.rotate);
 }
 
-TEST(ResolvConf, IgnoresOptionsWithoutAUsableNumber) {
-  const ResolvConf conf =
-      parse_resolv_conf("options timeout: timeout attempts:0 attempts:-1 ndots:x");
-  EXPECT_FALSE(conf.timeout.has_value());
-  EXPECT_FALSE(conf.attempts.has_value());
-  EXPECT_FALSE(conf.ndots.has_value());
-  EXPECT_THAT(conf.warnings, SizeIs(5));
+// As the BSDs spell it.
+TEST(ResolvConf, KnowsUseVcByItsOtherNames) {
+  EXPECT_TRUE(parse_resolv_conf("options usevc").use_vc);
+  EXPECT_TRUE(parse_resolv_conf("options tcp").use_vc);
+}
+
+TEST(ResolvConf, IgnoresATimeoutWithoutAUsableNumber) {
+  for (const std::string text : {"timeout:", "timeout", "timeout:0", "timeout:-1", "timeout:x",
+                                 "timeout:1:2", "timeout:1s"}) {
+    const ResolvConf conf = parse_resolv_conf("options " + text);
+    EXPECT_FALSE(conf.timeout.has_value()) << text;
+    EXPECT_THAT(conf.warnings, ElementsAre(HasSubstr("option timeout has no usable number")));
+  }
+}
+
+TEST(ResolvConf, PassesOverOptionsOfStubsAndNotesWhatNobodyKnows) {
+  const ResolvConf conf = parse_resolv_conf(
+      "options ndots:x attempts:0 single-request single-request-reopen no-tld-query no-reload "
+      "debug\n"
+      "options inet6 no-check-names Rotate unheard-of:1 a\x1b[2J\n");
+  EXPECT_FALSE(conf.rotate);
+  EXPECT_THAT(conf.warnings, IsEmpty());
+  EXPECT_THAT(conf.notes, ElementsAre("line 2: unknown option 'Rotate', ignored",
+                                      "line 2: unknown option 'unheard-of:1', ignored",
+                                      "line 2: unknown option 'a\\027[2J', ignored"));
+  std::string many = "options";
+  for (int i = 0; i < 100; ++i) {
+    many += " x";
+  }
+  EXPECT_THAT(parse_resolv_conf(many).notes, SizeIs(kMaxResolvConfWarnings));
 }
 
 TEST(ResolvConf, BoundsItsWarnings) {
