@@ -1,21 +1,26 @@
 // Replies that somebody else sends in the upstream server's name: none is taken. And how the source
 // ports and ids that keep them out are drawn.
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <random>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 #include "base/ip_address.h"
@@ -131,29 +136,125 @@ TEST(Forgery, NoneIsTakenOfManyAgainstOpenQuestions) {
             << "\n";
 }
 
-TEST(Forgery, PortsAndIdsOfAllWorkersAreDrawnAlike) {
+// What each thread of a process that is called "worker" has had of a processor, by its id.
+std::map<std::string, std::uint64_t> worker_times(pid_t process) {
+  std::map<std::string, std::uint64_t> times;
+  const auto folder = fmt::format("/proc/{}/task", process);
+  for (const auto& thread : std::filesystem::directory_iterator(folder)) {
+    std::string name;
+    std::ifstream(thread.path() / "comm") >> name;
+    if (name == "worker") {
+      std::ifstream(thread.path() / "schedstat") >> times[thread.path().filename().string()];
+    }
+  }
+  return times;
+}
+
+// A client whose questions one worker gets: the kernel deals them out among the workers' sockets by
+// their source port (SO_REUSEPORT), and so it stays. Which one it is shows in who works for it.
+struct WorkersClient {
+  UniqueFd socket;
+  std::string worker;  // empty: that did not show
+};
+WorkersClient connect_to_worker(const ResolverProgram& resolver) {
+  constexpr int kQuestions = 40;
+  constexpr int kLooks = 50;
+  constexpr std::uint64_t kClearly = 5;  // times as much as any other
+  WorkersClient client{.socket = connect_socket(resolver.dns(), DnsTransport::kUdp), .worker = {}};
+  for (int look = 0; look < kLooks && client.worker.empty(); ++look) {
+    const auto before = worker_times(resolver.resolver_pid().value());
+    for (int i = 0; i < kQuestions; ++i) {
+      EXPECT_TRUE(send_message(client.socket.get(), DnsTransport::kUdp,
+                               encode({.name = "localhost"})));  // answered by the worker itself
+      EXPECT_TRUE(receive_octets(client.socket.get(), DnsTransport::kUdp).has_value());
+    }
+    std::uint64_t most = 0;
+    std::uint64_t second = 0;
+    for (const auto& [worker, time] : worker_times(resolver.resolver_pid().value())) {
+      const std::uint64_t worked = time - before.at(worker);
+      if (worked > most) {
+        second = std::exchange(most, worked);
+        client.worker = worker;
+      } else {
+        second = std::max(second, worked);
+      }
+    }
+    if (most < kClearly * second) {
+      client.worker.clear();
+    }
+  }
+  return client;
+}
+
+TEST(Forgery, PortsAndIdsOfEachWorkerAreDrawnAlike) {
   const ScriptedUpstream upstream(
       [](const UpstreamQuery& query) { return reply_with(query, kTrue); });
   ResolverProgram resolver;
-  resolver.start({"--upstream", upstream.address().to_string(), "--workers", "2"});
-  constexpr std::size_t kQuestions = 5000;
-  constexpr std::size_t kAtOnce = 50;
-  for (std::size_t i = 0; i < kQuestions; i += kAtOnce) {
-    std::vector<UniqueFd> clients;  // new ports, so that both workers get some
-    for (std::size_t j = 0; j < kAtOnce; ++j) {
-      clients.push_back(connect_socket(resolver.dns(), DnsTransport::kUdp));
-      ASSERT_TRUE(send_message(clients.back().get(), DnsTransport::kUdp,
-                               encode({.name = fmt::format("host{}.example.org", i + j)})));
-    }
-    for (const UniqueFd& client : clients) {
-      ASSERT_TRUE(receive_octets(client.get(), DnsTransport::kUdp).has_value());
+  constexpr std::size_t kWorkers = 2;
+  constexpr std::size_t kClients = 25;      // of each
+  constexpr std::size_t kQuestions = 5000;  // to each
+  resolver.start(
+      {"--upstream", upstream.address().to_string(), "--workers", std::to_string(kWorkers)});
+  std::map<std::string, std::vector<UniqueFd>> clients;
+  const auto are_enough = [&] {
+    return clients.size() == kWorkers && std::ranges::all_of(clients, [](const auto& entry) {
+             return entry.second.size() >= kClients;
+           });
+  };
+  for (int i = 0; i < 1000 && !are_enough(); ++i) {
+    WorkersClient client = connect_to_worker(resolver);
+    if (!client.worker.empty()) {
+      clients[client.worker].push_back(std::move(client.socket));
     }
   }
-  const PortStatistics ports = port_statistics(upstream.queries());
-  EXPECT_GE(ports.distinct, 4500U);
-  EXPECT_GE(ports.distinct_ids, 4700U);
-  EXPECT_LE(ports.chi_squared, PortStatistics::kUnlikelyChiSquared);
-  EXPECT_LE(ports.small_steps, kQuestions / 100);
+  ASSERT_TRUE(are_enough());
+
+  for (std::size_t i = 0; i < kQuestions; i += kClients) {
+    for (const auto& [worker, sockets] : clients) {  // all workers have questions at once
+      for (std::size_t j = 0; j < kClients; ++j) {
+        const auto name = fmt::format("host{}.{}.example.org", i + j, worker);
+        ASSERT_TRUE(send_message(sockets[j].get(), DnsTransport::kUdp, encode({.name = name})));
+      }
+    }
+    for (const auto& [worker, sockets] : clients) {
+      for (std::size_t j = 0; j < kClients; ++j) {
+        ASSERT_TRUE(receive_octets(sockets[j].get(), DnsTransport::kUdp).has_value());
+      }
+    }
+  }
+
+  std::vector<std::vector<UpstreamQuery>> asked;
+  for (const auto& [worker, sockets] : clients) {
+    auto queries = upstream.queries();
+    std::erase_if(queries, [suffix = fmt::format(".{}.example.org.", worker)](const auto& query) {
+      std::string name = query.name;
+      std::ranges::transform(name, name.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+      });
+      return !name.ends_with(suffix);
+    });
+    ASSERT_GE(queries.size(), kQuestions);
+    queries.resize(kQuestions);
+    const PortStatistics ports = port_statistics(queries);
+    EXPECT_GE(ports.distinct, 4500U);
+    EXPECT_GE(ports.distinct_ids, 4700U);
+    EXPECT_LE(ports.chi_squared, PortStatistics::kUnlikelyChiSquared);
+    EXPECT_LE(ports.chi_squared_low, PortStatistics::kUnlikelyChiSquared);
+    EXPECT_LE(ports.small_steps, kQuestions / 100);
+    std::cout << fmt::format(
+        "worker {}: {} distinct ports, {} distinct ids, chi-squared {:.1f} and {:.1f}, {} small "
+        "steps\n",
+        worker, ports.distinct, ports.distinct_ids, ports.chi_squared, ports.chi_squared_low,
+        ports.small_steps);
+    asked.push_back(std::move(queries));
+  }
+  // From one and the same range: what one uses the other uses too, as often as chance has it.
+  const PortComparison both = compare_ports(asked.at(0), asked.at(1));
+  std::cout << fmt::format("together: chi-squared {:.1f}, {} ports in common, {:.0f} expected\n",
+                           both.chi_squared, both.in_common, both.expected_in_common);
+  EXPECT_LE(both.chi_squared, PortStatistics::kUnlikelyChiSquared);
+  EXPECT_NEAR(static_cast<double>(both.in_common), both.expected_in_common,
+              both.expected_in_common / 4);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // The query log and dnstap of the real program, read by others: right, whole, and nobody waits for
 // them.
+#include <atomic>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -108,6 +109,32 @@ TEST_F(QueryLog, HasALineForEachResponseThatSaysHowItCameAbout) {
                   "missing.example.org. TYPE65280 IN NXDOMAIN upstream udp " + from,
                   "localhost. A IN NOERROR local udp -", "any.mesh. AAAA IN SERVFAIL local udp -"));
   EXPECT_EQ(metric("meshdns_query_log_dropped_total"), 0);
+}
+
+TEST_F(QueryLog, TellsAStaleAnswerFromAKeptOne) {
+  std::atomic<bool> is_broken = false;
+  const support::ScriptedUpstream upstream([&is_broken](const support::UpstreamQuery& query) {
+    return std::vector<std::vector<std::uint8_t>>{
+        is_broken ? support::make_reply(query, "SERVFAIL", {})
+                  : support::make_reply(query, "NOERROR", {query.name + " 1 IN A 192.0.2.1"})};
+  });
+  resolver_.start({"--query-log", path(), "--upstream", upstream.address().to_string()});
+  std::vector<std::string> expected{"www.example.org. A IN NOERROR upstream udp " +
+                                    upstream.address().to_string()};
+  ASSERT_TRUE(ask(resolver_.dns(), {.name = "www.example.org"}));
+  is_broken = true;
+  constexpr int kStaleAnswer = 3;  // RFC 8914 section 4.4
+  int stale = 0;
+  ASSERT_TRUE(wait_until([&] {
+    const auto reply = ask(resolver_.dns(), {.name = "www.example.org"});
+    const bool is_stale = reply && reply->extended_error_code() == kStaleAnswer;
+    expected.push_back(std::string("www.example.org. A IN NOERROR ") +
+                       (is_stale ? "stale" : "cache") + " udp -");
+    stale += is_stale ? 1 : 0;
+    return stale == 3;
+  }));
+  ASSERT_TRUE(wait_for_lines(static_cast<double>(expected.size())));
+  EXPECT_THAT(read_with("read_query_log.py", {path()}), testing::ElementsAreArray(expected));
 }
 
 TEST_F(QueryLog, KeepsAHostileNameOnOneLine) {

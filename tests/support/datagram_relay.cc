@@ -27,7 +27,7 @@ namespace meshdns::support {
 namespace {
 
 // Of clients; the one that has been there longest goes.
-constexpr std::size_t kMaxFlows = 4000;
+constexpr std::size_t kMaxFlows = 1500;
 
 void watch(int epoll, int fd) {
   epoll_event event{};
@@ -142,13 +142,15 @@ DatagramRelay::Flow& DatagramRelay::flow_of(const SocketAddress& client) {
     return found->second;
   }
   if (flows_.size() >= kMaxFlows) {
-    const auto oldest = client_of_.begin();
-    flows_.erase(oldest->second);
-    client_of_.erase(oldest);
+    const auto oldest = flows_.find(by_age_.front());
+    by_age_.pop();
+    client_of_.erase(oldest->second.socket.get());
+    flows_.erase(oldest);
   }
   UniqueFd socket = connect_socket(server_, DnsTransport::kUdp);
   watch(epoll_.get(), socket.get());
   client_of_[socket.get()] = client;
+  by_age_.push(client);
   return flows_.emplace(client, Flow{.client = client, .socket = std::move(socket)}).first->second;
 }
 

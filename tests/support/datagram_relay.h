@@ -83,6 +83,7 @@ class DatagramRelay {
   std::uint64_t order_ = 0;
   std::map<SocketAddress, Flow> flows_;
   std::map<int, SocketAddress> client_of_;
+  std::queue<SocketAddress> by_age_;  // the clients of all flows
   std::priority_queue<Transit, std::vector<Transit>, std::greater<>> transits_;
   std::atomic<std::size_t> questions_{0};
   std::atomic<std::size_t> lost_{0};
