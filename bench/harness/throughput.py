@@ -7,6 +7,7 @@ from .servers import (UPSTREAM_ZONE, Dnsdist, Dnsmasq, Echo, Knot, Meshdns, Nsd,
 STEADY_RATE = 20_000
 SLOW_RATE = 2_000
 CACHED_NAMES = 10_000
+RECORDED_NAMES = 1_000
 FLOOD_NAMES = 200_000  # more than any of the caches has room for, twice
 FLOOD_SECONDS = 120
 SHARED_NOTE = "us/query: CPU time of the server, kernel included, by answered query; lower is better."
@@ -124,6 +125,36 @@ class Local:
         return saturated_table(f"{title}, {shape}", measured, [
             "Names of 9 to 40 octets; A 70 %, AAAA 20 %, NXDOMAIN 5 %, NODATA 5 %. "
             "dnsdist answers from its warm packet cache, nsd behind it."])
+
+
+def run_recorded(bench):
+    """Local answers with and without a record of the questions."""
+    bench.head("recorded questions: starting")
+    name_set = names.NameSet(RECORDED_NAMES)
+    expectations = name_set.write_expectations(bench.folder / "recorded", "any")
+    flags = {"nothing recorded": (),
+             "query log, 1 in 100": ("--query-log", "/dev/null", "--query-log-sample", "100"),
+             "query log": ("--query-log", "/dev/null"),
+             "dnstap": ("--dnstap", bench.folder / "recorded.tap")}
+    servers = []
+    for name, chosen in flags.items():
+        server = Meshdns(bench, name_set, flags=chosen)
+        server.start()
+        server.name = name
+        server.wait_for(name_set.name(0))
+        bench.check_complete(server, expectations)
+        servers.append(server)
+    bench.head("recorded questions")
+    measured = rounds.run(bench, servers, lambda _, number: ["--names", expectations, "--seed", number + 1])
+    bench.processes.stop_all()
+    table = Table("Recorded questions", ["recorded", "us/query", "lowest to highest", "x nothing"])
+    for name, done in measured.items():
+        low, high = rounds.spread(done, "us_per_query")
+        table.rows.append([name, f"{rounds.median(done, 'us_per_query'):.2f}", f"{low:.2f} to {high:.2f}",
+                           _ratio(measured, name, "nothing recorded")])
+    table.notes = [SHARED_NOTE, f"Local answers, {RECORDED_NAMES:,} names. The threads that write are counted; what "
+                   "they do not keep up with is dropped."]
+    return [table]
 
 
 def _start_forwarders(bench, upstream, meshdns_flags=(), dnsdist_entries=0, left_out=()):
