@@ -1,5 +1,6 @@
 #include "resolver/resolve/resolver.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
