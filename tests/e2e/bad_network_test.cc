@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/ip_address.h"
 #include "base/unique_fd.h"
 #include "tests/support/counted.h"
 #include "tests/support/datagram_relay.h"

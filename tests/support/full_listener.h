@@ -30,7 +30,7 @@ class FullListener {
     address_ = SocketAddress::from_sockaddr(*name).value();
     // Until one is left waiting.
     for (;;) {
-      UniqueFd& client = clients_.emplace_back(make_socket(SOCK_NONBLOCK));
+      const UniqueFd& client = clients_.emplace_back(make_socket(SOCK_NONBLOCK));
       static_cast<void>(::connect(client.get(), name, size));
       pollfd waiting{.fd = client.get(), .events = POLLOUT, .revents = 0};
       if (::poll(&waiting, 1, kLongEnoughMilliseconds) == 0) {
