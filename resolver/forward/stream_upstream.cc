@@ -240,7 +240,8 @@ void StreamUpstream::on_message(std::span<const std::uint8_t> message) {
   const AttemptPtr attempt = std::move(found->second);
   asked_.erase(found);
   attempt->is_asked = false;
-  patience_.note_reply(environment_.timers.now() - attempt->asked_at);
+  replied_at_ = environment_.timers.now();
+  patience_.note_reply(replied_at_ - attempt->asked_at);
   if (environment_.tap != nullptr) {
     environment_.tap->on_upstream_reply(server_.server.address, transport(), message);
   }
@@ -296,8 +297,16 @@ void StreamUpstream::lose_connection(Ending ending) {
 
 void StreamUpstream::on_deadline(const AttemptPtr& attempt) {
   metrics_.timeouts.add();
+  const bool was_asked = attempt->is_asked;
   withdraw(attempt);
   complete(attempt, {AttemptStatus::kTimeout, 0, {}});
+  // What comes over it, if anything does, answers nobody: its framing is lost, or its server is.
+  if (was_asked && replied_at_ < attempt->asked_at &&
+      environment_.timers.now() - attempt->asked_at >= StreamPatience::kLongest) {
+    patience_.note_silence();
+    note_failure("what it says answers no question");
+    lose_connection(Ending::kSilent);
+  }
 }
 
 void StreamUpstream::complete(const AttemptPtr& attempt, AttemptResult result) {

@@ -2,8 +2,9 @@
 // questions on it at once, answered in any order (RFC 7766 section 6.2.1.1, RFC 7858 section 3.4).
 //
 // A connection that dies takes no question with it: each is asked once more on a new one. So it is
-// with one that says nothing although something was asked (stream_patience.h), or that does not
-// come about: that is no slow answer but a server, or a way to it, that is gone. A question that
+// with one that says nothing although something was asked (stream_patience.h), or nothing that
+// answers a question, or that does not come about: that is no slow answer but a server, or a way to
+// it, that is gone. A question that
 // was on two of them has met a network error. An idle connection is closed.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/random_ids.h"
@@ -112,6 +114,7 @@ class StreamUpstream final : public Upstream, private StreamConnection::Owner {
   Alarm silence_{*this, &StreamUpstream::on_silence};
   bool expects_ = false;               // it is set
   std::uint64_t received_before_ = 0;  // on the connection when it was set
+  TimePoint replied_at_{};             // the last reply that answered a question
   Alarm idle_{*this, &StreamUpstream::on_idle};
   std::string last_failure_;  // said in the log, until it works again
 };

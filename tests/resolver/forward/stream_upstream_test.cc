@@ -271,6 +271,11 @@ class SilentStreamTest : public StreamUpstreamTest {
   void serve_gated() {
     serve([this](const Question& question) { return gate_.pass(question); });
   }
+  void await_mismatches(std::uint64_t count) {
+    run_until([&] {
+      return metrics_.upstream({.address = server_->address()}).mismatches.value() >= count;
+    });
+  }
   void TearDown() override { gate_.let_go(1000); }
   // One question, whose answer comes `after` it.
   void ask_slowly(milliseconds after) {
@@ -389,6 +394,42 @@ TEST_F(SilentStreamTest, IsNotOneThatAnswersOthersMeanwhile) {
   }
   EXPECT_EQ(server_->connections(), 1);
   EXPECT_EQ(silences(), 0);
+}
+
+// Octets come all the time, as when the framing is lost, and none of them answers anything.
+TEST_F(SilentStreamTest, IsAsBadAsOneThatAnswersNobody) {
+  serve([](const Question& question) -> Reaction {
+    Message other_id = reply_to(question);
+    other_id[0] ^= 0xffU;
+    return question.connection == 0 ? Reaction{.replies = {other_id}} : answer(question);
+  });
+  begin("first.example.", milliseconds(4500));
+  await_mismatches(1);
+  for (std::size_t i = 1; i <= 4; ++i) {
+    advance(milliseconds(1000));
+    begin("n" + std::to_string(i) + ".example.", milliseconds(4500));
+    await_mismatches(i + 1);
+  }
+  EXPECT_EQ(server_->connections(), 1);
+  advance(milliseconds(500));
+  await(5);
+  EXPECT_EQ(std::ranges::count(results_, AttemptStatus::kReply, &AttemptResult::status), 4);
+  EXPECT_EQ(server_->connections(), 2);
+}
+
+// A question that had no time to be answered says nothing of its connection.
+TEST_F(SilentStreamTest, IsNotOneWhoseQuestionHadNoTime) {
+  serve_gated();
+  ask_slowly(milliseconds(10));
+  results_.clear();
+  begin("short.example.", milliseconds(100));
+  await_questions(2);
+  advance(milliseconds(100));
+  await(1);
+  EXPECT_EQ(results_.front().status, AttemptStatus::kTimeout);
+  gate_.let_go();
+  ask_slowly(milliseconds(10));
+  EXPECT_EQ(server_->connections(), 1);
 }
 
 TEST_F(SilentStreamTest, HasSaidNothingWhenItEndsIdle) {
