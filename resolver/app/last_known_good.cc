@@ -165,6 +165,7 @@ void LastKnownGood::start(Post post, bool may_write, Callbacks callbacks) {
                   self.callbacks_.on_restored(std::move(self.restored_));
                 });
               },
+          .on_written = [task] { task([](LastKnownGood& self) { self.callbacks_.on_written(); }); },
           .on_image =
               [task](const Result<void>& written) {
                 task([ok = written.has_value()](LastKnownGood& self) {

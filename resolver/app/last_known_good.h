@@ -73,6 +73,7 @@ class LastKnownGood {
   struct Callbacks {
     std::function<void(const discovery::ServiceDelta&)> on_part;  // some of what a feed took
     std::function<void(Restored)> on_restored;                    // after all parts, once
+    std::function<void()> on_written;                             // is_written() is so again
   };
   using Post = std::function<void(std::function<void()>)>;
 
@@ -91,6 +92,8 @@ class LastKnownGood {
   // A feed took this, and that came of it.
   void record(const discovery::ServiceDelta& delta, const discovery::TableChange& change);
   void record(const discovery::TableChange& change);
+  // Whether all of that is on disk, or cannot be had there for now.
+  [[nodiscard]] bool is_written() const { return !writer_ || writer_->is_written(); }
   // The feed has told all there is.
   void record_whole(const std::string& feed);
   // There is a newer snapshot than the image.

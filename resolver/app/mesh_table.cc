@@ -34,6 +34,8 @@
 namespace meshdns::dns {
 namespace {
 
+constexpr std::chrono::seconds kDiskPatience{1};
+
 discovery::NodeInfo node_of(const Config& config) {
   discovery::NodeInfo node;
   node.id = fmt::format("{}.{}", config.mesh, config.control_plane.node);
@@ -112,7 +114,8 @@ void MeshTable::start() {
       environment_.leases.is_recording(),
       {.on_part = [this](const discovery::ServiceDelta& part) { on_part(part); },
        .on_restored =
-           [this](LastKnownGood::Restored restored) { on_restored(std::move(restored)); }});
+           [this](LastKnownGood::Restored restored) { on_restored(std::move(restored)); },
+       .on_written = [this] { pump(); }});
 }
 
 void MeshTable::stop() {
@@ -232,7 +235,7 @@ void MeshTable::pump() {
     return;
   }
   note_age();
-  if (!reading_) {
+  if (!reading_ && may_publish()) {
     if (publisher_.run()) {
       environment_.known_good.note_published();
     }
@@ -247,6 +250,21 @@ void MeshTable::pump() {
     image_timer_.set(environment_.known_good.wake_at());
   }
   expiry_timer_.set(table_.next_expiry());
+}
+
+bool MeshTable::may_publish() {
+  const TimePoint now = environment_.clock.now();
+  if (environment_.known_good.is_written()) {
+    written_by_.reset();
+    return true;
+  }
+  // A disk that hangs is waited for once, and not at every change.
+  written_by_ = written_by_.value_or(now + kDiskPatience);
+  if (now < *written_by_) {
+    publish_timer_.set(written_by_);
+    return false;
+  }
+  return true;
 }
 
 void MeshTable::note_age() {

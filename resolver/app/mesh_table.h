@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -81,6 +82,9 @@ class MeshTable {
   }
   // Whether nothing that was known is missing in the table.
   [[nodiscard]] bool is_complete() const;
+  // Whether what would be published is on disk, so that a killed process's successor answers it,
+  // too; or has been waited for for long enough.
+  [[nodiscard]] bool may_publish();
   void note_age();
   void expire();
   void settle();
@@ -94,9 +98,10 @@ class MeshTable {
   FirstTables first_tables_;
   discovery::ServiceTable table_;
   bool stopped_ = false;
-  bool reading_ = true;             // what is on disk is not all there yet
-  std::set<std::string> restored_;  // feeds of which the disk had all there was
-  std::set<std::string> live_;      // feeds that have told all there is
+  bool reading_ = true;                  // what is on disk is not all there yet
+  std::optional<TimePoint> written_by_;  // until when the disk is waited for
+  std::set<std::string> restored_;       // feeds of which the disk had all there was
+  std::set<std::string> live_;           // feeds that have told all there is
   WakeTimer publish_timer_;
   WakeTimer expiry_timer_;
   WakeTimer settle_timer_;  // until a first table is taken for whole

@@ -93,8 +93,9 @@ void TableWriter::enqueue(Job job) {
     if (job.kind == Job::Kind::kAppend && queued_octets_ + job.text.size() > kMaxQueuedOctets) {
       job = {.kind = Job::Kind::kGiveUp, .feed = job.feed, .text = {}};
     }
-    if (job.kind == Job::Kind::kAppend || job.kind == Job::Kind::kGiveUp) {
+    if (job.has_records()) {
       unsettle();
+      ++unwritten_;
     }
     queued_octets_ += job.text.size();
     jobs_.push_back(std::move(job));
@@ -113,7 +114,7 @@ void TableWriter::run() {
     Job job;
     if (next(job)) {
       perform(job);
-      settle_if_written();
+      finish(job);
       continue;
     }
     catch_up();
@@ -121,6 +122,38 @@ void TableWriter::run() {
     if (is_stopping()) {
       return;
     }
+  }
+}
+
+bool TableWriter::is_written() const {
+  const std::lock_guard lock(mutex_);
+  return unwritten_ == 0;
+}
+
+void TableWriter::finish(const Job& job) {
+  bool are_all = false;
+  if (job.has_records()) {
+    const std::lock_guard lock(mutex_);
+    are_all = --unwritten_ == 0;
+  }
+  settle_if_written();
+  if (are_all) {
+    callbacks_.on_written();
+  }
+}
+
+void TableWriter::perform_appends() {
+  while (true) {
+    Job job;
+    {
+      const std::lock_guard lock(mutex_);
+      if (jobs_.empty() || !jobs_.front().has_records()) {
+        return;
+      }
+      take(job);
+    }
+    perform(job);
+    finish(job);
   }
 }
 
@@ -153,10 +186,14 @@ bool TableWriter::next(Job& job) {
   if (jobs_.empty()) {
     return false;
   }
+  take(job);
+  return true;
+}
+
+void TableWriter::take(Job& job) {
   job = std::move(jobs_.front());
   jobs_.pop_front();
   queued_octets_ -= job.text.size();
-  return true;
 }
 
 bool TableWriter::is_behind() const {
@@ -239,7 +276,10 @@ Result<void> TableWriter::write_image_now(const Snapshot& snapshot) {
     return tl::unexpected(std::move(file.error()));
   }
   return dns::write_image(snapshot, head,
-                          [&](std::string_view piece) { return file->append(piece); })
+                          [&](std::string_view piece) {
+                            perform_appends();
+                            return file->append(piece);
+                          })
       .and_then([&] { return file->commit(); });
 }
 
@@ -253,7 +293,7 @@ void TableWriter::open_settled_file() {
   }
   settled_file_ = *std::move(file);
   settled_ = !in_doubt_;
-  if (!jobs_.empty()) {
+  if (unwritten_ > 0) {
     unsettle();
   }
 }
@@ -276,7 +316,7 @@ void TableWriter::settle_if_written() {
   Result<void> flagged;
   {
     const std::lock_guard lock(mutex_);
-    if (all_written && jobs_.empty() && !settled_ && settled_file_.valid()) {
+    if (all_written && unwritten_ == 0 && !settled_ && settled_file_.valid()) {
       set_settled(true);
     }
     flagged = flagged_;

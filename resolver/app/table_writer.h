@@ -2,9 +2,9 @@
 // the snapshot, and when the table was last confirmed.
 //
 // It reads the logs first, then does its jobs in the order they are given, so that an image is
-// written after the logs of all that it shows. Whatever fails is tried again; service never waits
-// for it. So what is on disk may lack what was answered when the process dies; a file whose length
-// is a flag says whether it does (is_settled()).
+// written after the logs of all that it shows; while it writes one, logs go on. Whatever fails is
+// tried again; service does not wait for that. So what is on disk may lack what was answered when
+// the process dies; a file whose length is a flag says whether it does (is_settled()).
 #pragma once
 
 #include <chrono>
@@ -40,7 +40,8 @@ class TableWriter {
   // All of them on the writer's thread.
   struct Callbacks {
     std::function<void(std::size_t feed, const Result<discovery::FeedLog::Loaded>&)> on_log;
-    std::function<void()> on_read;  // after the last log
+    std::function<void()> on_read;     // after the last log
+    std::function<void()> on_written;  // is_written() is so again
     std::function<void(const Result<void>&)> on_image;
     std::function<void(const std::string& trouble)> on_trouble;  // when it changes; empty: none
   };
@@ -55,6 +56,9 @@ class TableWriter {
   // Any thread. Records of a feed, by its index in Options::feeds. On return the folder is not
   // settled any more, until they are in the log.
   void append(std::size_t feed, std::string records);
+  // Any thread. Whether all records given so far were written, or cannot be for now; not whether
+  // they would survive a loss of power.
+  [[nodiscard]] bool is_written() const;
   // Every feed has told this process all there is: what an earlier one may not have written is of
   // no interest any more.
   void end_doubt();
@@ -77,6 +81,10 @@ class TableWriter {
     std::size_t feed = 0;
     std::string text;
     const Snapshot* snapshot = nullptr;
+
+    [[nodiscard]] bool has_records() const {
+      return kind == Kind::kAppend || kind == Kind::kGiveUp;
+    }
   };
 
   void enqueue(Job job);
@@ -88,10 +96,14 @@ class TableWriter {
   [[nodiscard]] bool is_behind() const;
   [[nodiscard]] bool has_unsynced() const;
   void perform(const Job& job);
+  void finish(const Job& job);
+  // Records that wait before any other job.
+  void perform_appends();
   void catch_up();
   void open_settled_file();
   void settle_if_written();
   // Under the mutex.
+  void take(Job& job);
   void unsettle();
   void set_settled(bool settled);
   void sync_logs();
@@ -113,6 +125,7 @@ class TableWriter {
   std::condition_variable wake_;
   std::deque<Job> jobs_;
   std::size_t queued_octets_ = 0;
+  std::size_t unwritten_ = 0;  // jobs with records that are not finished
   bool stopping_ = false;
   UniqueFd settled_file_;
   bool settled_ = false;  // what that file says

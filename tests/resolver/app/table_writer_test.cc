@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -39,6 +40,7 @@ class TableWriterTest : public testing::Test {
         TableWriter::Callbacks{
             .on_log = [](std::size_t, const Result<discovery::FeedLog::Loaded>&) {},
             .on_read = [this] { read_ = true; },
+            .on_written = [this] { ++times_written_; },
             .on_image = [](const Result<void>&) {},
             .on_trouble = [this](const std::string& trouble) { trouble_ = !trouble.empty(); }});
     ASSERT_TRUE(wait_until([this] { return read_.load(); }));
@@ -60,6 +62,7 @@ class TableWriterTest : public testing::Test {
   PosixFileSystem disk_;
   FaultyFileSystem files_;
   std::atomic<bool> read_{false};
+  std::atomic<int> times_written_{0};
   std::atomic<bool> trouble_{false};
   std::unique_ptr<TableWriter> writer_;
 };
@@ -87,6 +90,39 @@ TEST_F(TableWriterTest, IsNotSettledWhileARecordIsNotInTheLog) {
   ASSERT_TRUE(wait_until([this] { return is_settled(); }));
   EXPECT_EQ(writes, 1);
   EXPECT_FALSE(settled_at_write);
+}
+
+TEST_F(TableWriterTest, SaysWhenAllRecordsAreWritten) {
+  start_settled();
+  EXPECT_TRUE(writer_->is_written());
+  std::atomic<bool> hangs{true};
+  std::atomic<bool> writes{false};
+  files_.set_fault([&](FileStep step, std::uint64_t) {
+    writes = writes || step == FileStep::kWrite;
+    while (step == FileStep::kWrite && hangs) {
+      std::this_thread::yield();
+    }
+    return 0;
+  });
+  append("a");
+  append("b");
+  ASSERT_TRUE(wait_until([&] { return writes.load(); }));
+  EXPECT_FALSE(writer_->is_written());
+  EXPECT_EQ(times_written_, 0);
+  hangs = false;
+  ASSERT_TRUE(wait_until([this] { return times_written_ > 0; }));
+  EXPECT_TRUE(writer_->is_written());
+  EXPECT_TRUE(is_settled()) << "by the time it says so";
+}
+
+TEST_F(TableWriterTest, WhatTheDiskDoesNotTakeIsNotWaitedFor) {
+  start_settled();
+  files_.set_fault(
+      [](FileStep step, std::uint64_t) { return step == FileStep::kWrite ? ENOSPC : 0; });
+  append("a");
+  EXPECT_TRUE(wait_until([this] { return times_written_ == 1; }));
+  EXPECT_TRUE(writer_->is_written());
+  EXPECT_FALSE(is_settled());
 }
 
 TEST_F(TableWriterTest, IsNotSettledWhileTheDiskTakesNothing) {
