@@ -1,6 +1,7 @@
 #include "resolver/forward/stream_upstream.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -324,7 +325,7 @@ TEST_F(SilentStreamTest, AQuestionThatMeetsTwoOfThemHasMetANetworkError) {
 
 // What was known of the server's answers decides how long it may say nothing.
 TEST_F(SilentStreamTest, AConnectionThatDiedUnnoticedCostsAQuickServersQuestionOneSecond) {
-  bool is_dead = false;
+  std::atomic<bool> is_dead = false;
   serve([&is_dead](const Question& question) {
     return is_dead && question.connection == 0 ? Reaction{} : answer(question);
   });
