@@ -129,6 +129,28 @@ TEST_F(DnsServerTest, AnswersFromTheAddressThatWasAsked) {
   }
 }
 
+// Replies that leave together carry the address to leave from besides.
+TEST_F(DnsServerTest, AnswersABurstFromTheAddressThatWasAsked) {
+  start(default_options(), {"0.0.0.0", "::"});
+  const std::vector<SocketAddress> addresses = server_->addresses();
+  for (const std::string ip : {"127.0.0.5", "::1"}) {
+    const IpAddress own = IpAddress::parse(ip).value();
+    const auto bound = std::ranges::find_if(
+        addresses, [&](const SocketAddress& one) { return one.ip.family() == own.family(); });
+    const UniqueFd socket =
+        support::connect_socket({.ip = own, .port = bound->port}, DnsTransport::kUdp);
+    constexpr int kQueries = 20;
+    for (int i = 0; i < kQueries; ++i) {
+      ASSERT_TRUE(support::send_message(socket.get(), DnsTransport::kUdp,
+                                        support::encode({.name = "backend.mesh"})));
+    }
+    for (int i = 0; i < kQueries; ++i) {
+      ASSERT_TRUE(support::receive_message(socket.get(), DnsTransport::kUdp).has_value())
+          << ip << " " << i;
+    }
+  }
+}
+
 TEST_F(DnsServerTest, AnswersOnTheIpv6Wildcard) {
   start(default_options(), {"::"});
   EXPECT_TRUE(support::ask(server_at("::1"), {.name = "backend.mesh"}).has_value());
