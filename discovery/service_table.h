@@ -65,6 +65,7 @@ class ServiceTable {
   [[nodiscard]] std::optional<TimePoint> next_expiry() const;
 
   [[nodiscard]] std::size_t services() const { return services_.effective(); }
+  [[nodiscard]] std::size_t records() const { return records_.effective(); }
   // Services and records that are held down; endpoints are part of their service.
   [[nodiscard]] std::size_t held_down() const;
   // The effective service, or nothing.

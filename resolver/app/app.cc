@@ -12,6 +12,7 @@
 
 #include "base/file_system.h"
 #include "base/free_memory.h"
+#include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "resolver/app/admin_routes.h"
@@ -22,6 +23,7 @@
 #include "resolver/app/config_print.h"
 #include "resolver/app/dns_front.h"
 #include "resolver/app/keeper.h"
+#include "resolver/app/kuma_metrics.h"
 #include "resolver/app/last_known_good.h"
 #include "resolver/app/mesh_table.h"
 #include "resolver/app/reload_plan.h"
@@ -38,6 +40,8 @@ namespace {
 
 // How often the host's addresses are looked at again.
 constexpr std::chrono::seconds kRefresh{5};
+// A table that does not come holds up nobody for longer; kuma-dp waits as long.
+constexpr std::chrono::seconds kKumaReadinessGate{15};
 constexpr mode_t kPortFileMode = 0644;
 
 AdminReply change_reply(const Result<std::string>& result) {
@@ -96,10 +100,12 @@ App::~App() {
   // Callbacks end before what they use.
   changes_.reset();
   admin_.reset();
+  readiness_server_.reset();
   table_.reset();
 }
 
 Result<void> App::start() {
+  began_ = environment_.clock.now();
   auto logs = Logs::create(loaded_.config.log);
   if (!logs) {
     return tl::unexpected(std::move(logs.error()));
@@ -165,7 +171,7 @@ Result<void> App::begin() {
   }
   serving_ = true;
   front_->begin();
-  for (const auto& step : {&App::start_admin, &App::write_port_file}) {
+  for (const auto& step : {&App::start_admin, &App::start_readiness, &App::write_port_file}) {
     if (auto done = (this->*step)(); !done) {
       return done;
     }
@@ -174,7 +180,16 @@ Result<void> App::begin() {
   return {};
 }
 
+void App::begin_kuma_metrics() {
+  const auto* const feed = table_ ? table_->kuma_feed() : nullptr;
+  if (feed != nullptr && feed->has_delivered() && !kuma_metrics_) {
+    kuma_metrics_ = std::make_unique<KumaMetrics>(
+        registry_, front_->server_metrics(), feed->labels(), environment_.clock.now() - began_);
+  }
+}
+
 void App::begin_with_table() {
+  begin_kuma_metrics();
   if (auto begun = begin(); !begun) {
     logs_->logger("dns").error("{}", begun.error().message);
   }
@@ -305,6 +320,33 @@ Result<void> App::start_admin() {
   return {};
 }
 
+Result<void> App::start_readiness() {
+  const Config::Kuma& kuma = loaded_.config.kuma;
+  if (!loaded_.config.uses_kuma() || !kuma.readiness_port) {
+    return {};
+  }
+  AdminServer::Options options;
+  options.listen = {
+      .ip = IpAddress::parse(kuma.readiness_for_all ? "0.0.0.0" : "127.0.0.1").value(),
+      .port = *kuma.readiness_port};
+  AdminServer::Routes routes;
+  routes["/ready"] = [this] { return kuma_ready(); };
+  auto server = AdminServer::start(loop_.io(), options, std::move(routes), logs_->logger("admin"));
+  if (!server) {
+    return fail("kuma.readiness_port", std::move(server.error()));
+  }
+  readiness_server_ = *std::move(server);
+  return {};
+}
+
+AdminReply App::kuma_ready() const {
+  const bool waited = environment_.clock.now() - began_ >= kKumaReadinessGate;
+  AdminReply reply;
+  reply.status = waited || readiness().missing.empty() ? 200 : 503;
+  reply.body = reply.status == 200 ? "READY" : "NOT_READY";
+  return reply;
+}
+
 Result<void> App::write_port_file() {
   if (port_file_.empty()) {
     return {};
@@ -343,6 +385,7 @@ void App::make_table() {
                                              .front = *front_,
                                              .leases = *leases_,
                                              .known_good = *known_good_,
+                                             .files = environment_.files,
                                              .on_ready = [this] { begin_with_table(); }});
   editor_ =
       std::make_unique<VipEditor>(*leases_, loaded_.config.mesh, vip_pools(loaded_.config), [this] {
@@ -400,6 +443,9 @@ void App::set_late_gauges() {
   metrics_.log_lines_dropped.set(static_cast<double>(logs_->dropped()));
   if (table_) {
     table_->set_late_gauges();
+    if (kuma_metrics_ && table_->kuma_feed() != nullptr) {
+      kuma_metrics_->update(table_->kuma_feed()->names());
+    }
   }
 }
 
@@ -459,6 +505,7 @@ void App::run() {
   loop_.run();
   changes_.reset();
   admin_.reset();
+  readiness_server_.reset();
   if (table_) {
     table_->stop();
   }

@@ -25,6 +25,7 @@
 #include "resolver/app/control_loop.h"
 #include "resolver/app/dns_front.h"
 #include "resolver/app/keeper.h"
+#include "resolver/app/kuma_metrics.h"
 #include "resolver/app/last_known_good.h"
 #include "resolver/app/mesh_table.h"
 #include "resolver/app/metrics.h"
@@ -74,6 +75,9 @@ class App {
   // Whether the new configuration is in use.
   [[nodiscard]] bool reload();
   [[nodiscard]] Result<void> start_admin();
+  // /ready on a port of its own, where it is asked for.
+  [[nodiscard]] Result<void> start_readiness();
+  [[nodiscard]] AdminReply kuma_ready() const;
   [[nodiscard]] Result<void> write_port_file();
   [[nodiscard]] Result<void> open_leases();
   void make_table();
@@ -86,6 +90,7 @@ class App {
   void report_table(Readiness& readiness) const;
   [[nodiscard]] Readiness readiness() const;
   void set_late_gauges();
+  void begin_kuma_metrics();
 
   LoadedConfig loaded_;
   ConfigSources sources_;
@@ -106,11 +111,14 @@ class App {
   std::unique_ptr<vip::LeaseStore> leases_;
   std::unique_ptr<MeshTable> table_;
   std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<AdminServer> readiness_server_;
+  std::unique_ptr<KumaMetrics> kuma_metrics_;
   std::unique_ptr<VipEditor> editor_;
   std::unique_ptr<AdminServer> changes_;  // on admin.sock
   WakeTimer refresh_timer_;
   WakeTimer resolv_conf_timer_;
   WakeTimer beat_timer_;
+  TimePoint began_;
   bool serving_ = false;
   bool frozen_ = false;  // the state folder is a successor's
 };

@@ -96,6 +96,19 @@ struct Config {
     std::string node;                        // this resolver's name; load_config(): the host's
   } control_plane;
 
+  // A Kuma control plane instead, where it has an address.
+  struct Kuma {
+    std::vector<std::string> cp_addresses;  // https://HOST:PORT, in order
+    std::string name;                  // of the Dataplane; load_config(): its file's, the host's
+    std::string dataplane_token_file;  // empty: none is sent
+    std::string ca_cert_file;          // empty: the system's
+    std::string dataplane_file;        // empty: the Dataplane is there already
+    std::string dataplane;             // load_config(): what is in that file
+    std::optional<std::uint16_t> readiness_port;
+    bool readiness_for_all = false;  // beyond loopback; load_config(): in a pod
+  } kuma;
+  [[nodiscard]] bool uses_kuma() const { return !kuma.cp_addresses.empty(); }
+
   std::optional<SocketAddress> admin_listen;  // nothing: no admin HTTP
   LogOptions log;
 

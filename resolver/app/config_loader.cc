@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -20,6 +21,7 @@
 #include "resolver/app/config_merger.h"
 #include "resolver/app/config_yaml.h"
 #include "resolver/app/known_names.h"
+#include "resolver/app/kuma_settings.h"
 #include "resolver/app/route_text.h"
 #include "resolver/app/setting_text.h"
 #include "resolver/forward/upstream_server.h"
@@ -56,6 +58,61 @@ std::string host_name() {
   }
   const auto word = parse_word(buffer.data(), buffer.size());
   return word ? *word : "localhost";
+}
+
+// Kuma's names are in these zones unless somebody says otherwise.
+void fill_kuma(LoadedConfig& loaded) {
+  Config& config = loaded.config;
+  if (config.kuma.name.empty()) {
+    config.kuma.name = config.control_plane.node;
+  }
+  if (!loaded.origins.contains("zones")) {
+    config.zones = {"mesh", "mesh.local"};
+  }
+}
+
+// What two sources say of the same: the key's value, or the file's where nothing says it.
+void join_with_file(LoadedConfig& loaded, std::string_view key, std::string& value,
+                    const std::string& in_file, ConfigMerger& merger) {
+  if (in_file.empty()) {
+    return;
+  }
+  const auto origin = loaded.origins.find(key);
+  if (origin == loaded.origins.end() || value.empty()) {
+    value = in_file;
+  } else if (value != in_file) {
+    merger.report_key("kuma.dataplane_file",
+                      fmt::format("{} says that {} is '{}', {} says '{}' (make them the same)",
+                                  escape_text(loaded.config.kuma.dataplane_file), key,
+                                  escape_name(in_file), origin->second, escape_name(value)));
+  }
+}
+
+// Only whether they can be read; they are read again at each connection.
+void read_kuma_files(LoadedConfig& loaded, const ConfigSources& sources, FileSystem& files,
+                     ConfigMerger& merger) {
+  Config& config = loaded.config;
+  if (!config.kuma.dataplane_file.empty()) {
+    auto dataplane = read_kuma_dataplane(files, config.kuma.dataplane_file);
+    if (dataplane) {
+      join_with_file(loaded, "mesh", config.mesh, dataplane->mesh, merger);
+      join_with_file(loaded, "kuma.name", config.kuma.name, dataplane->name, merger);
+      config.kuma.dataplane = std::move(dataplane->text);
+    } else {
+      merger.report_key("kuma.dataplane_file", dataplane.error().message);
+    }
+  }
+  for (std::string Config::Kuma::* const file :
+       {&Config::Kuma::ca_cert_file, &Config::Kuma::dataplane_token_file}) {
+    Config::Kuma alone;
+    alone.*file = config.kuma.*file;
+    if (const auto read = read_kuma_credentials(files, alone); !read) {
+      merger.report_key(
+          file == &Config::Kuma::ca_cert_file ? "kuma.ca_cert_file" : "kuma.dataplane_token_file",
+          read.error().message);
+    }
+  }
+  config.kuma.readiness_for_all = !variable(sources, "POD_NAME").empty();
 }
 
 void fill_derived(Config& config, const ConfigSources& sources) {
@@ -99,6 +156,22 @@ void check_addresses(const Config& config, ConfigMerger& merger) {
   }
 }
 
+void check_kuma(const LoadedConfig& loaded, ConfigMerger& merger) {
+  if (loaded.origins.contains("control_plane.address")) {
+    merger.report_key("kuma.cp_addresses",
+                      fmt::format("there is a control plane already, by {} (remove one of the two)",
+                                  loaded.origins.at("control_plane.address")));
+  }
+  if (loaded.config.mesh.find('.') != std::string::npos) {
+    merger.report_key("mesh", fmt::format("'{}' has a dot (write the name of a mesh of Kuma's)",
+                                          loaded.config.mesh));
+  }
+  if (loaded.config.instance_names) {
+    merger.report_key("instance_names",
+                      "Kuma tells of no endpoints (set it to false, or remove it)");
+  }
+}
+
 // What concerns more than one key.
 void check(const Config& config, ConfigMerger& merger) {
   if (config.vip.quarantine < config.ttl) {
@@ -121,6 +194,10 @@ void check(const Config& config, ConfigMerger& merger) {
 
 void finish(LoadedConfig& loaded, const ConfigSources& sources, ConfigMerger& merger) {
   fill_derived(loaded.config, sources);
+  if (loaded.config.uses_kuma()) {
+    fill_kuma(loaded);
+    check_kuma(loaded, merger);
+  }
   check(loaded.config, merger);
 }
 
@@ -164,8 +241,12 @@ LoadedConfig load_config(const ConfigSources& sources, FileSystem& files) {
     loaded.error_code = file_error(text.error().code);
     return loaded;
   }
+  merger.apply_kuma_environment(sources);
   merger.apply_environment(sources);
   merger.apply_flags(sources);
+  if (loaded.config.uses_kuma()) {
+    read_kuma_files(loaded, sources, files, merger);
+  }
   finish(loaded, sources, merger);
   return loaded;
 }

@@ -13,11 +13,14 @@
 #include "resolver/app/config_loader.h"
 #include "resolver/app/config_yaml.h"
 #include "resolver/app/known_names.h"
+#include "resolver/app/kuma_settings.h"
 #include "resolver/app/settings.h"
 #include "resolver/app/spelling.h"
 
 namespace meshdns::dns {
 namespace {
+
+constexpr std::string_view kKumaKey = "kuma.cp_addresses";
 
 // With more the first ones are what helps.
 constexpr std::size_t kMaxErrors = 100;
@@ -60,6 +63,29 @@ void ConfigMerger::apply_file(std::string_view text, std::string_view path) {
     skipped_section.clear();
     if (!apply_entry(entry, path)) {
       skipped_section = entry.key + ".";
+    }
+  }
+}
+
+void ConfigMerger::apply_kuma_environment(const ConfigSources& sources) {
+  const auto is_set = [&](const std::string& name) {
+    return sources.environment && sources.environment(name).has_value();
+  };
+  const bool is_given =
+      std::ranges::any_of(sources.flags, [](const auto& flag) { return flag.first == kKumaKey; });
+  if (!loaded_.config.uses_kuma() && !is_given && !is_set(environment_name(kKumaKey)) &&
+      !is_set("KUMA_CONTROL_PLANE_URL")) {
+    return;
+  }
+  for (const KumaVariable& variable : kuma_variables()) {
+    const Setting* const setting = find_setting(variable.key);
+    const std::string name(variable.name);
+    // kuma-dp takes an empty variable for one that is not set.
+    if (setting != nullptr && is_set(name) && !sources.environment(name)->empty()) {
+      const std::string value = *sources.environment(name);
+      apply_texts(*setting,
+                  setting->shape == SettingShape::kList ? split_list(value) : std::vector{value},
+                  name);
     }
   }
 }

@@ -20,6 +20,9 @@ class ConfigMerger {
   explicit ConfigMerger(LoadedConfig& loaded) : loaded_(loaded) {}
 
   void apply_file(std::string_view text, std::string_view path);
+  // What kuma-dp's variables say, where anything says that the control plane is Kuma's. Before
+  // apply_environment().
+  void apply_kuma_environment(const ConfigSources& sources);
   void apply_environment(const ConfigSources& sources);
   void apply_flags(const ConfigSources& sources);
 

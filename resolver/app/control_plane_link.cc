@@ -1,5 +1,6 @@
 #include "resolver/app/control_plane_link.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +21,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/feeds/endpoints_feed.h"
+#include "discovery/feeds/kuma_feed.h"
 #include "discovery/feeds/mesh_feed.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/metrics.h"
@@ -38,6 +40,13 @@ constexpr Backoff::Options kLookupBackoff{.initial = std::chrono::seconds(1),
 constexpr std::chrono::seconds kKeepaliveTime{20};
 constexpr std::chrono::seconds kKeepaliveTimeout{8};
 
+// Kuma takes no stream of a proxy while it holds on to the one before: for ten seconds, where the
+// proxy registered itself.
+constexpr Backoff::Options kKumaBackoff{.initial = std::chrono::seconds(1),
+                                        .maximum = std::chrono::seconds(15)};
+
+constexpr std::chrono::seconds kFailBackAfter{30};
+
 }  // namespace
 
 ControlPlaneAddress parse_control_plane_address(const std::string& text) {
@@ -45,8 +54,9 @@ ControlPlaneAddress parse_control_plane_address(const std::string& text) {
     return {.host = {}, .port = 0, .target = text};
   }
   if (const auto literal = SocketAddress::parse(text)) {
-    return {
-        .host = {}, .port = literal->port, .target = targets_of({literal->ip}, literal->port)[0]};
+    return {.host = {},
+            .port = literal->port,
+            .target = targets_of({literal->ip}, literal->port).front()};
   }
   const std::size_t colon = text.rfind(':');
   const auto port = parse_number(text.substr(colon + 1), 1, UINT16_MAX);
@@ -55,12 +65,14 @@ ControlPlaneAddress parse_control_plane_address(const std::string& text) {
           .target = {}};
 }
 
-std::vector<std::string> targets_of(const std::vector<IpAddress>& addresses, std::uint16_t port) {
+std::vector<std::string> targets_of(const std::vector<IpAddress>& addresses, std::uint16_t port,
+                                    const std::string& host) {
   std::vector<std::string> targets;
   targets.reserve(addresses.size());
   for (const IpAddress& address : addresses) {
-    targets.push_back(fmt::format("{}:{}", address.is_v4() ? "ipv4" : "ipv6",
-                                  SocketAddress{address, port, 0}.to_string()));
+    targets.push_back(fmt::format("{}:{}{}{}", address.is_v4() ? "ipv4" : "ipv6",
+                                  SocketAddress{address, port, 0}.to_string(),
+                                  host.empty() ? "" : "#", host));
   }
   return targets;
 }
@@ -73,10 +85,17 @@ ControlPlaneLink::ControlPlaneLink(Options options, ControlLoop& loop, Clock& cl
       logger_(logger),
       metrics_(metrics),
       callbacks_(std::move(callbacks)),
-      address_(parse_control_plane_address(options_.address)),
       backoff_(kLookupBackoff, std::random_device{}()),
       lookup_timer_(loop, clock, [this] { look_up(); }),
-      lookup_(loop) {}
+      lookup_(loop) {
+  for (const std::string& address : options_.addresses) {
+    Place place{.address = parse_control_plane_address(address), .targets = {}};
+    if (place.address.host.empty()) {
+      place.targets = {place.address.target};
+    }
+    places_.push_back(std::move(place));
+  }
+}
 
 ControlPlaneLink::~ControlPlaneLink() { stop(); }
 
@@ -89,14 +108,18 @@ void ControlPlaneLink::stop() {
 
 void ControlPlaneLink::start(std::map<std::string, discovery::HeldVersions> held) {
   held_ = std::move(held);
-  if (address_.host.empty()) {
-    use({address_.target});
-  } else {
-    look_up();
-  }
+  look_up();
+}
+
+bool ControlPlaneLink::has_names() const {
+  return std::ranges::any_of(places_,
+                             [](const Place& place) { return !place.address.host.empty(); });
 }
 
 std::vector<std::string> ControlPlaneLink::feeds() const {
+  if (options_.kind == Kind::kKuma) {
+    return {discovery::KumaFeed::kName};
+  }
   std::vector<std::string> names{discovery::MeshFeed::kName};
   if (options_.endpoints) {
     names.emplace_back(discovery::EndpointsFeed::kName);
@@ -105,46 +128,79 @@ std::vector<std::string> ControlPlaneLink::feeds() const {
 }
 
 std::string ControlPlaneLink::state() const {
+  const std::string all = fmt::format("{}", fmt::join(options_.addresses, ", "));
   if (is_connected()) {
-    return "connected to " + options_.address;
+    return "connected to " + all;
   }
-  return lookup_failure_.empty() ? "not connected to " + options_.address : lookup_failure_;
+  return lookup_failure_.empty() ? "not connected to " + all : lookup_failure_;
 }
 
 void ControlPlaneLink::look_up() {
   if (!is_connected()) {
-    lookup_.start(address_.host, callbacks_.name_servers(),
-                  [this](const Result<std::vector<IpAddress>>& result) { on_addresses(result); });
+    look_up_from(0);
   }
 }
 
-void ControlPlaneLink::on_addresses(const Result<std::vector<IpAddress>>& addresses) {
+void ControlPlaneLink::look_up_from(std::size_t place) {
+  while (place < places_.size() && places_[place].address.host.empty()) {
+    ++place;
+  }
+  if (place < places_.size()) {
+    lookup_.start(places_[place].address.host, callbacks_.name_servers(),
+                  [this, place](const Result<std::vector<IpAddress>>& result) {
+                    on_addresses(place, result);
+                  });
+    return;
+  }
+  std::vector<std::string> targets;
+  for (const Place& each : places_) {
+    targets.insert(targets.end(), each.targets.begin(), each.targets.end());
+  }
+  if (!targets.empty()) {
+    use(targets);
+  }
+  if (has_names() && !is_connected()) {
+    lookup_timer_.set(clock_.now() + backoff_.next());
+  }
+}
+
+void ControlPlaneLink::on_addresses(std::size_t place,
+                                    const Result<std::vector<IpAddress>>& addresses) {
+  const ControlPlaneAddress& address = places_[place].address;
   if (addresses) {
     lookup_failure_.clear();
-    use(targets_of(*addresses, address_.port));
+    places_[place].targets = targets_of(*addresses, address.port, address.host);
   } else {
     if (lookup_failure_.empty()) {
       logger_.warn("control plane not found address={} reason=\"{}\"",
-                   escape_name(options_.address), escape_text(addresses.error().message));
+                   escape_name(options_.addresses[place]), escape_text(addresses.error().message));
     }
     lookup_failure_ = addresses.error().message;
   }
-  lookup_timer_.set(clock_.now() + backoff_.next());
+  look_up_from(place + 1);
 }
 
 void ControlPlaneLink::use(const std::vector<std::string>& targets) {
-  if (client_) {
-    if (const auto changed = client_->set_targets(targets); !changed) {
-      logger_.error("{}", escape_text(changed.error().message));
-    }
+  if (!client_) {
+    make_client(targets);
     return;
   }
+  if (const auto changed = client_->set_targets(targets); !changed) {
+    logger_.error("{}", escape_text(changed.error().message));
+  }
+}
+
+void ControlPlaneLink::make_client(const std::vector<std::string>& targets) {
   discovery::AdsClient::Options options;
   options.targets = targets;
-  options.authority = address_.host;
   options.node = options_.node;
+  options.credentials = options_.credentials;
   options.keepalive_time = kKeepaliveTime;
   options.keepalive_timeout = kKeepaliveTimeout;
+  options.fail_back_after = kFailBackAfter;
+  if (options_.kind == Kind::kKuma) {
+    options.backoff = kKumaBackoff;
+  }
   auto client = discovery::AdsClient::create(
       options, [this](std::function<void()> task) { loop_.post(std::move(task)); }, clock_, logger_,
       metrics_);
@@ -154,23 +210,31 @@ void ControlPlaneLink::use(const std::vector<std::string>& targets) {
     return;
   }
   client_ = std::move(*client);
-  mesh_feed_ = std::make_unique<discovery::MeshFeed>(*client_, options_.mesh, callbacks_.on_delta,
-                                                     std::move(held_[discovery::MeshFeed::kName]));
-  if (options_.endpoints) {
-    endpoints_feed_ = std::make_unique<discovery::EndpointsFeed>(
-        *client_, options_.mesh, callbacks_.on_delta,
-        std::move(held_[discovery::EndpointsFeed::kName]));
-  }
-  held_.clear();
+  make_feeds();
   client_->observe_connection([this](bool connected) {
     if (connected) {
       backoff_.reset();
       lookup_timer_.set(std::nullopt);
-    } else if (!address_.host.empty()) {
+    } else if (has_names()) {
       lookup_timer_.set(clock_.now() + backoff_.next());
     }
   });
   client_->start();
+}
+
+void ControlPlaneLink::make_feeds() {
+  auto held = std::move(held_);
+  if (options_.kind == Kind::kKuma) {
+    kuma_feed_ = std::make_unique<discovery::KumaFeed>(*client_, logger_, callbacks_.on_delta);
+    return;
+  }
+  mesh_feed_ = std::make_unique<discovery::MeshFeed>(*client_, options_.mesh, callbacks_.on_delta,
+                                                     std::move(held[discovery::MeshFeed::kName]));
+  if (options_.endpoints) {
+    endpoints_feed_ = std::make_unique<discovery::EndpointsFeed>(
+        *client_, options_.mesh, callbacks_.on_delta,
+        std::move(held[discovery::EndpointsFeed::kName]));
+  }
 }
 
 }  // namespace meshdns::dns

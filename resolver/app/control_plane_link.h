@@ -5,6 +5,7 @@
 // connection is lost, and the client is given addresses.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -19,6 +20,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/feeds/endpoints_feed.h"
+#include "discovery/feeds/kuma_feed.h"
 #include "discovery/feeds/mesh_feed.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
@@ -28,7 +30,7 @@
 
 namespace meshdns::dns {
 
-// control_plane.address taken apart.
+// An address of a control plane taken apart.
 struct ControlPlaneAddress {
   std::string host;  // to be looked up; empty when `target` says it all
   std::uint16_t port = 0;
@@ -37,17 +39,21 @@ struct ControlPlaneAddress {
 // `text` as Config::ControlPlane::address has it.
 [[nodiscard]] ControlPlaneAddress parse_control_plane_address(const std::string& text);
 
-// gRPC targets for looked-up addresses, in their order.
+// gRPC targets for looked-up addresses, in their order; `host` is whose they are, if anybody's.
 [[nodiscard]] std::vector<std::string> targets_of(const std::vector<IpAddress>& addresses,
-                                                  std::uint16_t port);
+                                                  std::uint16_t port, const std::string& host = {});
 
 class ControlPlaneLink {
  public:
+  enum class Kind : std::uint8_t { kMeshdns, kKuma };
   struct Options {
-    std::string address;
+    Kind kind = Kind::kMeshdns;
+    std::vector<std::string> addresses = {};  // as parse_control_plane_address() takes them
     std::string mesh;
     bool endpoints = false;  // whether they are asked for
     discovery::NodeInfo node;
+    // As AdsClient::Options has it.
+    std::function<Result<discovery::AdsCredentials>()> credentials = nullptr;
   };
   struct Callbacks {
     std::function<void(const discovery::ServiceDelta&)> on_delta;  // of any feed
@@ -72,18 +78,26 @@ class ControlPlaneLink {
   [[nodiscard]] bool is_connected() const { return client_ && client_->connected(); }
   // Whether each of the feeds has delivered once.
   [[nodiscard]] bool has_delivered() const {
-    return mesh_feed_ && mesh_feed_->has_delivered() &&
+    return (mesh_feed_ || kuma_feed_) && (!mesh_feed_ || mesh_feed_->has_delivered()) &&
+           (!kuma_feed_ || kuma_feed_->has_delivered()) &&
            (!endpoints_feed_ || endpoints_feed_->has_delivered());
   }
+  // Null where the control plane is not Kuma's, or not looked up yet.
+  [[nodiscard]] const discovery::KumaFeed* kuma_feed() const { return kuma_feed_.get(); }
   // The feeds that deliver here.
   [[nodiscard]] std::vector<std::string> feeds() const;
   // For people: "connected", "not connected to ADDRESS", "cannot resolve ...".
   [[nodiscard]] std::string state() const;
 
  private:
+  // Looks up the names, one after the other.
   void look_up();
-  void on_addresses(const Result<std::vector<IpAddress>>& addresses);
+  void look_up_from(std::size_t place);
+  void on_addresses(std::size_t place, const Result<std::vector<IpAddress>>& addresses);
   void use(const std::vector<std::string>& targets);
+  void make_client(const std::vector<std::string>& targets);
+  void make_feeds();
+  [[nodiscard]] bool has_names() const;
 
   Options options_;
   ControlLoop& loop_;
@@ -91,13 +105,18 @@ class ControlPlaneLink {
   Logger& logger_;
   discovery::XdsClientMetrics& metrics_;
   Callbacks callbacks_;
-  ControlPlaneAddress address_;
+  struct Place {
+    ControlPlaneAddress address;
+    std::vector<std::string> targets;  // found last
+  };
+  std::vector<Place> places_;
   std::map<std::string, discovery::HeldVersions> held_;  // until there is a client
   std::string lookup_failure_;
   Backoff backoff_;
   // These outlive the client's callbacks.
   std::unique_ptr<discovery::MeshFeed> mesh_feed_;
   std::unique_ptr<discovery::EndpointsFeed> endpoints_feed_;
+  std::unique_ptr<discovery::KumaFeed> kuma_feed_;
   std::unique_ptr<discovery::AdsClient> client_;
   WakeTimer lookup_timer_;
   HostLookup lookup_;

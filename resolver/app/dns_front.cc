@@ -118,6 +118,10 @@ unsigned worker_count(unsigned configured, FileSystem& files) {
 }
 
 std::vector<IpPrefix> vip_pools(const Config& config) {
+  if (config.uses_kuma()) {
+    // Where Kuma's own addresses are: 241/8 to 243/8, and the beginning of its old pool 240/4.
+    return {IpPrefix::parse("240.0.0.0/6").value()};
+  }
   std::vector<IpPrefix> pools{config.vip.ipv4_pool};
   if (config.vip.ipv6) {
     pools.push_back(config.vip.ipv6_pool);

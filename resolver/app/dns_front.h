@@ -93,6 +93,8 @@ class DnsFront {
   // Answers what is open, for a moment, and ends.
   void stop() { server_->stop(); }
 
+  [[nodiscard]] const ServerMetrics& server_metrics() const { return server_metrics_; }
+
  private:
   DnsFront(Config config, const Environment& environment, std::unique_ptr<SnapshotBuilder> builder);
   void serve(KeptSockets& sockets);

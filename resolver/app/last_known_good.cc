@@ -19,6 +19,7 @@
 #include "discovery/feeds/endpoints_feed.h"
 #include "discovery/feeds/feed_log.h"
 #include "discovery/feeds/feed_log_format.h"
+#include "discovery/feeds/kuma_feed.h"
 #include "discovery/feeds/mesh_feed.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
@@ -238,6 +239,9 @@ discovery::ServiceDelta LastKnownGood::decode(const std::string& feed,
                                               const discovery::ResponseView& response) const {
   // What this version does not take any more is asked for again.
   std::vector<discovery::Rejection> rejections;
+  if (feed == discovery::KumaFeed::kName) {
+    return discovery::KumaFeed::read(response, rejections);
+  }
   return feed == discovery::MeshFeed::kName
              ? discovery::MeshFeed::read(response, options_.mesh, rejections)
              : discovery::EndpointsFeed::read(response, options_.mesh, rejections);
@@ -252,6 +256,9 @@ void LastKnownGood::record(const discovery::ServiceDelta& delta,
   }
   for (const discovery::ServiceEndpoints& endpoints : change.endpoints) {
     changed.insert(endpoints.service.to_string());
+  }
+  for (const discovery::NameRecord& record : change.records) {
+    changed.insert(record.name);
   }
   discovery::FeedRecords records;
   for (const discovery::AcceptedResource& resource : delta.accepted) {

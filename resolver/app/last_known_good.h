@@ -48,7 +48,7 @@ class LastKnownGood {
     std::string feed_fingerprint;    // of the configuration that feeds depend on
     std::string table_fingerprint;   // that tables depend on
     std::string mesh;                // that resources must be of
-    std::vector<std::string> feeds;  // of MeshFeed::kName and EndpointsFeed::kName
+    std::vector<std::string> feeds;  // MeshFeed's, EndpointsFeed's, KumaFeed's
     HttpsRecords https_records = HttpsRecords::kTlsPorts;
     TableAge::Limits limits;
   };

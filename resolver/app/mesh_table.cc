@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
@@ -14,9 +16,12 @@
 
 #include "base/build_info.h"
 #include "base/clock.h"
+#include "base/file_system.h"
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "discovery/feeds/endpoints_feed.h"
+#include "discovery/feeds/kuma_feed.h"
+#include "discovery/feeds/kuma_node.h"
 #include "discovery/feeds/mesh_feed.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
@@ -26,6 +31,7 @@
 #include "resolver/app/config.h"
 #include "resolver/app/control_plane_link.h"
 #include "resolver/app/dns_front.h"
+#include "resolver/app/kuma_settings.h"
 #include "resolver/app/last_known_good.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/table_age.h"
@@ -37,16 +43,47 @@ namespace {
 constexpr std::chrono::seconds kDiskPatience{1};
 
 discovery::NodeInfo node_of(const Config& config) {
+  const std::string user_agent = fmt::format("meshdns/{}", kVersion);
+  if (config.uses_kuma()) {
+    discovery::KumaProxy proxy{.mesh = config.mesh,
+                               .name = config.kuma.name,
+                               .dataplane = config.kuma.dataplane,
+                               .work_directory = config.state.directory};
+    if (const std::uint16_t port = config.listen.front().port; port != 0) {
+      proxy.dns_port = port;
+    }
+    return kuma_node(proxy, user_agent);
+  }
   discovery::NodeInfo node;
   node.id = fmt::format("{}.{}", config.mesh, config.control_plane.node);
   node.cluster = config.mesh;
   node.zone = config.zone;
   node.metadata = {{"mesh", config.mesh}};
-  node.user_agent = fmt::format("meshdns/{}", kVersion);
+  node.user_agent = user_agent;
   return node;
 }
 
+ControlPlaneLink::Options link_options(const Config& config, FileSystem& files) {
+  ControlPlaneLink::Options options{.addresses = {config.control_plane.address},
+                                    .mesh = config.mesh,
+                                    .endpoints = config.instance_names,
+                                    .node = node_of(config)};
+  if (config.uses_kuma()) {
+    options.kind = ControlPlaneLink::Kind::kKuma;
+    options.addresses.clear();
+    std::ranges::transform(config.kuma.cp_addresses, std::back_inserter(options.addresses),
+                           kuma_host_and_port);
+    options.credentials = [&files, kuma = config.kuma] {
+      return read_kuma_credentials(files, kuma);
+    };
+  }
+  return options;
+}
+
 std::vector<std::string> feeds_of(const Config& config) {
+  if (config.uses_kuma()) {
+    return {discovery::KumaFeed::kName};
+  }
   std::vector<std::string> feeds{discovery::MeshFeed::kName};
   if (config.instance_names) {
     feeds.emplace_back(discovery::EndpointsFeed::kName);
@@ -57,6 +94,9 @@ std::vector<std::string> feeds_of(const Config& config) {
 }  // namespace
 
 std::string feed_fingerprint(const Config& config) {
+  if (config.uses_kuma()) {
+    return fmt::format("kuma mesh={} name={}", config.mesh, config.kuma.name);
+  }
   return fmt::format("mesh={} zone={} node={} control_plane={}", config.mesh, config.zone,
                      config.control_plane.node, config.control_plane.address);
 }
@@ -89,12 +129,8 @@ MeshTable::MeshTable(const Config& config, const Environment& environment)
                  [this](std::unique_ptr<const Snapshot> next) {
                    environment_.front.publish(std::move(next));
                  }),
-      link_({.address = config.control_plane.address,
-             .mesh = config.mesh,
-             .endpoints = config.instance_names,
-             .node = node_of(config)},
-            environment.loop, environment.clock, environment.logs.logger("xds"),
-            environment.xds_metrics,
+      link_(link_options(config, environment.files), environment.loop, environment.clock,
+            environment.logs.logger("xds"), environment.xds_metrics,
             {.on_delta = [this](const discovery::ServiceDelta& delta) { on_delta(delta); },
              .name_servers = [this] { return environment_.front.upstreams().plain_addresses(); }}),
       first_tables_(link_.feeds()),
@@ -153,13 +189,14 @@ void MeshTable::on_restored(LastKnownGood::Restored restored) {
     }
     held[feed] = std::move(found.held);
   }
-  const LastKnownGood::Restored::Feed& services = restored.feeds[discovery::MeshFeed::kName];
+  const LastKnownGood::Restored::Feed& services = restored.feeds[link_.feeds().front()];
   const bool instances_fit =
       !environment_.front.builder().serves_image() ||
       std::ranges::all_of(restored.feeds, [](const auto& feed) { return feed.second.is_usable; });
   if (services.is_usable && instances_fit) {
-    environment_.logs.logger("table").info("read the table from disk services={} complete={}",
-                                           table_.services(), restored.are_complete());
+    environment_.logs.logger("table").info(
+        "read the table from disk services={} records={} complete={}", table_.services(),
+        table_.records(), restored.are_complete());
     publisher_.set_table_known(services.is_complete);
   }
   note_first_tables();
@@ -188,7 +225,7 @@ void MeshTable::note_first_tables() {
       environment_.known_good.record_whole(feed);
     }
   }
-  if (live_.contains(discovery::MeshFeed::kName)) {
+  if (live_.contains(link_.feeds().front())) {
     publisher_.set_feeds_ready();
   }
   publisher_.set_awaits_instances(!first_tables_.is_whole(discovery::EndpointsFeed::kName) &&
@@ -316,6 +353,7 @@ void MeshTable::report(Readiness& readiness) const {
 
 void MeshTable::set_late_gauges() const {
   AppMetrics& metrics = environment_.metrics;
+  metrics.records.set(static_cast<double>(table_.records()));
   metrics.services_held_down.set(static_cast<double>(table_.held_down()));
   const auto age = environment_.known_good.age().age(environment_.clock.now());
   metrics.table_age.set(age ? std::chrono::duration<double>(*age).count()

@@ -14,8 +14,10 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/file_system.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "discovery/feeds/kuma_feed.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/metrics.h"
@@ -44,6 +46,7 @@ class MeshTable {
     DnsFront& front;
     vip::LeaseStore& leases;
     LastKnownGood& known_good;
+    FileSystem& files;
     std::function<void()> on_ready;  // a whole table is published; often
   };
 
@@ -67,6 +70,7 @@ class MeshTable {
   void refresh();
 
   [[nodiscard]] const TablePublisher& publisher() const { return publisher_; }
+  [[nodiscard]] const discovery::KumaFeed* kuma_feed() const { return link_.kuma_feed(); }
   // Whether there is a table and what is worth knowing of it.
   void report(Readiness& readiness) const;
   void set_late_gauges() const;

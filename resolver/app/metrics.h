@@ -20,6 +20,8 @@ struct AppMetrics {
         snapshot_pages(registry.counter("meshdns_snapshot_pages_total",
                                         "Table pages written for all snapshots so far.")),
         services(registry.gauge("meshdns_table_services", "Services in the table.")),
+        records(registry.gauge("meshdns_table_records",
+                               "Names in the table that came with their addresses.")),
         services_withheld(registry.gauge(
             "meshdns_table_services_withheld",
             "Services answered with SERVFAIL because no address of theirs may be told.")),
@@ -88,6 +90,7 @@ struct AppMetrics {
   Gauge& snapshot_generations;
   Counter& snapshot_pages;
   Gauge& services;
+  Gauge& records;
   Gauge& services_withheld;
   Gauge& services_held_down;
   Gauge& entries;

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "resolver/app/config.h"
+#include "resolver/app/kuma_settings.h"
 #include "resolver/app/route_text.h"
 #include "resolver/app/setting_text.h"
 #include "resolver/app/setting_values.h"
@@ -313,6 +314,30 @@ Texts print_age(const std::optional<milliseconds>& age) {
   return {age ? print_duration(*age) : "never"};
 }
 
+// A relative path counts from where the program was started.
+Result<std::string> parse_optional_file(const std::string& text) {
+  constexpr std::size_t kMaxPath = 4095;
+  const bool is_path = text.size() <= kMaxPath &&
+                       std::ranges::none_of(text, [](char c) { return c >= 0 && c < ' '; });
+  if (!is_path) {
+    return refuse(fmt::format("'{}' is no path (write the path of a file)", escape_name(text)));
+  }
+  return text;
+}
+
+Result<void> set_readiness_port(Config& config, const std::string& text) {
+  if (text == "none") {
+    config.kuma.readiness_port.reset();
+    return {};
+  }
+  const auto port = parse_number(text, 1, UINT16_MAX);
+  if (!port) {
+    return refuse(port.error().message + " or none");
+  }
+  config.kuma.readiness_port = static_cast<std::uint16_t>(*port);
+  return {};
+}
+
 Result<void> set_admin_listen(Config& config, const std::string& text) {
   if (text == "none") {
     config.admin_listen.reset();
@@ -478,6 +503,28 @@ const std::array kSettings = {
          "the xDS control plane"}),
     value_of<[](auto& c) -> auto& { return c.control_plane.node; }, parse_node>(
         {"control_plane.node", "--node", "NAME", "this resolver's name towards the control plane"}),
+
+    list_of<[](auto& c) -> auto& { return c.kuma.cp_addresses; }, parse_kuma_address>(
+        {"kuma.cp_addresses", "--cp-address", "https://HOST:PORT",
+         "a Kuma control plane instead; with several, the first that answers"},
+        kRestart),
+    value_of<[](auto& c) -> auto& { return c.kuma.name; }, parse_optional_node>(
+        {"kuma.name", "--name", "NAME", "the name of this Dataplane towards it"}),
+    value_of<[](auto& c) -> auto& { return c.kuma.dataplane_token_file; }, parse_optional_file>(
+        {"kuma.dataplane_token_file", "--dataplane-token-file", "PATH",
+         "file with the token that Kuma gave this Dataplane"}),
+    value_of<[](auto& c) -> auto& { return c.kuma.ca_cert_file; }, parse_optional_file>(
+        {"kuma.ca_cert_file", "--ca-cert-file", "PATH",
+         "file with the certificates that Kuma's is checked against; empty: the system's"}),
+    value_of<[](auto& c) -> auto& { return c.kuma.dataplane_file; }, parse_optional_file>(
+        {"kuma.dataplane_file", "--dataplane-file", "PATH",
+         "the Dataplane, to be registered; empty: Kuma knows it already"}),
+    special({"kuma.readiness_port", "--readiness-port", "PORT|none",
+             "where /ready is served as kuma-dp does"},
+            set_readiness_port,
+            [](const Config& c) {
+              return Texts{c.kuma.readiness_port ? std::to_string(*c.kuma.readiness_port) : "none"};
+            }),
 
     special({"admin.listen", "--admin", "ADDRESS:PORT|none",
              "where /metrics, /healthz, /readyz, /config, /table, /vips, /cache and /upstreams are "

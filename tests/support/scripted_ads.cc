@@ -35,6 +35,7 @@ struct Desk {
   std::condition_variable changed;
   int streams = 0;  // so far
   int refusals = 0;
+  std::string authorization;  // of the newest
 };
 
 class Stream final : public grpc::ServerGenericBidiReactor {
@@ -141,6 +142,12 @@ struct ScriptedAds::Impl final : public grpc::CallbackGenericService {
       desk->refusals -= desk->refusals > 0 ? 1 : 0;
       return new Refusal();
     }
+    const auto& metadata = context->client_metadata();
+    const auto authorization = metadata.find("authorization");
+    desk->authorization =
+        authorization == metadata.end()
+            ? "none"
+            : std::string(authorization->second.data(), authorization->second.size());
     stream = std::make_shared<Stream>(desk);
     stream->hold(stream);
     ++desk->streams;
@@ -155,9 +162,18 @@ struct ScriptedAds::Impl final : public grpc::CallbackGenericService {
   std::unique_ptr<grpc::Server> server;
 };
 
-ScriptedAds::ScriptedAds() : impl_(std::make_unique<Impl>()) {
+ScriptedAds::ScriptedAds(const Options& options) : impl_(std::make_unique<Impl>()) {
+  if (options.port != 0) {
+    impl_->address.port = options.port;
+  }
+  auto credentials = grpc::InsecureServerCredentials();
+  if (!options.certificate.empty()) {
+    grpc::SslServerCredentialsOptions tls;
+    tls.pem_key_cert_pairs.push_back({options.key, options.certificate});
+    credentials = grpc::SslServerCredentials(tls);
+  }
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(impl_->address.to_string(), grpc::InsecureServerCredentials(), nullptr)
+  builder.AddListeningPort(impl_->address.to_string(), credentials, nullptr)
       .SetMaxReceiveMessageSize(-1)
       .SetMaxSendMessageSize(-1)
       .RegisterCallbackGenericService(impl_.get());
@@ -170,6 +186,11 @@ ScriptedAds::~ScriptedAds() {
 }
 
 SocketAddress ScriptedAds::address() const { return impl_->address; }
+
+std::string ScriptedAds::authorization() const {
+  const std::lock_guard lock(impl_->desk->mutex);
+  return impl_->desk->authorization;
+}
 
 bool ScriptedAds::await_stream(std::chrono::milliseconds bound) {
   std::unique_lock lock(impl_->desk->mutex);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,8 +18,13 @@ namespace meshdns::support {
 
 class ScriptedAds {
  public:
-  // Listens on a free port of 127.0.0.1.
-  ScriptedAds();
+  struct Options {
+    std::uint16_t port = 0;   // of 127.0.0.1; 0: a free one
+    std::string certificate;  // PEM; empty: plaintext
+    std::string key;
+  };
+  ScriptedAds() : ScriptedAds(Options{}) {}
+  explicit ScriptedAds(const Options& options);
   ScriptedAds(const ScriptedAds&) = delete;
   ScriptedAds& operator=(const ScriptedAds&) = delete;
   ~ScriptedAds();
@@ -27,6 +33,8 @@ class ScriptedAds {
 
   // Forgets the stream there is and waits for the next one.
   [[nodiscard]] bool await_stream(std::chrono::milliseconds bound = kHangBound);
+  // What the stream's client sent as its metadata `authorization`; "none" where it sent none.
+  [[nodiscard]] std::string authorization() const;
   // What the client of the stream says next; nothing when it says nothing or is gone.
   [[nodiscard]] std::optional<envoy::service::discovery::v3::DeltaDiscoveryRequest> next_request(
       std::chrono::milliseconds bound = kHangBound);

@@ -63,8 +63,8 @@ class ControlPlaneLinkTest : public testing::Test {
  protected:
   void start(const std::string& address, const std::vector<SocketAddress>& name_servers) {
     link_ = std::make_unique<ControlPlaneLink>(
-        ControlPlaneLink::Options{.address = address, .mesh = "default", .node = {}}, loop_, clock_,
-        logs_->logger("xds"), metrics_,
+        ControlPlaneLink::Options{.addresses = {address}, .mesh = "default", .node = {}}, loop_,
+        clock_, logs_->logger("xds"), metrics_,
         ControlPlaneLink::Callbacks{.on_delta = [](const discovery::ServiceDelta&) {},
                                     .name_servers = [name_servers] { return name_servers; }});
     link_->start();

@@ -72,9 +72,17 @@ TEST(ReloadPlan, CarriesEverySettingOver) {
       "table: {stale_after: never, expire_after: 1h}\n"
       "control_plane: {address: 'a:1', node: n}\nadmin: {listen: none}\nlog: {format: json}\n"
       "query_log: {file: /q, sample: 2, names: hashed}\ndnstap: {output: /d, identity: i}\n");
+  // These do not go together with some of those.
+  const LoadedConfig kuma = parse(
+      "kuma: {cp_addresses: ['https://a:1'], name: n, dataplane_token_file: t, ca_cert_file: c,\n"
+      "       dataplane_file: d, readiness_port: 1}\n");
   const ReloadPlan plan = plan_reload(running, parse("control_plane: {node: other}\n"));
+  const ReloadPlan kuma_plan = plan_reload(kuma, parse(""));
   for (const Setting& setting : settings()) {
-    if (setting.scope == SettingScope::kRestart) {
+    if (setting.key.starts_with("kuma.")) {
+      EXPECT_THAT(kuma_plan.needs_restart, testing::Contains(setting.key));
+      EXPECT_EQ(setting.print(kuma_plan.next.config), setting.print(kuma.config)) << setting.key;
+    } else if (setting.scope == SettingScope::kRestart) {
       EXPECT_THAT(plan.needs_restart, testing::Contains(setting.key)) << "the same as its default?";
       EXPECT_EQ(setting.print(plan.next.config), setting.print(running.config)) << setting.key;
     }

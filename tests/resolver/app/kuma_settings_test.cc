@@ -1,0 +1,115 @@
+#include "resolver/app/kuma_settings.h"
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/file_system.h"
+#include "resolver/app/config.h"
+#include "resolver/app/config_loader.h"
+#include "resolver/app/settings.h"
+#include "tests/support/temporary_directory.h"
+
+namespace meshdns::dns {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr const char* kUrl = "https://cp.example.org:5678";
+
+class KumaSettings : public testing::Test {
+ protected:
+  LoadedConfig load(const std::map<std::string, std::string>& variables) {
+    ConfigSources sources = given;
+    sources.path = folder.write("m.yaml", file);
+    sources.environment = [variables](const std::string& name) {
+      const auto found = variables.find(name);
+      return found == variables.end() ? std::nullopt : std::optional(found->second);
+    };
+    return load_config(sources, files);
+  }
+
+  support::TemporaryDirectory folder;
+  PosixFileSystem files;
+  ConfigSources given;
+  std::string file;
+};
+
+TEST_F(KumaSettings, OfOtherProgramsCountOnlyWhereKumaIsTheControlPlane) {
+  const LoadedConfig ours = load({{"KUMA_DATAPLANE_MESH", "m"}, {"KUMA_READINESS_PORT", "x"}});
+  EXPECT_THAT(ours.errors, IsEmpty());
+  EXPECT_EQ(ours.config.mesh, "default");
+  EXPECT_FALSE(ours.config.uses_kuma());
+  EXPECT_THAT(ours.config.zones, ElementsAre("mesh"));
+
+  const LoadedConfig kumas = load({{"KUMA_DATAPLANE_MESH", "m"}, {"KUMA_CONTROL_PLANE_URL", kUrl}});
+  EXPECT_THAT(kumas.errors, IsEmpty());
+  EXPECT_EQ(kumas.config.mesh, "m");
+  EXPECT_THAT(kumas.config.kuma.cp_addresses, ElementsAre(kUrl));
+  EXPECT_THAT(kumas.config.zones, ElementsAre("mesh", "mesh.local"));
+  EXPECT_EQ(kumas.config.kuma.name, kumas.config.control_plane.node);
+  EXPECT_EQ(kumas.origins.at("mesh"), "KUMA_DATAPLANE_MESH");
+}
+
+TEST_F(KumaSettings, LoseToOursAndToFlags) {
+  file = "mesh: file\nzones: [mesh]\n";
+  given.flags = {{"kuma.cp_addresses", {kUrl}}, {"kuma.name", {"flag"}}};
+  const LoadedConfig loaded = load({{"KUMA_DATAPLANE_MESH", "theirs"},
+                                    {"MESHDNS_MESH", "ours"},
+                                    {"KUMA_DATAPLANE_NAME", "theirs"},
+                                    {"KUMA_CONTROL_PLANE_CA_CERT_FILE", ""}});
+  EXPECT_THAT(loaded.errors, IsEmpty());
+  EXPECT_EQ(loaded.config.mesh, "ours");
+  EXPECT_EQ(loaded.config.kuma.name, "flag");
+  EXPECT_THAT(loaded.config.zones, ElementsAre("mesh")) << "as the file says";
+}
+
+TEST_F(KumaSettings, AreSettingsThatThereAre) {
+  for (const KumaVariable& variable : kuma_variables()) {
+    EXPECT_NE(find_setting(variable.key), nullptr) << variable.name;
+  }
+}
+
+TEST_F(KumaSettings, ThatContradictEachOtherAreErrors) {
+  file = "control_plane: {address: '127.0.0.1:5678'}\ninstance_names: true\n";
+  EXPECT_THAT(load({{"KUMA_CONTROL_PLANE_URL", kUrl}}).errors,
+              ElementsAre(HasSubstr("there is a control plane already"),
+                          HasSubstr("Kuma tells of no endpoints")));
+  file =
+      "kuma: {dataplane_file: " + folder.write("dp.yaml", "type: Dataplane\nmesh: m\nname: one\n") +
+      ", name: two}\n";
+  EXPECT_THAT(load({{"KUMA_CONTROL_PLANE_URL", kUrl}}).errors,
+              ElementsAre(HasSubstr("says that kuma.name is 'one'")));
+}
+
+TEST_F(KumaSettings, ADataplanesFileNamesItAndItsMesh) {
+  file = "kuma: {dataplane_file: " +
+         folder.write("dp.json", R"({"type":"Dataplane","mesh":"m","name":"one"})") + "}\n";
+  const LoadedConfig loaded = load({{"KUMA_CONTROL_PLANE_URL", kUrl}});
+  EXPECT_THAT(loaded.errors, IsEmpty());
+  EXPECT_EQ(loaded.config.mesh, "m");
+  EXPECT_EQ(loaded.config.kuma.name, "one");
+  EXPECT_THAT(loaded.config.kuma.dataplane, HasSubstr(R"("name":"one")"));
+}
+
+TEST_F(KumaSettings, ATokenIsTakenWithoutTheBlanksAroundIt) {
+  Config::Kuma kuma;
+  kuma.dataplane_token_file = folder.write("token", " \n a.b.c \r\n\n");
+  const auto credentials = read_kuma_credentials(files, kuma);
+  ASSERT_TRUE(credentials);
+  EXPECT_TRUE(credentials->tls);
+  EXPECT_EQ(credentials->token, "a.b.c");
+  EXPECT_THAT(credentials->ca_certificates, IsEmpty());
+  for (const char* const bad : {"", "\n", "a b", "a\x01", "Bearer a.b.c", "\xff"}) {
+    kuma.dataplane_token_file = folder.write("token", bad);
+    EXPECT_FALSE(read_kuma_credentials(files, kuma)) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace meshdns::dns
