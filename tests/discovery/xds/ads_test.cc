@@ -1,4 +1,5 @@
 // Our client against our server, over real gRPC.
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -326,6 +327,47 @@ TEST(AdsClient, RefusesATargetThatWouldHaveToBeResolved) {
     EXPECT_EQ(client.error().code, ErrorCode::kInvalidArgument);
   }
   EXPECT_FALSE(AdsClient::create({}, [](const auto&) {}, clock, log.logger(), metrics));
+}
+
+TEST(AdsTargets, TheFirstIsGoneBackToWhenItIsThereAgain) {
+  TestServer first;
+  TestServer second;
+  first.resources().apply({put("web", "first")}, {});
+  second.resources().apply({put("web", "second")}, {});
+  first.stop();
+  ControlLoop loop;
+  AdsClient::Options options;
+  options.targets = {first.target(), second.target()};
+  options.fail_back_after = std::chrono::milliseconds(20);
+  TestClient client(loop, options, kType, kEverything);
+  const auto is_told = [&](const std::string& text) {
+    return loop.wait_for([&] { return client.held["default/web"] == value_of("web", text); });
+  };
+  ASSERT_TRUE(is_told("second"));
+  // Looked at in vain, more than once: the one that serves is kept.
+  const auto looked = [&] { return client.connections.size() > 1; };
+  EXPECT_FALSE(loop.wait_for(looked, std::chrono::milliseconds(200)));
+  first.start();
+  ASSERT_TRUE(is_told("first"));
+  ASSERT_TRUE(loop.wait_for([&] { return client.connections.size() == 3; }));
+  EXPECT_THAT(client.connections, ElementsAre(true, false, true));
+  first.stop();
+  ASSERT_TRUE(is_told("second")) << "and over again";
+}
+
+TEST(AdsTargets, AClientMayEndWhileItLooks) {
+  TestServer serving;
+  serving.resources().apply({put("web", "1")}, {});
+  for (int i = 0; i < 20; ++i) {
+    ControlLoop loop;
+    AdsClient::Options options;
+    options.targets = {"ipv4:127.0.0.1:1", serving.target()};
+    options.fail_back_after = std::chrono::milliseconds(1);
+    const TestClient client(loop, options, kType, kEverything);
+    ASSERT_TRUE(loop.wait_for([&] { return !client.held.empty(); }));
+    const auto never = [] { return false; };
+    EXPECT_FALSE(loop.wait_for(never, std::chrono::milliseconds(i)));
+  }
 }
 
 }  // namespace
