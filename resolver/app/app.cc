@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -322,13 +323,14 @@ Result<void> App::start_admin() {
 
 Result<void> App::start_readiness() {
   const Config::Kuma& kuma = loaded_.config.kuma;
-  if (!loaded_.config.uses_kuma() || !kuma.readiness_port) {
+  const std::uint16_t port = kuma.readiness_port.value_or(0);
+  if (!loaded_.config.uses_kuma() || port == 0) {
     return {};
   }
   AdminServer::Options options;
   options.listen = {
       .ip = IpAddress::parse(kuma.readiness_for_all ? "0.0.0.0" : "127.0.0.1").value(),
-      .port = *kuma.readiness_port};
+      .port = port};
   AdminServer::Routes routes;
   routes["/ready"] = [this] { return kuma_ready(); };
   auto server = AdminServer::start(loop_.io(), options, std::move(routes), logs_->logger("admin"));

@@ -358,7 +358,7 @@ TEST(AdsTargets, TheFirstIsGoneBackToWhenItIsThereAgain) {
 TEST(AdsTargets, AClientMayEndWhileItLooks) {
   TestServer serving;
   serving.resources().apply({put("web", "1")}, {});
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 10; ++i) {
     ControlLoop loop;
     AdsClient::Options options;
     options.targets = {"ipv4:127.0.0.1:1", serving.target()};
