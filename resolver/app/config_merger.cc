@@ -68,24 +68,24 @@ void ConfigMerger::apply_file(std::string_view text, std::string_view path) {
 }
 
 void ConfigMerger::apply_kuma_environment(const ConfigSources& sources) {
-  const auto is_set = [&](const std::string& name) {
-    return sources.environment && sources.environment(name).has_value();
+  // kuma-dp takes an empty variable for one that is not set.
+  const auto value_of = [&](std::string_view name) {
+    return sources.environment ? sources.environment(std::string(name)).value_or("")
+                               : std::string();
   };
   const bool is_given =
       std::ranges::any_of(sources.flags, [](const auto& flag) { return flag.first == kKumaKey; });
-  if (!loaded_.config.uses_kuma() && !is_given && !is_set(environment_name(kKumaKey)) &&
-      !is_set("KUMA_CONTROL_PLANE_URL")) {
+  if (!loaded_.config.uses_kuma() && !is_given && value_of(environment_name(kKumaKey)).empty() &&
+      value_of("KUMA_CONTROL_PLANE_URL").empty()) {
     return;
   }
   for (const KumaVariable& variable : kuma_variables()) {
     const Setting* const setting = find_setting(variable.key);
-    const std::string name(variable.name);
-    // kuma-dp takes an empty variable for one that is not set.
-    if (setting != nullptr && is_set(name) && !sources.environment(name)->empty()) {
-      const std::string value = *sources.environment(name);
+    const std::string value = value_of(variable.name);
+    if (setting != nullptr && !value.empty()) {
       apply_texts(*setting,
                   setting->shape == SettingShape::kList ? split_list(value) : std::vector{value},
-                  name);
+                  std::string(variable.name));
     }
   }
 }
