@@ -1,5 +1,6 @@
 #include "resolver/app/app.h"
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
@@ -43,6 +44,7 @@ namespace {
 constexpr std::chrono::seconds kRefresh{5};
 // A table that does not come holds up nobody for longer; kuma-dp waits as long.
 constexpr std::chrono::seconds kKumaReadinessGate{15};
+constexpr std::array<std::uint8_t, 4> kLoopback{127, 0, 0, 1};
 constexpr mode_t kPortFileMode = 0644;
 
 AdminReply change_reply(const Result<std::string>& result) {
@@ -328,9 +330,8 @@ Result<void> App::start_readiness() {
     return {};
   }
   AdminServer::Options options;
-  options.listen = {
-      .ip = IpAddress::parse(kuma.readiness_for_all ? "0.0.0.0" : "127.0.0.1").value(),
-      .port = port};
+  options.listen = {.ip = kuma.readiness_for_all ? IpAddress() : IpAddress(kLoopback),
+                    .port = port};
   AdminServer::Routes routes;
   routes["/ready"] = [this] { return kuma_ready(); };
   auto server = AdminServer::start(loop_.io(), options, std::move(routes), logs_->logger("admin"));

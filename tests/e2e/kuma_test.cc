@@ -9,6 +9,7 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -177,7 +178,7 @@ TEST_F(Kuma, IsToldWhatASidecarTellsIt) {
 }
 
 TEST_F(Kuma, NamesAreAnsweredAndNothingOfTheMeshGoesUpstream) {
-  ScriptedUpstream upstream(always_address("192.0.2.1"));
+  const ScriptedUpstream upstream(always_address("192.0.2.1"));
   start_with({{"backend.svc.mesh.local", {"241.0.0.0", "::ffff:f100:0"}},
               {"backend.mesh", {"240.0.0.5"}},
               {"db.extsvc.corp.example", {"242.0.0.0"}}},
