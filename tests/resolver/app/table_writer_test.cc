@@ -90,6 +90,7 @@ TEST_F(TableWriterTest, IsNotSettledWhileARecordIsNotInTheLog) {
   ASSERT_TRUE(wait_until([this] { return is_settled(); }));
   EXPECT_EQ(writes, 1);
   EXPECT_FALSE(settled_at_write);
+  writer_.reset();  // which looks at what is ours
 }
 
 TEST_F(TableWriterTest, SaysWhenAllRecordsAreWritten) {
@@ -113,6 +114,7 @@ TEST_F(TableWriterTest, SaysWhenAllRecordsAreWritten) {
   ASSERT_TRUE(wait_until([this] { return times_written_ > 0; }));
   EXPECT_TRUE(writer_->is_written());
   EXPECT_TRUE(is_settled()) << "by the time it says so";
+  writer_.reset();  // which looks at what is ours
 }
 
 TEST_F(TableWriterTest, WhatTheDiskDoesNotTakeIsNotWaitedFor) {
@@ -135,6 +137,7 @@ TEST_F(TableWriterTest, IsNotSettledWhileTheDiskTakesNothing) {
   EXPECT_FALSE(is_settled());
   full = false;
   EXPECT_TRUE(wait_until([this] { return is_settled(); }));
+  writer_.reset();  // which looks at what is ours
 }
 
 TEST_F(TableWriterTest, StaysSettledOverAnEndThatWroteAll) {

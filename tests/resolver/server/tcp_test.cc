@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <poll.h>
 #include <set>
 #include <string>
@@ -407,16 +408,16 @@ TEST_F(TcpTest, WaitsWhenDescriptorsRunOutAndRecovers) {
 
 // accept(2) says that there are no descriptors before it looks whether there is a connection.
 TEST_F(TcpTest, ClosesNobodyWhenNobodyWaitsForTheDescriptor) {
-  std::atomic<int> accepts_left = 1000;
-  sockets_.set_fault([&](const support::SocketCall& call) {
-    const bool is_out = call.step == support::SocketStep::kAccept && accepts_left-- <= 0;
+  const auto accepts_left = std::make_shared<std::atomic<int>>(1000);  // the server outlives us
+  sockets_.set_fault([this, accepts_left](const support::SocketCall& call) {
+    const bool is_out = call.step == support::SocketStep::kAccept && (*accepts_left)-- <= 0;
     fault_count_ += is_out ? 1 : 0;
     return is_out ? EMFILE : 0;
   });
   start();
   const UniqueFd first = connect();
   ASSERT_TRUE(is_answered(first));
-  accepts_left = 1;
+  *accepts_left = 1;
   const UniqueFd second = connect();
   ASSERT_TRUE(support::wait_until([&] { return fault_count_ >= 1; }));
   EXPECT_TRUE(is_answered(second));
