@@ -1,6 +1,7 @@
 #include "discovery/feeds/kuma_table.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -106,6 +107,18 @@ Result<std::optional<std::uint32_t>> read_ttl(const json::object& table) {
   return seconds;
 }
 
+// Prometheus' data model: anything else would break the page of metrics; nor may one stand there
+// that a metric of kuma-dp's has itself.
+bool is_label_name(std::string_view key) {
+  constexpr std::array<std::string_view, 4> kTaken{"le", "qtype", "rcode", "source"};
+  const auto is_letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  };
+  return !key.empty() && is_letter(key.front()) && !key.starts_with("__") &&
+         std::ranges::all_of(key, [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); }) &&
+         std::ranges::find(kTaken, key) == kTaken.end();
+}
+
 Result<void> read_labels(const json::object& from, KumaTable& table) {
   const json::value* const value = from.if_contains("extraLabels");
   if (value == nullptr || value->is_null()) {
@@ -114,10 +127,14 @@ Result<void> read_labels(const json::object& from, KumaTable& table) {
   if (!value->is_object()) {
     return invalid("extraLabels: no object");
   }
-  for (const auto& [key, label] : value->get_object()) {
+  for (const auto& [name, label] : value->get_object()) {
+    const std::string_view key(name.data(), name.size());
     if (!label.is_string()) {
-      return invalid(fmt::format("extraLabels.{}: no string",
-                                 escape_name(std::string_view(key.data(), key.size()))));
+      return invalid(fmt::format("extraLabels.{}: no string", escape_name(key)));
+    }
+    if (!is_label_name(key)) {
+      skip(table, fmt::format("extraLabels: '{}' is no label of ours", escape_name(key)));
+      continue;
     }
     table.labels.insert_or_assign(std::string(key), std::string(view(label.get_string())));
   }

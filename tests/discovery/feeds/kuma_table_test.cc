@@ -19,6 +19,7 @@ namespace {
 using support::kuma_body;
 using support::kuma_etag;
 using support::kuma_listener;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -120,6 +121,18 @@ TEST(KumaTable, MembersNobodyKnowsAndNullsAreNoReasonToRefuse) {
   ASSERT_TRUE(table);
   EXPECT_THAT(table->records, ElementsAre(NameRecord{"a.mesh", {}, std::nullopt}));
   EXPECT_THAT(table->labels, IsEmpty());
+}
+
+// They go to the page of metrics as they are.
+TEST(KumaTable, LabelsThatAMetricCannotHaveAreLeftOut) {
+  const auto table = parse_kuma_table(
+      R"({"records":[],"extraLabels":{"mesh":"default","kuma_io_zone":"a\"b\n","":"x","9a":"x",)"
+      R"("a-b":"x","a\"} 1\nup{b":"x","__name__":"x","source":"x","le":"x"}})");
+  ASSERT_TRUE(table);
+  EXPECT_EQ(table->labels,
+            (std::map<std::string, std::string>{{"mesh", "default"}, {"kuma_io_zone", "a\"b\n"}}));
+  EXPECT_EQ(table->skipped, 7U);
+  EXPECT_THAT(table->reasons, Contains(HasSubstr("extraLabels: 'a-b' is no label of ours")));
 }
 
 TEST(KumaTable, RefusesWhatIsNoTable) {

@@ -47,7 +47,7 @@ class DatagramSenderTest : public ::testing::Test {
                               .port = support::port_of(client.socket.get())};
       client.address_size = static_cast<socklen_t>(own.to_sockaddr(client.address));
     }
-    // Every message is one call of what it sends through.
+    // Counts calls, fails the next one where it is told to.
     sockets_.set_fault([this](const support::SocketCall& call) {
       if (call.step == SocketStep::kSetOption && call.type == UDP_SEGMENT) {
         return option_error_;
@@ -78,7 +78,7 @@ class DatagramSenderTest : public ::testing::Test {
     }
     return sender_.send(sockets_, server_.get(), messages);
   }
-  // Everyone gets what was sent to him, in that order, each in a datagram of its own.
+  // Each is a datagram of its own, and nobody's come in another order.
   void expect_all_received() {
     for (std::size_t i = 0; i < contents_.size(); ++i) {
       EXPECT_EQ(receive(receivers_[i]), contents_[i]) << i;
@@ -117,7 +117,7 @@ TEST_F(DatagramSenderTest, EveryDatagramArrivesAsItWasWhateverTheGroups) {
   EXPECT_EQ(result.sent, 32U);
   EXPECT_EQ(result.failed, 0U);
   EXPECT_EQ(calls_, 1);
-  // Of one client, those of one size stay in order; others may pass them.
+  // Those of one client may pass each other.
   for (std::size_t client = 0; client < clients_.size(); ++client) {
     std::vector<Octets> expected;
     std::vector<Octets> received;
