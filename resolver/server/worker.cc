@@ -175,7 +175,8 @@ struct Worker::State {
     }
     const bool done = resolver.in_flight() == 0 && connections == 0;
     if (done || std::chrono::steady_clock::now() >= drain_end) {
-      io.stop();
+      // After the replies that are ready to leave.
+      boost::asio::post(io, [this] { io.stop(); });
       return;
     }
     drain_timer.expires_after(kDrainInterval);
