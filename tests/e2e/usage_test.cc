@@ -2,6 +2,7 @@
 // that are closed, and what a reload may change.
 #include <algorithm>
 #include <csignal>
+#include <cstddef>
 #include <fcntl.h>
 #include <filesystem>
 #include <sstream>
