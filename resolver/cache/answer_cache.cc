@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <span>
@@ -39,8 +40,9 @@ AnswerCache::AnswerCache(const CacheOptions& options, const HashKey& key)
 AnswerCache::~AnswerCache() = default;
 
 std::uint64_t AnswerCache::hash(const CachedQuestion& question) const {
-  std::array<std::uint8_t, kMaxNameOctets + 5> octets{};
-  auto* end = std::ranges::copy(question.name.octets(), octets.begin()).out;
+  std::array<std::uint8_t, kMaxNameOctets + 5> octets;  // NOLINT: filled as far as it is read
+  std::memcpy(octets.data(), question.name.octets().data(), question.name.size());
+  std::uint8_t* end = octets.data() + question.name.size();
   for (const std::uint16_t number : {question.type, question.rrclass}) {
     *end++ = static_cast<std::uint8_t>(number >> 8U);
     *end++ = static_cast<std::uint8_t>(number);

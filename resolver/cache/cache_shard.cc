@@ -91,12 +91,16 @@ struct CacheShard::Entry : boost::intrusive::list_base_hook<> {
     entry->name_octets = static_cast<std::uint8_t>(asked.name.size());
     entry->ttl_count = static_cast<std::uint16_t>(reply.ttl_offsets.size());
     entry->message_octets = static_cast<std::uint32_t>(reply.message.size());
-    std::uint8_t* at = std::ranges::copy(asked.name.octets(), entry->octets()).out;
+    std::uint8_t* at = entry->octets();
+    std::memcpy(at, asked.name.octets().data(), asked.name.size());
+    at += asked.name.size();
     if (ttl_octets > 0) {
       std::memcpy(at, reply.ttl_offsets.data(), ttl_octets);
       at += ttl_octets;
     }
-    std::ranges::copy(reply.message, at);
+    if (!reply.message.empty()) {
+      std::memcpy(at, reply.message.data(), reply.message.size());
+    }
     return entry;
   }
 

@@ -18,6 +18,7 @@
 #include "resolver/forward/udp_sockets.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/forward/upstream_tap.h"
+#include "resolver/wire/big_endian.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
@@ -30,10 +31,6 @@ constexpr unsigned kCaseBit = 0x20;
 // So often must lower case be heard where mixed case was not, for the server to be taken for one
 // that drops the latter: a network loses some questions of either kind.
 constexpr unsigned kSuspiciousAnswers = 3;
-
-std::uint16_t read_u16(std::span<const std::uint8_t> octets, std::size_t offset) {
-  return static_cast<std::uint16_t>(octets[offset] << 8U | octets[offset + 1]);
-}
 
 // RFC 6891 section 7 says FORMERR; some say NOTIMP.
 bool refuses_edns(std::uint16_t rcode) {
@@ -233,8 +230,8 @@ void UdpUpstream::on_datagram(Port& port, std::span<const std::uint8_t> datagram
     on_mismatch(port);
     return;
   }
-  const auto match = std::ranges::find(port.attempts, read_u16(datagram, 0), &Attempt::id);
-  const std::uint16_t flags = read_u16(datagram, 2);
+  const auto match = std::ranges::find(port.attempts, load_u16(datagram, 0), &Attempt::id);
+  const std::uint16_t flags = load_u16(datagram, 2);
   if (match == port.attempts.end() || (flags & flag::kResponse) == 0 ||
       (flags & flag::kOpcodeMask) != 0) {
     on_mismatch(port);
@@ -242,7 +239,7 @@ void UdpUpstream::on_datagram(Port& port, std::span<const std::uint8_t> datagram
   }
   Attempt& attempt = **match;
   // Old servers refuse with a bare header what they do not understand, EDNS above all.
-  if (read_u16(datagram, 4) == 0 && (flags & flag::kRcodeMask) != 0) {
+  if (load_u16(datagram, 4) == 0 && (flags & flag::kRcodeMask) != 0) {
     on_header_alone(attempt);
     return;
   }

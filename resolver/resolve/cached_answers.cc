@@ -138,12 +138,12 @@ SharedResult CachedAnswers::take(const Query& asked, ForwardResult result, bool 
   const CachedQuestion question = question_of(asked, folded);
   std::uint16_t rcode = rcode::kServFail;
   if (result.status == ForwardStatus::kReply) {
-    if (store_reply(result.reply, asked, scratch, shared.stored) != RebuildStatus::kOk) {
+    const auto [status, facts] = store_reply(result.reply, asked, scratch, shared.stored);
+    if (status != RebuildStatus::kOk) {
       shared.reply = std::move(result.reply);
       shared.is_failure = !inspect_reply(shared.reply).truncated;
       return shared;
     }
-    const ReplyFacts facts = facts_of(shared.stored);
     shared.is_failure = facts.kind == ReplyKind::kFailure;
     if (!shared.is_failure) {
       if (may_keep) {

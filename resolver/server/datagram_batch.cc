@@ -1,6 +1,5 @@
 #include "resolver/server/datagram_batch.h"
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -146,7 +145,7 @@ bool DatagramQueue::add(const DatagramPeer& peer, std::span<const std::uint8_t> 
   Slot& slot = slots_[count_];
   slot.peer = peer;
   slot.part = {.iov_base = octets_.data() + used_, .iov_len = octets.size()};
-  std::ranges::copy(octets, octets_.begin() + static_cast<std::ptrdiff_t>(used_));
+  std::memcpy(slot.part.iov_base, octets.data(), octets.size());
   used_ += octets.size();
   msghdr& header = messages_[count_++].msg_hdr;
   header.msg_namelen = peer.address_size;

@@ -1,6 +1,5 @@
 #include "resolver/wire/name.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -111,8 +110,27 @@ bool NameView::is_within(NameView zone) const {
 }
 
 bool NameView::equals_ignoring_case(NameView other) const {
-  return std::ranges::equal(octets_, other.octets_,
-                            [](std::uint8_t a, std::uint8_t b) { return fold(a) == fold(b); });
+  if (size() != other.size()) {
+    return false;
+  }
+  const std::uint8_t* const ours = octets_.data();
+  const std::uint8_t* const theirs = other.octets_.data();
+  std::size_t at = 0;
+  for (; at + sizeof(std::uint64_t) <= size(); at += sizeof(std::uint64_t)) {
+    std::uint64_t a = 0;
+    std::uint64_t b = 0;
+    std::memcpy(&a, ours + at, sizeof a);
+    std::memcpy(&b, theirs + at, sizeof b);
+    if (a != b && fold_word(a) != fold_word(b)) {
+      return false;
+    }
+  }
+  for (; at < size(); ++at) {
+    if (fold(ours[at]) != fold(theirs[at])) {
+      return false;
+    }
+  }
+  return true;
 }
 
 std::string NameView::to_text() const {
@@ -202,9 +220,21 @@ bool Name::append_label(std::span<const std::uint8_t> label) {
     return false;
   }
   octets_.at(size_ - 1U) = static_cast<std::uint8_t>(label.size());
-  std::ranges::copy(label, octets_.begin() + size_);
+  std::memcpy(octets_.data() + size_, label.data(), label.size());
   size_ = static_cast<std::uint8_t>(size_ + label.size() + 1);
   octets_.at(size_ - 1U) = 0;
+  return true;
+}
+
+bool Name::append_labels(std::span<const std::uint8_t> labels) {
+  if (size_ + labels.size() > kMaxNameOctets) {
+    return false;
+  }
+  if (!labels.empty()) {
+    std::memcpy(octets_.data() + size_ - 1, labels.data(), labels.size());
+    size_ = static_cast<std::uint8_t>(size_ + labels.size());
+    octets_.at(size_ - 1U) = 0;
+  }
   return true;
 }
 

@@ -73,12 +73,19 @@ class Name {
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::string to_text() const { return view().to_text(); }
 
+  // Makes it the root.
+  void clear() {
+    octets_[0] = 0;
+    size_ = 1;
+  }
   // Copies a valid name, as it is or folded.
   void assign(NameView name);
   void assign_folded(NameView name);
   void fold() { fold_octets(octets_.data(), octets_.data(), size_); }
   // Puts `label` in front of the final root label. False, and no change, when it does not fit.
   [[nodiscard]] bool append_label(std::span<const std::uint8_t> label);
+  // The same of labels that each stand behind their length, which must be valid.
+  [[nodiscard]] bool append_labels(std::span<const std::uint8_t> labels);
 
   friend bool operator==(const Name& a, const Name& b) { return a.view() == b.view(); }
 

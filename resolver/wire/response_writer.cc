@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "resolver/wire/big_endian.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
@@ -21,16 +22,6 @@ constexpr std::size_t kMaxPointerTarget = 0x3fff;
 constexpr std::size_t kRecordFieldOctets = 10;   // type, class, TTL, RDLENGTH
 constexpr std::size_t kExtendedErrorOctets = 6;  // option code, length, info code
 constexpr std::uint32_t kDnssecOk = 0x8000;
-
-void store_u16(std::span<std::uint8_t> buffer, std::size_t at, std::uint16_t value) {
-  buffer[at] = static_cast<std::uint8_t>(value >> 8U);
-  buffer[at + 1] = static_cast<std::uint8_t>(value);
-}
-
-void store_u32(std::span<std::uint8_t> buffer, std::size_t at, std::uint32_t value) {
-  store_u16(buffer, at, static_cast<std::uint16_t>(value >> 16U));
-  store_u16(buffer, at + 2, static_cast<std::uint16_t>(value));
-}
 
 // FNV-1a of one label with its length octet, continued from the hash of what follows it.
 std::uint32_t hash_label(std::uint32_t hash, std::span<const std::uint8_t> label) {

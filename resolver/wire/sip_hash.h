@@ -54,8 +54,15 @@ template <int C, int D>
     absorb(word);
   }
   std::uint64_t last = static_cast<std::uint64_t>(octets.size()) << 56U;
-  for (std::size_t i = 0; at + i < octets.size(); ++i) {
-    last |= static_cast<std::uint64_t>(octets[at + i]) << (8 * i);
+  if (const std::size_t left = octets.size() - at; left != 0 && at != 0) {
+    // The last eight octets, less those that were absorbed.
+    std::uint64_t word = 0;
+    std::memcpy(&word, octets.data() + octets.size() - sizeof word, sizeof word);
+    last |= word >> (8 * (sizeof word - left));
+  } else {
+    for (std::size_t i = 0; i < left; ++i) {
+      last |= static_cast<std::uint64_t>(octets[i]) << (8 * i);
+    }
   }
   absorb(last);
   v2 ^= 0xffU;

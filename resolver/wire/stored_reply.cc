@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "resolver/wire/big_endian.h"
 #include "resolver/wire/message_reader.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
@@ -21,29 +22,17 @@ namespace {
 
 constexpr std::size_t kTtlBeforeRdata = 6;  // TTL and RDLENGTH
 
-std::uint32_t load_u32(std::span<const std::uint8_t> octets, std::size_t at) {
-  return std::uint32_t{octets[at]} << 24U | std::uint32_t{octets[at + 1]} << 16U |
-         std::uint32_t{octets[at + 2]} << 8U | octets[at + 3];
-}
-
-void store_u32(std::span<std::uint8_t> octets, std::size_t at, std::uint32_t value) {
-  for (std::size_t i = 0; i < 4; ++i) {
-    octets[at + i] = static_cast<std::uint8_t>(value >> (24 - 8 * i));
-  }
-}
-
 // The client's question as it is stored: without its identity and OPT, in the reply's case, so that
 // names of the reply that end in it do so in the stored form.
 Query stored_question(std::span<const std::uint8_t> reply, const Query& client) {
   Query query;
   query.flags = flag::kAuthenticData;  // so that upstream's AD is kept
-  query.assign_question(client.asked_name(), client.qtype, client.qclass);
   MessageReader reader(reply);
   QuestionView question;
-  if (reader.read_question(question) &&
-      question.name.view().equals_ignoring_case(client.asked_name())) {
-    query.assign_question(question.name, client.qtype, client.qclass);
-  }
+  const bool is_its_name = reader.read_question(question) &&
+                           question.name.view().equals_ignoring_case(client.asked_name());
+  query.assign_question(is_its_name ? question.name.view() : client.asked_name(), client.qtype,
+                        client.qclass);
   return query;
 }
 
@@ -75,30 +64,8 @@ ReplyKind kind_of(std::uint16_t rcode, bool has_alias, bool has_type) {
   return has_type ? ReplyKind::kAnswer : ReplyKind::kNoData;
 }
 
-}  // namespace
-
-RebuildStatus store_reply(std::span<const std::uint8_t> reply, const Query& client,
-                          std::span<std::uint8_t> scratch, StoredReply& stored) {
-  stored.ttl_offsets.clear();
-  const RebuildResult rebuilt =
-      rebuild_reply(reply, stored_question(reply, client),
-                    {.transport = Transport::kTcp, .trusted_upstream = true}, scratch);
-  const auto message = scratch.first(rebuilt.size);
-  stored.message.assign(message.begin(), message.end());
-  if (rebuilt.status != RebuildStatus::kOk) {
-    return rebuilt.status;
-  }
-  MessageReader reader(stored.message);
-  QuestionView question;
-  (void)reader.read_question(question);
-  RecordView record;
-  while (reader.next(record)) {
-    stored.ttl_offsets.push_back(static_cast<std::uint16_t>(record.rdata_offset - kTtlBeforeRdata));
-  }
-  return RebuildStatus::kOk;
-}
-
-ReplyFacts facts_of(const StoredReply& stored) {
+// Notes where the TTLs stand, and what the records say.
+ReplyFacts note_records(StoredReply& stored) {
   MessageReader reader(stored.message);
   QuestionView question;
   (void)reader.read_question(question);
@@ -108,6 +75,7 @@ ReplyFacts facts_of(const StoredReply& stored) {
   std::optional<std::uint32_t> denial;
   RecordView record;
   while (reader.next(record)) {
+    stored.ttl_offsets.push_back(static_cast<std::uint16_t>(record.rdata_offset - kTtlBeforeRdata));
     if (record.section == Section::kAnswer) {
       least = std::min(least, record.header.ttl);
       has_type = has_type || question.qtype == rrtype::kAny || record.header.type == question.qtype;
@@ -124,6 +92,22 @@ ReplyFacts facts_of(const StoredReply& stored) {
     facts.ttl = std::min(least, *denial);
   }
   return facts;
+}
+
+}  // namespace
+
+StoreResult store_reply(std::span<const std::uint8_t> reply, const Query& client,
+                        std::span<std::uint8_t> scratch, StoredReply& stored) {
+  stored.ttl_offsets.clear();
+  const RebuildResult rebuilt =
+      rebuild_reply(reply, stored_question(reply, client),
+                    {.transport = Transport::kTcp, .trusted_upstream = true}, scratch);
+  const auto message = scratch.first(rebuilt.size);
+  stored.message.assign(message.begin(), message.end());
+  if (rebuilt.status != RebuildStatus::kOk) {
+    return {.status = rebuilt.status, .facts = {}};
+  }
+  return {.status = RebuildStatus::kOk, .facts = note_records(stored)};
 }
 
 void clamp_ttls(StoredReply& stored, std::uint32_t least, std::uint32_t most) {

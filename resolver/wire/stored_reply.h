@@ -43,11 +43,15 @@ struct ReplyFacts {
   std::optional<std::uint32_t> ttl;
 };
 
+struct StoreResult {
+  RebuildStatus status = RebuildStatus::kMalformed;
+  ReplyFacts facts;  // only for kOk
+};
+
 // Writes `reply` to `client`'s question in the stored form into `stored`, whose former content is
 // gone. Any status but kOk means that there is nothing in it. `scratch` has kMaxMessageOctets.
-[[nodiscard]] RebuildStatus store_reply(std::span<const std::uint8_t> reply, const Query& client,
-                                        std::span<std::uint8_t> scratch, StoredReply& stored);
-[[nodiscard]] ReplyFacts facts_of(const StoredReply& stored);
+[[nodiscard]] StoreResult store_reply(std::span<const std::uint8_t> reply, const Query& client,
+                                      std::span<std::uint8_t> scratch, StoredReply& stored);
 
 // Raises and lowers every TTL to these bounds.
 void clamp_ttls(StoredReply& stored, std::uint32_t least, std::uint32_t most);

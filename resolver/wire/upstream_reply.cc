@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "resolver/wire/big_endian.h"
 #include "resolver/wire/message_reader.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
@@ -128,32 +129,88 @@ bool put_aliases(const Query& client, ResponseWriter& writer) {
   return true;
 }
 
-// What became of one section's records.
-enum class SectionResult : std::uint8_t { kWhole, kDoesNotFit, kMalformed };
-
-// Copies the records of one section; when one does not fit none of them stays.
-SectionResult copy_section(std::span<const std::uint8_t> message, Section section,
-                           ResponseWriter& writer) {
-  MessageReader reader(message);
+// Reads up to the records of what answers `client`'s question. False when it is something else.
+bool read_matching_question(MessageReader& reader, const Query& client,
+                            std::optional<std::uint16_t> id) {
+  const MessageHeader& header = reader.header();
+  if (!reader.ok() || (header.flags & flag::kResponse) == 0 ||
+      (header.flags & flag::kOpcodeMask) != 0 || header.question_count != 1 ||
+      (id && *id != header.id)) {
+    return false;
+  }
   QuestionView question;
-  (void)reader.read_question(question);
-  const ResponseWriter::Mark start = writer.mark();
+  return reader.read_question(question) && question.qtype == client.qtype &&
+         question.qclass == client.qclass &&
+         question.name.view().equals_ignoring_case(client.asked_name());
+}
+
+// Takes down what an OPT record says. False where none may be, or a second one.
+bool take_opt(const RecordView& record, ReplyStatus& status) {
+  if (status.has_edns || record.section != Section::kAdditional || !record.owner.view().is_root()) {
+    return false;
+  }
+  status.has_edns = true;
+  status.rcode = static_cast<std::uint16_t>(status.rcode | (record.header.ttl >> 24U) << 4U);
+  return true;
+}
+
+ReplyStatus status_of(const MessageHeader& header) {
+  return {.parses = false,
+          .truncated = (header.flags & flag::kTruncated) != 0,
+          .has_edns = false,
+          .rcode = static_cast<std::uint16_t>(header.flags & flag::kRcodeMask)};
+}
+
+// What became of a message's records.
+enum class CopyResult : std::uint8_t { kWhole, kDoesNotFit, kMalformed };
+
+struct Copied {
+  CopyResult result = CopyResult::kWhole;
+  Section stopped_in = Section::kAnswer;  // where it does not fit
+};
+
+bool copy_record(const RecordView& record, std::span<const std::uint8_t> message,
+                 ResponseWriter& writer, Copied& copied) {
+  RecordHeader header = record.header;
+  header.ttl = sane_ttl(header.ttl);
+  writer.begin_record(record.section, record.owner, header);
+  const bool well_formed = put_rdata(record, message, writer);
+  const bool fits = writer.end_record();
+  if (!well_formed || !fits) {
+    copied = {.result = well_formed ? CopyResult::kDoesNotFit : CopyResult::kMalformed,
+              .stopped_in = record.section};
+  }
+  return well_formed && fits;
+}
+
+// Copies the records that `reader` has before it, or those of one section. When one does not fit,
+// none of its section stays, and nothing behind it is read.
+Copied copy_records(MessageReader& reader, std::optional<Section> only, ResponseWriter& writer,
+                    ReplyStatus& status) {
+  Copied copied;
+  Section section = Section::kAnswer;
+  ResponseWriter::Mark start = writer.mark();
   RecordView record;
   while (reader.next(record)) {
-    if (record.section != section || is_hop_by_hop(record.header.type)) {
+    if (only && record.section != *only) {
       continue;
     }
-    RecordHeader header = record.header;
-    header.ttl = sane_ttl(header.ttl);
-    writer.begin_record(section, record.owner, header);
-    const bool well_formed = put_rdata(record, message, writer);
-    const bool fits = writer.end_record();
-    if (!well_formed || !fits) {
+    if (record.section != section) {
+      section = record.section;
+      start = writer.mark();
+    }
+    if (record.header.type == rrtype::kOpt && !take_opt(record, status)) {
+      return {.result = CopyResult::kMalformed, .stopped_in = section};
+    }
+    if (!is_hop_by_hop(record.header.type) &&
+        !copy_record(record, reader.message(), writer, copied)) {
       writer.rewind(start);
-      return well_formed ? SectionResult::kDoesNotFit : SectionResult::kMalformed;
+      return copied;
     }
   }
-  return SectionResult::kWhole;
+  status.parses = reader.ok();
+  copied.result = status.parses ? CopyResult::kWhole : CopyResult::kMalformed;
+  return copied;
 }
 
 RebuildResult failed(RebuildStatus status) { return {.status = status}; }
@@ -183,67 +240,53 @@ RebuildResult finish_truncated(const RebuildOptions& options, const ResponseWrit
 
 std::size_t write_upstream_query(const Query& client, std::uint16_t id,
                                  std::uint16_t udp_payload_size, std::span<std::uint8_t> buffer) {
-  // A query has the shape of a response with other bits: let the writer place everything, then set
-  // them.
-  Query ours = client;
-  ours.id = id;
-  ours.has_edns = udp_payload_size != 0;
-  ours.dnssec_ok = ours.has_edns && client.dnssec_ok;
-  ours.aliases.clear();
-  Name folded;
-  folded.assign_folded(client.asked_name());
-  ours.assign_question(folded, client.qtype, client.qclass);
-  ResponseWriter writer(ours, buffer);
-  const std::size_t size = writer.finish();
+  const NameView name = client.asked_name();
+  const bool has_edns = udp_payload_size != 0;
   constexpr std::uint16_t kKept = flag::kCheckingDisabled;
-  const auto flags = static_cast<std::uint16_t>((client.flags & kKept) | flag::kRecursionDesired);
-  buffer[2] = static_cast<std::uint8_t>(flags >> 8U);
-  buffer[3] = static_cast<std::uint8_t>(flags);
-  if (ours.has_edns) {
-    const std::size_t payload_at = size - kOptOctets + 3;
-    buffer[payload_at] = static_cast<std::uint8_t>(udp_payload_size >> 8U);
-    buffer[payload_at + 1] = static_cast<std::uint8_t>(udp_payload_size);
+  store_u16(buffer, 0, id);
+  store_u16(buffer, 2,
+            static_cast<std::uint16_t>((client.flags & kKept) | flag::kRecursionDesired));
+  store_u16(buffer, 4, 1);
+  store_u32(buffer, 6, 0);
+  store_u16(buffer, 10, has_edns ? 1 : 0);
+  std::size_t at = kHeaderOctets;
+  fold_octets(name.octets().data(), buffer.subspan(at, name.size()).data(), name.size());
+  at += name.size();
+  store_u16(buffer, at, client.qtype);
+  store_u16(buffer, at + 2, client.qclass);
+  at += 4;
+  if (has_edns) {
+    constexpr std::uint32_t kDnssecOk = 0x8000;
+    buffer[at] = 0;
+    store_u16(buffer, at + 1, rrtype::kOpt);
+    store_u16(buffer, at + 3, udp_payload_size);
+    store_u32(buffer, at + 5, client.dnssec_ok ? kDnssecOk : 0);
+    store_u16(buffer, at + 9, 0);
+    at += kOptOctets;
   }
-  return size;
+  return at;
 }
 
 bool reply_matches(std::span<const std::uint8_t> reply, const Query& client,
                    std::optional<std::uint16_t> id) {
   MessageReader reader(reply);
-  const MessageHeader& header = reader.header();
-  if (!reader.ok() || (header.flags & flag::kResponse) == 0 ||
-      (header.flags & flag::kOpcodeMask) != 0 || header.question_count != 1 ||
-      (id && *id != header.id)) {
-    return false;
-  }
-  QuestionView question;
-  return reader.read_question(question) && question.qtype == client.qtype &&
-         question.qclass == client.qclass &&
-         question.name.view().equals_ignoring_case(client.asked_name());
+  return read_matching_question(reader, client, id);
 }
 
 ReplyStatus inspect_reply(std::span<const std::uint8_t> reply) {
   MessageReader reader(reply);
-  ReplyStatus status;
   if (!reader.ok()) {
-    return status;
+    return {};
   }
-  status.truncated = (reader.header().flags & flag::kTruncated) != 0;
-  status.rcode = reader.header().flags & flag::kRcodeMask;
+  ReplyStatus status = status_of(reader.header());
   QuestionView question;
   for (unsigned i = 0; i < reader.header().question_count && reader.read_question(question); ++i) {
   }
   RecordView record;
   while (reader.next(record)) {
-    if (record.header.type != rrtype::kOpt) {
-      continue;
-    }
-    if (status.has_edns || record.section != Section::kAdditional ||
-        !record.owner.view().is_root()) {
+    if (record.header.type == rrtype::kOpt && !take_opt(record, status)) {
       return {};
     }
-    status.has_edns = true;
-    status.rcode = static_cast<std::uint16_t>(status.rcode | (record.header.ttl >> 24U) << 4U);
   }
   status.parses = reader.ok();
   return status;
@@ -251,43 +294,42 @@ ReplyStatus inspect_reply(std::span<const std::uint8_t> reply) {
 
 RebuildResult rebuild_reply(std::span<const std::uint8_t> reply, const Query& client,
                             const RebuildOptions& options, std::span<std::uint8_t> buffer) {
-  if (!client.has_question || !reply_matches(reply, client, std::nullopt)) {
+  MessageReader reader(reply);
+  if (!client.has_question || !read_matching_question(reader, client, std::nullopt)) {
     return failed(RebuildStatus::kNotOurs);
   }
-  const ReplyStatus status = inspect_reply(reply);
-  if (!status.parses && !status.truncated) {
-    return failed(RebuildStatus::kMalformed);
-  }
+  ReplyStatus status = status_of(reader.header());
   ResponseWriter writer(client, buffer);
   const ResponseWriter::Mark empty = writer.mark();
-  writer.set_rcode(status.rcode > flag::kRcodeMask ? rcode::kServFail : status.rcode);
+  const auto set_rcode = [&writer](std::uint16_t rcode) {
+    writer.set_rcode(rcode > flag::kRcodeMask ? rcode::kServFail : rcode);
+  };
   if (status.truncated) {
-    return finish_truncated(options, empty, writer);
+    status = inspect_reply(reply);
+    set_rcode(status.rcode);
+    return status.truncated ? finish_truncated(options, empty, writer)
+                            : failed(RebuildStatus::kMalformed);
   }
   const bool wants_ad = (client.authentic_data() || client.dnssec_ok) && client.aliases.empty();
-  const std::uint16_t upstream_flags = MessageReader(reply).header().flags;
   if (options.trusted_upstream && wants_ad) {
-    writer.set_flags(upstream_flags & flag::kAuthenticData);
+    writer.set_flags(reader.header().flags & flag::kAuthenticData);
   }
-  if (!put_aliases(client, writer)) {
-    return finish_truncated(options, empty, writer);
+  Copied copied{.result = CopyResult::kDoesNotFit, .stopped_in = Section::kAnswer};
+  if (put_aliases(client, writer)) {
+    copied = copy_records(reader, std::nullopt, writer, status);
   }
-  const SectionResult answer = copy_section(reply, Section::kAnswer, writer);
+  if (copied.result == CopyResult::kDoesNotFit) {
+    status = inspect_reply(reply);  // it was not read to its end
+  }
+  if (copied.result == CopyResult::kMalformed || !status.parses) {
+    return failed(RebuildStatus::kMalformed);
+  }
+  set_rcode(status.rcode);
   const bool has_answer = writer.mark().counts[0] > client.aliases.size();
-  SectionResult authority = SectionResult::kWhole;
-  if (answer == SectionResult::kWhole) {
-    authority = copy_section(reply, Section::kAuthority, writer);
-  }
-  if (answer == SectionResult::kMalformed || authority == SectionResult::kMalformed) {
-    return failed(RebuildStatus::kMalformed);
-  }
-  if (answer == SectionResult::kDoesNotFit ||
-      (authority == SectionResult::kDoesNotFit && !has_answer)) {
+  const bool needs_rest = copied.stopped_in == Section::kAnswer ||
+                          (copied.stopped_in == Section::kAuthority && !has_answer);
+  if (copied.result == CopyResult::kDoesNotFit && needs_rest) {
     return finish_truncated(options, empty, writer);
-  }
-  if (authority == SectionResult::kWhole &&
-      copy_section(reply, Section::kAdditional, writer) == SectionResult::kMalformed) {
-    return failed(RebuildStatus::kMalformed);
   }
   return finish(options, writer);
 }
@@ -296,16 +338,20 @@ RebuildResult rebuild_denial(std::span<const std::uint8_t> reply, const Query& c
                              const RebuildOptions& options, std::span<std::uint8_t> buffer) {
   ResponseWriter writer(client, buffer);
   const ResponseWriter::Mark empty = writer.mark();
-  writer.set_rcode(inspect_reply(reply).rcode);
+  ReplyStatus status = inspect_reply(reply);
+  writer.set_rcode(status.rcode);
   if (!put_aliases(client, writer)) {
     return finish_truncated(options, empty, writer);
   }
-  switch (copy_section(reply, Section::kAuthority, writer)) {
-    case SectionResult::kWhole:
+  MessageReader reader(reply);
+  QuestionView question;
+  (void)reader.read_question(question);
+  switch (copy_records(reader, Section::kAuthority, writer, status).result) {
+    case CopyResult::kWhole:
       return finish(options, writer);
-    case SectionResult::kDoesNotFit:
+    case CopyResult::kDoesNotFit:
       return finish_truncated(options, empty, writer);
-    case SectionResult::kMalformed:
+    case CopyResult::kMalformed:
       break;
   }
   return failed(RebuildStatus::kMalformed);

@@ -21,12 +21,6 @@ bool is_prior_name(std::size_t target, std::size_t part_start) {
 
 }  // namespace
 
-void WireReader::fail(WireError error) {
-  if (error_ == WireError::kNone) {
-    error_ = error;
-  }
-}
-
 std::span<const std::uint8_t> WireReader::read_octets(std::size_t count) {
   if (!ok() || count > remaining()) {
     fail(WireError::kCut);
@@ -35,25 +29,6 @@ std::span<const std::uint8_t> WireReader::read_octets(std::size_t count) {
   const auto octets = message_.subspan(offset_, count);
   offset_ += count;
   return octets;
-}
-
-std::uint8_t WireReader::read_u8() {
-  const auto octets = read_octets(1);
-  return octets.empty() ? std::uint8_t{0} : octets[0];
-}
-
-std::uint16_t WireReader::read_u16() {
-  const auto octets = read_octets(2);
-  return octets.empty() ? std::uint16_t{0}
-                        : static_cast<std::uint16_t>(octets[0] << 8U | octets[1]);
-}
-
-std::uint32_t WireReader::read_u32() {
-  if (remaining() < 4) {
-    fail(WireError::kCut);
-  }
-  const std::uint32_t high = read_u16();
-  return high << 16U | read_u16();
 }
 
 NameView WireReader::read_plain_name() {
@@ -84,47 +59,48 @@ NameView WireReader::read_plain_name() {
 }
 
 void WireReader::read_name(Name& name) {
-  name = Name();
+  name.clear();
   std::size_t part_start = offset_;  // pointers from this part must go before it
-  std::size_t at = offset_;
   bool jumped = false;
   while (ok()) {
+    // All labels up to the root's or a pointer.
+    std::size_t at = part_start;
+    while (at < message_.size() && at - part_start < kMaxNameOctets && message_[at] != 0 &&
+           message_[at] <= kMaxLabelOctets) {
+      at += message_[at] + 1U;
+    }
+    if (at - part_start >= kMaxNameOctets) {
+      return fail(WireError::kNameTooLong);
+    }
     if (at >= message_.size()) {
       return fail(WireError::kCut);
     }
+    if (!name.append_labels(message_.subspan(part_start, at - part_start))) {
+      return fail(WireError::kNameTooLong);
+    }
     const std::uint8_t length = message_[at];
+    if (length != 0 && (length & kLabelTypeMask) != kPointerType) {
+      return fail(WireError::kBadLabel);
+    }
     if (length == 0) {
       if (!jumped) {
         offset_ = at + 1;
       }
       return;
     }
-    if ((length & kLabelTypeMask) == kPointerType) {
-      if (at + 1 >= message_.size()) {
-        return fail(WireError::kCut);
-      }
-      const std::size_t target =
-          static_cast<std::size_t>(length & kPointerHighBits) << 8U | message_[at + 1];
-      if (!is_prior_name(target, part_start)) {
-        return fail(WireError::kBadPointer);
-      }
-      if (!jumped) {
-        offset_ = at + 2;
-      }
-      jumped = true;
-      part_start = at = target;
-      continue;
-    }
-    if (length > kMaxLabelOctets) {
-      return fail(WireError::kBadLabel);
-    }
-    if (message_.size() - at - 1 < length) {
+    if (at + 1 >= message_.size()) {
       return fail(WireError::kCut);
     }
-    if (!name.append_label(message_.subspan(at + 1, length))) {
-      return fail(WireError::kNameTooLong);
+    const std::size_t target =
+        static_cast<std::size_t>(length & kPointerHighBits) << 8U | message_[at + 1];
+    if (!is_prior_name(target, part_start)) {
+      return fail(WireError::kBadPointer);
     }
-    at += length + 1U;
+    if (!jumped) {
+      offset_ = at + 2;
+    }
+    jumped = true;
+    part_start = target;
   }
 }
 

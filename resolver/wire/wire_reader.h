@@ -34,9 +34,9 @@ class WireReader {
   [[nodiscard]] std::size_t remaining() const { return message_.size() - offset_; }
 
   // Big-endian integers.
-  std::uint8_t read_u8();
-  std::uint16_t read_u16();
-  std::uint32_t read_u32();
+  std::uint8_t read_u8() { return static_cast<std::uint8_t>(read_integer<1>()); }
+  std::uint16_t read_u16() { return static_cast<std::uint16_t>(read_integer<2>()); }
+  std::uint32_t read_u32() { return read_integer<4>(); }
   std::span<const std::uint8_t> read_octets(std::size_t count);
   void skip(std::size_t count) { (void)read_octets(count); }
 
@@ -49,7 +49,24 @@ class WireReader {
   void skip_name();
 
  private:
-  void fail(WireError error);
+  template <std::size_t Octets>
+  std::uint32_t read_integer() {
+    if (!ok() || remaining() < Octets) {
+      fail(WireError::kCut);
+      return 0;
+    }
+    std::uint32_t value = 0;
+    for (std::size_t i = 0; i < Octets; ++i) {
+      value = value << 8U | message_[offset_ + i];
+    }
+    offset_ += Octets;
+    return value;
+  }
+  void fail(WireError error) {
+    if (ok()) {
+      error_ = error;
+    }
+  }
 
   std::span<const std::uint8_t> message_;
   std::size_t offset_;

@@ -91,8 +91,9 @@ class Cache {
   void keep(const Query& query, const Octets& reply) {
     StoredReply stored;
     std::vector<std::uint8_t> scratch(kMaxMessageOctets);
-    ASSERT_EQ(store_reply(reply, query, scratch, stored), RebuildStatus::kOk);
-    cache.store(question_of(query), facts_of(stored), clock.now(), stored);
+    const auto [status, facts] = store_reply(reply, query, scratch, stored);
+    ASSERT_EQ(status, RebuildStatus::kOk);
+    cache.store(question_of(query), facts, clock.now(), stored);
   }
   void fail(std::string_view name) {
     cache.store_failure(question_of(query_for(name, rrtype::kA)), rcode::kServFail, clock.now());

@@ -103,6 +103,24 @@ TEST(Name, ComparesWithoutCase) {
   EXPECT_FALSE(name("web.mesh") == name("Web.mesh"));
 }
 
+TEST(Name, ComparesEveryOctetAtEveryPlaceWithoutTheCaseOfLettersAlone) {
+  constexpr std::size_t kSize = 20;  // two times eight at once, and four more
+  for (unsigned value = 0; value < 256; ++value) {
+    for (std::size_t at = 1; at + 1 < kSize; ++at) {
+      std::array<std::uint8_t, kSize> one{};
+      one.fill('M');
+      one.front() = kSize - 2;
+      one.back() = 0;
+      std::array<std::uint8_t, kSize> other = one;
+      one.at(at) = static_cast<std::uint8_t>(value);
+      other.at(at) = static_cast<std::uint8_t>(value ^ 0x20U);
+      const unsigned upper = value & ~0x20U;
+      EXPECT_EQ(NameView(one).equals_ignoring_case(NameView(other)), upper >= 'A' && upper <= 'Z')
+          << value << " at " << at;
+    }
+  }
+}
+
 struct ZoneCase {
   std::string_view name;
   std::string_view zone;
@@ -146,6 +164,17 @@ TEST(Name, RefusesALabelThatDoesNotFitAndStaysWhole) {
   EXPECT_EQ(full.size(), 255);
   EXPECT_FALSE(full.append_label({}));
   EXPECT_EQ(full.view().label_count(), 5);
+}
+
+TEST(Name, TakesManyLabelsAtOnceOrNone) {
+  Name full = name(labels_of(3, 63));
+  const Name rest = name(std::string(58, 'b') + ".c.d");
+  const auto labels = rest.octets().first(rest.size() - 1);
+  EXPECT_FALSE(full.append_labels(labels)) << "193 and 63";
+  EXPECT_EQ(full.view().label_count(), 3);
+  EXPECT_TRUE(full.append_labels(labels.first(labels.size() - 2)));
+  EXPECT_TRUE(full.append_labels({}));
+  EXPECT_EQ(full.to_text(), labels_of(3, 63) + std::string(58, 'b') + ".c.");
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ Query client_of(std::string_view name, unsigned type, const QueryOptions& option
 StoredReply stored(const Octets& reply, const Query& client) {
   StoredReply stored;
   std::vector<std::uint8_t> scratch(kMaxMessageOctets);
-  EXPECT_EQ(store_reply(reply, client, scratch, stored), RebuildStatus::kOk);
+  EXPECT_EQ(store_reply(reply, client, scratch, stored).status, RebuildStatus::kOk);
   return stored;
 }
 
@@ -241,7 +241,9 @@ TEST(StoredReply, SaysWhatItIsAndHowLong) {
     if (row.has_soa) {
       bytes.record("org", rrtype::kSoa, 300, soa);
     }
-    const ReplyFacts facts = facts_of(stored(bytes.bytes(), client));
+    StoredReply stored;
+    std::vector<std::uint8_t> scratch(kMaxMessageOctets);
+    const ReplyFacts facts = store_reply(bytes.bytes(), client, scratch, stored).facts;
     EXPECT_EQ(facts.kind, row.kind);
     EXPECT_EQ(facts.ttl, row.ttl);
   }
@@ -251,12 +253,12 @@ TEST(StoredReply, IsNotMadeOfWhatIsNoReply) {
   const Query client = client_of("www.example.org", rrtype::kA);
   StoredReply reply;
   std::vector<std::uint8_t> scratch(kMaxMessageOctets);
-  EXPECT_EQ(store_reply(denial_reply(), client, scratch, reply), RebuildStatus::kNotOurs);
-  EXPECT_EQ(store_reply(chain_reply(kReplyFlags | 0x0200), client, scratch, reply),
+  EXPECT_EQ(store_reply(denial_reply(), client, scratch, reply).status, RebuildStatus::kNotOurs);
+  EXPECT_EQ(store_reply(chain_reply(kReplyFlags | 0x0200), client, scratch, reply).status,
             RebuildStatus::kTruncated);
   Octets cut = chain_reply();
   cut.pop_back();
-  EXPECT_EQ(store_reply(cut, client, scratch, reply), RebuildStatus::kMalformed);
+  EXPECT_EQ(store_reply(cut, client, scratch, reply).status, RebuildStatus::kMalformed);
 }
 
 }  // namespace
