@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/result.h"
 #include "discovery/feeds/kuma_table.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
@@ -47,8 +48,10 @@ ServiceDelta difference(const std::vector<NameRecord>& before,
 
 }  // namespace
 
-KumaFeed::KumaFeed(AdsClient& client, Logger& logger, OnDelta on_delta)
-    : logger_(logger), on_delta_(std::move(on_delta)) {
+KumaFeed::KumaFeed(Logger& logger, OnDelta on_delta)
+    : logger_(logger), on_delta_(std::move(on_delta)) {}
+
+void KumaFeed::subscribe(AdsClient& client) {
   client.subscribe(kListenerTypeUrl, {.wildcard = true, .names = {}},
                    [this](const ResponseView& response) { return on_response(response); });
 }
@@ -101,15 +104,22 @@ std::string KumaFeed::take(const ResponseItem& listener) {
     }
     return {};
   }
-  if (!has_delivered_ || text->etag.empty() || text->etag != etag_) {
-    auto table = parse_kuma_table(text->json);
-    if (!table) {
-      return table.error().message;
-    }
-    apply(*std::move(table));
-    etag_ = text->etag;
+  if (const auto taken = take_table(*text); !taken) {
+    return taken.error().message;
   }
   listener_ = listener.name;
+  return {};
+}
+
+Result<void> KumaFeed::take_table(const KumaTableText& text) {
+  if (!has_delivered_ || text.etag.empty() || text.etag != etag_) {
+    auto table = parse_kuma_table(text.json);
+    if (!table) {
+      return tl::unexpected(std::move(table.error()));
+    }
+    apply(*std::move(table));
+    etag_ = text.etag;
+  }
   is_missing_ = false;
   return {};
 }
@@ -129,14 +139,13 @@ void KumaFeed::apply(KumaTable table) {
   on_delta_(std::move(delta));
 }
 
-// Said once: what was known stays in use.
 void KumaFeed::note_gone() {
   etag_.clear();
   if (std::exchange(is_missing_, true)) {
     return;
   }
   logger_.warn(
-      "the control plane tells no DNS table to this proxy (is its transparent proxying on, is it "
+      "Kuma tells no DNS table to this proxy (is its transparent proxying on, is it "
       "Kuma 2.11 or later?){}",
       has_delivered_ ? "; the last one stays in use" : "");
 }

@@ -1,5 +1,5 @@
 // KumaFeed: the names and addresses of a Kuma control plane, as its listeners tell them to a
-// sidecar. Kuma gives the addresses: nothing is allocated here.
+// sidecar, or as the sidecar tells them on. Kuma gives the addresses: nothing is allocated here.
 //
 // Belongs to the control thread. Each table is compared with the one before it and only the
 // difference is told. A table that cannot be read is refused and the one before it stays, as it
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/result.h"
 #include "discovery/feeds/kuma_table.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
@@ -25,12 +26,21 @@ class KumaFeed {
   static constexpr const char* kName = "kuma";
   using OnDelta = std::function<void(ServiceDelta)>;
 
-  // Subscribes to every listener. The first delta is a full state: what an earlier process kept is
-  // compared by whoever has it. The feed outlives the client's callbacks; `logger` outlives both.
-  KumaFeed(AdsClient& client, Logger& logger, OnDelta on_delta);
+  // The first delta is a full state: what an earlier process kept is compared by whoever has it.
+  // `logger` outlives the feed.
+  KumaFeed(Logger& logger, OnDelta on_delta);
   KumaFeed(const KumaFeed&) = delete;
   KumaFeed& operator=(const KumaFeed&) = delete;
   ~KumaFeed() = default;
+
+  // Looks for the table in every listener of the control plane. The feed outlives the client's
+  // callbacks.
+  void subscribe(AdsClient& client);
+  // The table as it is now, wherever it comes from. An error: it cannot be read, and the one before
+  // it stays.
+  [[nodiscard]] Result<void> take_table(const KumaTableText& text);
+  // That there is none now. Said once in the log: what was known stays in use.
+  void note_gone();
 
   // What a log on disk says: each resource is one record.
   [[nodiscard]] static ServiceDelta read(const ResponseView& response,
@@ -47,12 +57,11 @@ class KumaFeed {
   // The reason when the listener's table was refused; empty when it was taken, or has none.
   [[nodiscard]] std::string take(const ResponseItem& listener);
   void apply(KumaTable table);
-  void note_gone();
 
   Logger& logger_;
   OnDelta on_delta_;
   bool has_delivered_ = false;
-  bool is_missing_ = false;  // a response had no table, and that was said
+  bool is_missing_ = false;  // there is no table any more, and that was said
   std::string listener_;     // that had the table; empty: none has
   std::string etag_;
   std::vector<NameRecord> records_;

@@ -92,6 +92,7 @@ App::App(Options options, const Environment& environment)
       metrics_(registry_),
       vip_metrics_(registry_),
       xds_metrics_(registry_),
+      kuma_poll_metrics_(registry_),
       signals_(loop_.io(), SIGTERM, SIGINT, SIGHUP),
       requests_(loop_.io()),
       refresh_timer_(loop_, environment.clock, [this] { refresh(); }),
@@ -379,17 +380,18 @@ Result<void> App::open_leases() {
 
 void App::make_table() {
   table_ = std::make_unique<MeshTable>(
-      loaded_.config, MeshTable::Environment{.loop = loop_,
-                                             .clock = environment_.clock,
-                                             .logs = *logs_,
-                                             .registry = registry_,
-                                             .metrics = metrics_,
-                                             .xds_metrics = xds_metrics_,
-                                             .front = *front_,
-                                             .leases = *leases_,
-                                             .known_good = *known_good_,
-                                             .files = environment_.files,
-                                             .on_ready = [this] { begin_with_table(); }});
+      loaded_.config,
+      MeshTable::Environment{.loop = loop_,
+                             .clock = environment_.clock,
+                             .logs = *logs_,
+                             .registry = registry_,
+                             .metrics = metrics_,
+                             .link_metrics = {.xds = xds_metrics_, .socket = kuma_poll_metrics_},
+                             .front = *front_,
+                             .leases = *leases_,
+                             .known_good = *known_good_,
+                             .files = environment_.files,
+                             .on_ready = [this] { begin_with_table(); }});
   editor_ =
       std::make_unique<VipEditor>(*leases_, loaded_.config.mesh, vip_pools(loaded_.config), [this] {
         return VipEditor::Services{.entries = &table_->publisher().entries(),

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "base/socket_layer.h"
 #include "base/wall_clock.h"
+#include "discovery/feeds/metrics.h"
 #include "discovery/xds/metrics.h"
 #include "resolver/app/admin_routes.h"
 #include "resolver/app/admin_server.h"
@@ -101,6 +102,7 @@ class App {
   AppMetrics metrics_;
   vip::VipMetrics vip_metrics_;
   discovery::XdsClientMetrics xds_metrics_;
+  discovery::KumaPollMetrics kuma_poll_metrics_;
   ControlLoop loop_;
   boost::asio::signal_set signals_;
   boost::asio::posix::stream_descriptor requests_;  // of the keeper, who owns it

@@ -96,7 +96,7 @@ struct Config {
     std::string node;                        // this resolver's name; load_config(): the host's
   } control_plane;
 
-  // A Kuma control plane instead, where it has an address.
+  // A Kuma control plane instead, where it has an address, or a kuma-dp where it has a socket.
   struct Kuma {
     std::vector<std::string> cp_addresses;  // https://HOST:PORT, in order
     std::string name;                  // of the Dataplane; load_config(): its file's, the host's
@@ -104,10 +104,13 @@ struct Config {
     std::string ca_cert_file;          // empty: the system's
     std::string dataplane_file;        // empty: the Dataplane is there already
     std::string dataplane;             // load_config(): what is in that file
+    std::string dynamicconfig_socket;  // of a kuma-dp; empty: none is asked
+    std::chrono::milliseconds dynamicconfig_interval{1'000};
     std::optional<std::uint16_t> readiness_port;
     bool readiness_for_all = false;  // beyond loopback; load_config(): in a pod
   } kuma;
-  [[nodiscard]] bool uses_kuma() const { return !kuma.cp_addresses.empty(); }
+  [[nodiscard]] bool uses_kuma_socket() const { return !kuma.dynamicconfig_socket.empty(); }
+  [[nodiscard]] bool uses_kuma() const { return !kuma.cp_addresses.empty() || uses_kuma_socket(); }
 
   std::optional<SocketAddress> admin_listen;  // nothing: no admin HTTP
   LogOptions log;

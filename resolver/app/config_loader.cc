@@ -157,10 +157,14 @@ void check_addresses(const Config& config, ConfigMerger& merger) {
 }
 
 void check_kuma(const LoadedConfig& loaded, ConfigMerger& merger) {
-  if (loaded.origins.contains("control_plane.address")) {
-    merger.report_key("kuma.cp_addresses",
-                      fmt::format("there is a control plane already, by {} (remove one of the two)",
-                                  loaded.origins.at("control_plane.address")));
+  const std::string_view key =
+      loaded.config.uses_kuma_socket() ? "kuma.dynamicconfig_socket" : "kuma.cp_addresses";
+  for (const char* const other : {"control_plane.address", "kuma.cp_addresses"}) {
+    if (other != key && loaded.origins.contains(other)) {
+      merger.report_key(
+          key, fmt::format("there is a control plane already, by {} (remove one of the two)",
+                           loaded.origins.at(other)));
+    }
   }
   if (loaded.config.mesh.find('.') != std::string::npos) {
     merger.report_key("mesh", fmt::format("'{}' has a dot (write the name of a mesh of Kuma's)",

@@ -21,6 +21,7 @@ namespace meshdns::dns {
 namespace {
 
 constexpr std::string_view kKumaKey = "kuma.cp_addresses";
+constexpr std::string_view kSocketKey = "kuma.dynamicconfig_socket";
 
 // With more the first ones are what helps.
 constexpr std::size_t kMaxErrors = 100;
@@ -73,9 +74,15 @@ void ConfigMerger::apply_kuma_environment(const ConfigSources& sources) {
     return sources.environment ? sources.environment(std::string(name)).value_or("")
                                : std::string();
   };
-  const bool is_given =
-      std::ranges::any_of(sources.flags, [](const auto& flag) { return flag.first == kKumaKey; });
-  if (!loaded_.config.uses_kuma() && !is_given && value_of(environment_name(kKumaKey)).empty() &&
+  const auto is_given = [&](std::string_view key) {
+    return !value_of(environment_name(key)).empty() ||
+           std::ranges::any_of(sources.flags, [&](const auto& flag) { return flag.first == key; });
+  };
+  // Beside a kuma-dp these are that one's.
+  if (loaded_.config.uses_kuma_socket() || is_given(kSocketKey)) {
+    return;
+  }
+  if (!loaded_.config.uses_kuma() && !is_given(kKumaKey) &&
       value_of("KUMA_CONTROL_PLANE_URL").empty()) {
     return;
   }

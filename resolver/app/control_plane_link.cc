@@ -24,8 +24,8 @@
 #include "discovery/feeds/kuma_feed.h"
 #include "discovery/feeds/mesh_feed.h"
 #include "discovery/xds/ads_client.h"
-#include "discovery/xds/metrics.h"
 #include "resolver/app/control_loop.h"
+#include "resolver/app/kuma_polling.h"
 #include "resolver/app/setting_text.h"
 
 namespace meshdns::dns {
@@ -78,7 +78,7 @@ std::vector<std::string> targets_of(const std::vector<IpAddress>& addresses, std
 }
 
 ControlPlaneLink::ControlPlaneLink(Options options, ControlLoop& loop, Clock& clock, Logger& logger,
-                                   discovery::XdsClientMetrics& metrics, Callbacks callbacks)
+                                   const Metrics& metrics, Callbacks callbacks)
     : options_(std::move(options)),
       loop_(loop),
       clock_(clock),
@@ -104,11 +104,25 @@ void ControlPlaneLink::stop() {
   if (client_) {
     client_->stop();
   }
+  if (polling_) {
+    polling_->stop();
+  }
 }
 
 void ControlPlaneLink::start(std::map<std::string, discovery::HeldVersions> held) {
+  if (options_.kind == Kind::kKumaSocket) {
+    start_polling();
+    return;
+  }
   held_ = std::move(held);
   look_up();
+}
+
+void ControlPlaneLink::start_polling() {
+  kuma_feed_ = std::make_unique<discovery::KumaFeed>(logger_, callbacks_.on_delta);
+  polling_ = std::make_unique<KumaPolling>(options_.socket, *kuma_feed_, loop_, clock_, logger_,
+                                           metrics_.socket);
+  polling_->start();
 }
 
 bool ControlPlaneLink::has_names() const {
@@ -117,7 +131,7 @@ bool ControlPlaneLink::has_names() const {
 }
 
 std::vector<std::string> ControlPlaneLink::feeds() const {
-  if (options_.kind == Kind::kKuma) {
+  if (options_.kind != Kind::kMeshdns) {
     return {discovery::KumaFeed::kName};
   }
   std::vector<std::string> names{discovery::MeshFeed::kName};
@@ -128,6 +142,9 @@ std::vector<std::string> ControlPlaneLink::feeds() const {
 }
 
 std::string ControlPlaneLink::state() const {
+  if (polling_) {
+    return polling_->poller().state();
+  }
   const std::string all = fmt::format("{}", fmt::join(options_.addresses, ", "));
   if (is_connected()) {
     return "connected to " + all;
@@ -203,7 +220,7 @@ void ControlPlaneLink::make_client(const std::vector<std::string>& targets) {
   }
   auto client = discovery::AdsClient::create(
       options, [this](std::function<void()> task) { loop_.post(std::move(task)); }, clock_, logger_,
-      metrics_);
+      metrics_.xds);
   if (!client) {
     lookup_failure_ = client.error().message;
     logger_.error("{}", escape_text(lookup_failure_));
@@ -225,7 +242,8 @@ void ControlPlaneLink::make_client(const std::vector<std::string>& targets) {
 void ControlPlaneLink::make_feeds() {
   auto held = std::move(held_);
   if (options_.kind == Kind::kKuma) {
-    kuma_feed_ = std::make_unique<discovery::KumaFeed>(*client_, logger_, callbacks_.on_delta);
+    kuma_feed_ = std::make_unique<discovery::KumaFeed>(logger_, callbacks_.on_delta);
+    kuma_feed_->subscribe(*client_);
     return;
   }
   mesh_feed_ = std::make_unique<discovery::MeshFeed>(*client_, options_.mesh, callbacks_.on_delta,

@@ -1,5 +1,5 @@
 // The resolver's end of the control plane: finds its address, keeps an AdsClient and the feeds on
-// it, and says how it stands.
+// it, and says how it stands. A kuma-dp on this host may stand for it.
 //
 // Control thread. gRPC never resolves a name: a host name is looked up here, again whenever the
 // connection is lost, and the client is given addresses.
@@ -21,12 +21,15 @@
 #include "base/result.h"
 #include "discovery/feeds/endpoints_feed.h"
 #include "discovery/feeds/kuma_feed.h"
+#include "discovery/feeds/kuma_poller.h"
 #include "discovery/feeds/mesh_feed.h"
+#include "discovery/feeds/metrics.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/metrics.h"
 #include "resolver/app/control_loop.h"
 #include "resolver/app/host_lookup.h"
+#include "resolver/app/kuma_polling.h"
 
 namespace meshdns::dns {
 
@@ -45,7 +48,7 @@ struct ControlPlaneAddress {
 
 class ControlPlaneLink {
  public:
-  enum class Kind : std::uint8_t { kMeshdns, kKuma };
+  enum class Kind : std::uint8_t { kMeshdns, kKuma, kKumaSocket };
   struct Options {
     Kind kind = Kind::kMeshdns;
     std::vector<std::string> addresses = {};  // as parse_control_plane_address() takes them
@@ -54,6 +57,11 @@ class ControlPlaneLink {
     discovery::NodeInfo node;
     // As AdsClient::Options has it.
     std::function<Result<discovery::AdsCredentials>()> credentials = nullptr;
+    discovery::KumaPoller::Options socket = {};  // kKumaSocket, which needs nothing else
+  };
+  struct Metrics {
+    discovery::XdsClientMetrics& xds;
+    discovery::KumaPollMetrics& socket;
   };
   struct Callbacks {
     std::function<void(const discovery::ServiceDelta&)> on_delta;  // of any feed
@@ -63,7 +71,7 @@ class ControlPlaneLink {
 
   // References outlive the link.
   ControlPlaneLink(Options options, ControlLoop& loop, Clock& clock, Logger& logger,
-                   discovery::XdsClientMetrics& metrics, Callbacks callbacks);
+                   const Metrics& metrics, Callbacks callbacks);
   ControlPlaneLink(const ControlPlaneLink&) = delete;
   ControlPlaneLink& operator=(const ControlPlaneLink&) = delete;
   ~ControlPlaneLink();  // no callback during or after
@@ -75,7 +83,9 @@ class ControlPlaneLink {
   // No callback during or after. A second call does nothing.
   void stop();
 
-  [[nodiscard]] bool is_connected() const { return client_ && client_->connected(); }
+  [[nodiscard]] bool is_connected() const {
+    return polling_ ? polling_->poller().is_connected() : client_ && client_->connected();
+  }
   // Whether each of the feeds has delivered once.
   [[nodiscard]] bool has_delivered() const {
     return (mesh_feed_ || kuma_feed_) && (!mesh_feed_ || mesh_feed_->has_delivered()) &&
@@ -86,7 +96,7 @@ class ControlPlaneLink {
   [[nodiscard]] const discovery::KumaFeed* kuma_feed() const { return kuma_feed_.get(); }
   // The feeds that deliver here.
   [[nodiscard]] std::vector<std::string> feeds() const;
-  // For people: "connected", "not connected to ADDRESS", "cannot resolve ...".
+  // For people: "connected to ADDRESS", "not connected to ADDRESS", "cannot resolve ...".
   [[nodiscard]] std::string state() const;
 
  private:
@@ -97,13 +107,14 @@ class ControlPlaneLink {
   void use(const std::vector<std::string>& targets);
   void make_client(const std::vector<std::string>& targets);
   void make_feeds();
+  void start_polling();
   [[nodiscard]] bool has_names() const;
 
   Options options_;
   ControlLoop& loop_;
   Clock& clock_;
   Logger& logger_;
-  discovery::XdsClientMetrics& metrics_;
+  Metrics metrics_;
   Callbacks callbacks_;
   struct Place {
     ControlPlaneAddress address;
@@ -118,6 +129,7 @@ class ControlPlaneLink {
   std::unique_ptr<discovery::EndpointsFeed> endpoints_feed_;
   std::unique_ptr<discovery::KumaFeed> kuma_feed_;
   std::unique_ptr<discovery::AdsClient> client_;
+  std::unique_ptr<KumaPolling> polling_;  // instead
   WakeTimer lookup_timer_;
   HostLookup lookup_;
 };

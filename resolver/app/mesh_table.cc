@@ -68,7 +68,11 @@ ControlPlaneLink::Options link_options(const Config& config, FileSystem& files) 
                                     .mesh = config.mesh,
                                     .endpoints = config.instance_names,
                                     .node = node_of(config)};
-  if (config.uses_kuma()) {
+  if (config.uses_kuma_socket()) {
+    options.kind = ControlPlaneLink::Kind::kKumaSocket;
+    options.socket.path = config.kuma.dynamicconfig_socket;
+    options.socket.interval = config.kuma.dynamicconfig_interval;
+  } else if (config.uses_kuma()) {
     options.kind = ControlPlaneLink::Kind::kKuma;
     options.addresses.clear();
     std::ranges::transform(config.kuma.cp_addresses, std::back_inserter(options.addresses),
@@ -94,6 +98,9 @@ std::vector<std::string> feeds_of(const Config& config) {
 }  // namespace
 
 std::string feed_fingerprint(const Config& config) {
+  if (config.uses_kuma_socket()) {
+    return "kuma socket=" + config.kuma.dynamicconfig_socket;
+  }
   if (config.uses_kuma()) {
     return fmt::format("kuma mesh={} name={}", config.mesh, config.kuma.name);
   }
@@ -130,7 +137,7 @@ MeshTable::MeshTable(const Config& config, const Environment& environment)
                    environment_.front.publish(std::move(next));
                  }),
       link_(link_options(config, environment.files), environment.loop, environment.clock,
-            environment.logs.logger("xds"), environment.xds_metrics,
+            environment.logs.logger("xds"), environment.link_metrics,
             {.on_delta = [this](const discovery::ServiceDelta& delta) { on_delta(delta); },
              .name_servers = [this] { return environment_.front.upstreams().plain_addresses(); }}),
       first_tables_(link_.feeds()),

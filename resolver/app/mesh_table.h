@@ -20,7 +20,6 @@
 #include "discovery/feeds/kuma_feed.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
-#include "discovery/xds/metrics.h"
 #include "resolver/app/admin_routes.h"
 #include "resolver/app/config.h"
 #include "resolver/app/control_loop.h"
@@ -42,7 +41,7 @@ class MeshTable {
     Logs& logs;
     MetricRegistry& registry;
     AppMetrics& metrics;
-    discovery::XdsClientMetrics& xds_metrics;
+    ControlPlaneLink::Metrics link_metrics;
     DnsFront& front;
     vip::LeaseStore& leases;
     LastKnownGood& known_good;

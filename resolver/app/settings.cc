@@ -18,6 +18,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/feeds/kuma_socket.h"
 #include "resolver/app/config.h"
 #include "resolver/app/kuma_settings.h"
 #include "resolver/app/route_text.h"
@@ -195,6 +196,9 @@ Result<SocketAddress> parse_dns_address(const std::string& text) {
 Result<milliseconds> parse_attempt_timeout(const std::string& text) {
   return parse_duration(text, milliseconds(50), milliseconds(4500));
 }
+Result<milliseconds> parse_poll_interval(const std::string& text) {
+  return parse_duration(text, milliseconds(100), hours(1));
+}
 Result<milliseconds> parse_quarantine(const std::string& text) {
   return parse_duration(text, seconds(1), hours(24 * 7));
 }
@@ -323,6 +327,15 @@ Result<std::string> parse_optional_file(const std::string& text) {
     return refuse(fmt::format("'{}' is no path (write the path of a file)", escape_name(text)));
   }
   return text;
+}
+
+Result<std::string> parse_kuma_socket(const std::string& text) {
+  constexpr std::size_t kMaxPath = discovery::KumaSocket::kMaxPathOctets;
+  if (text.size() > kMaxPath) {
+    return refuse(fmt::format("has {} octets, too many for a unix socket (write at most {})",
+                              text.size(), kMaxPath));
+  }
+  return parse_optional_file(text);
 }
 
 Result<void> set_readiness_port(Config& config, const std::string& text) {
@@ -519,6 +532,12 @@ const std::array kSettings = {
     value_of<[](auto& c) -> auto& { return c.kuma.dataplane_file; }, parse_optional_file>(
         {"kuma.dataplane_file", "--dataplane-file", "PATH",
          "the Dataplane, to be registered; empty: Kuma knows it already"}),
+    value_of<[](auto& c) -> auto& { return c.kuma.dynamicconfig_socket; }, parse_kuma_socket>(
+        {"kuma.dynamicconfig_socket", "--dynamicconfig-socket", "PATH",
+         "the socket of a kuma-dp on this host, asked for the table instead of a control plane"}),
+    value_of<[](auto& c) -> auto& { return c.kuma.dynamicconfig_interval; }, parse_poll_interval>(
+        {"kuma.dynamicconfig_interval", "--dynamicconfig-interval", "DURATION",
+         "how often it is asked"}),
     special({"kuma.readiness_port", "--readiness-port", "PORT|none",
              "where /ready is served as kuma-dp does"},
             set_readiness_port,

@@ -61,10 +61,11 @@ class KumaFeedTest : public testing::Test {
     options.sotw_only = sotw;
     client = std::make_unique<AdsClient>(options, std::make_unique<FakeTransport>(world), clock,
                                          logger, metrics);
-    feed = std::make_unique<KumaFeed>(*client, logger, [this](ServiceDelta delta) {
+    feed = std::make_unique<KumaFeed>(logger, [this](ServiceDelta delta) {
       deltas.push_back(std::move(delta));
       changes.push_back(table.apply(deltas.back()));
     });
+    feed->subscribe(*client);
     client->start();
   }
   FakeStream& stream() { return world.streams.back(); }

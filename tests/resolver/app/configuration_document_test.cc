@@ -132,7 +132,7 @@ TEST(ConfigurationDocument, NamesBoundsThatAreAccepted) {
       ++bounds;
     }
   }
-  EXPECT_EQ(bounds, 31U);
+  EXPECT_EQ(bounds, 33U);
 }
 
 TEST(ConfigurationDocument, HasAnExampleThatIsAConfiguration) {

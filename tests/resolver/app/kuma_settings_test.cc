@@ -16,6 +16,7 @@
 namespace meshdns::dns {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -85,6 +86,40 @@ TEST_F(KumaSettings, ThatContradictEachOtherAreErrors) {
       ", name: two}\n";
   EXPECT_THAT(load({{"KUMA_CONTROL_PLANE_URL", kUrl}}).errors,
               ElementsAre(HasSubstr("says that kuma.name is 'one'")));
+}
+
+TEST_F(KumaSettings, BesideAKumaDpItsVariablesAreItsOwn) {
+  const std::map<std::string, std::string> kuma_dps{
+      {"KUMA_CONTROL_PLANE_URL", kUrl},
+      {"KUMA_DATAPLANE_MESH", "theirs"},
+      {"KUMA_READINESS_PORT", "9902"},
+      {"KUMA_DATAPLANE_RUNTIME_TOKEN_PATH", "/nowhere"}};
+  const auto expect_socket = [](const LoadedConfig& loaded, const std::string& from) {
+    EXPECT_THAT(loaded.errors, IsEmpty()) << from;
+    EXPECT_TRUE(loaded.config.uses_kuma_socket()) << from;
+    EXPECT_THAT(loaded.config.kuma.cp_addresses, IsEmpty()) << from;
+    EXPECT_FALSE(loaded.config.kuma.readiness_port) << from << ": kuma-dp listens there";
+    EXPECT_EQ(loaded.config.mesh, "default") << from;
+    EXPECT_THAT(loaded.config.zones, ElementsAre("mesh", "mesh.local")) << from;
+  };
+  file = "kuma: {dynamicconfig_socket: /a.sock}\n";
+  expect_socket(load(kuma_dps), "file");
+  file = "";
+  auto with_ours = kuma_dps;
+  with_ours["MESHDNS_KUMA_DYNAMICCONFIG_SOCKET"] = "/a.sock";
+  expect_socket(load(with_ours), "environment");
+  given.flags = {{"kuma.dynamicconfig_socket", {"/a.sock"}}};
+  expect_socket(load(kuma_dps), "flag");
+}
+
+TEST_F(KumaSettings, ASocketIsTheOnlySource) {
+  file = "kuma: {dynamicconfig_socket: /a.sock, cp_addresses: ['https://a:1']}\n";
+  EXPECT_THAT(load({}).errors, ElementsAre(AllOf(HasSubstr("there is a control plane already"),
+                                                 HasSubstr("m.yaml:1"))));
+  file = "kuma: {dynamicconfig_socket: /a.sock}\ncontrol_plane: {address: 'a:1'}\n";
+  EXPECT_THAT(load({}).errors, ElementsAre(HasSubstr("there is a control plane already")));
+  file = "kuma: {dynamicconfig_socket: /a.sock}\ninstance_names: true\n";
+  EXPECT_THAT(load({}).errors, ElementsAre(HasSubstr("Kuma tells of no endpoints")));
 }
 
 TEST_F(KumaSettings, ADataplanesFileNamesItAndItsMesh) {
