@@ -9,8 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include <boost/container/small_vector.hpp>
+
 #include "base/clock.h"
 #include "base/ip_address.h"
+#include "base/slot_map.h"
 #include "resolver/forward/forward_client.h"
 #include "resolver/forward/loop_guard.h"
 #include "resolver/forward/rtt_estimate.h"
@@ -50,6 +53,9 @@ void clear_authentic_data(std::vector<std::uint8_t>& reply) {
 
 // A question to one server besides its turns. Has its own copy: it may outlast whoever asked.
 struct GroupForwarder::Scout {
+  // NOLINTNEXTLINE(modernize-pass-by-value): to move a Query is to copy its octets.
+  Scout(SlotMap<Scout>::Id given, const Query& asked) : id(given), query(asked) {}
+  SlotMap<Scout>::Id id;
   Query query;
   std::size_t server = 0;
   TimePoint sent;
@@ -60,11 +66,13 @@ struct GroupForwarder::Scout {
 // One question on its way.
 class GroupForwarder::Exchange final : public TimerQueue::Timer {
  public:
-  Exchange(GroupForwarder& forwarder, ForwardClient& client)
+  Exchange(SlotMap<Exchange>::Id id, GroupForwarder& forwarder, ForwardClient& client)
       : Timer(forwarder.environment_.timers),
+        id_(id),
         forwarder_(forwarder),
         client_(client),
-        end_(now() + forwarder.options_.total_timeout),
+        now_(forwarder.environment_.timers.now()),
+        end_(now_ + forwarder.options_.total_timeout),
         states_(forwarder.servers_.size()) {}
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
@@ -81,6 +89,7 @@ class GroupForwarder::Exchange final : public TimerQueue::Timer {
   void add_scout(Scout& scout) { scouts_.push_back(&scout); }
   // What a scout heard; it is gone after this.
   void take_scout(const Scout& scout, std::size_t index, AttemptResult result) {
+    read_clock();
     std::erase(scouts_, &scout);
     take(index, std::move(result));
   }
@@ -108,7 +117,12 @@ class GroupForwarder::Exchange final : public TimerQueue::Timer {
     Query query;
   };
 
-  [[nodiscard]] TimePoint now() const { return forwarder_.environment_.timers.now(); }
+  // When what happens now began to.
+  [[nodiscard]] TimePoint now() const { return now_; }
+  void read_clock() { now_ = forwarder_.environment_.timers.now(); }
+  template <typename T>
+  using Few = boost::container::small_vector<T, ServerOrder::kUsualServers>;
+
   [[nodiscard]] Server& server(std::size_t index) const { return forwarder_.servers_[index]; }
   [[nodiscard]] std::chrono::milliseconds left() const {
     return std::chrono::duration_cast<std::chrono::milliseconds>(end_ - now());
@@ -129,16 +143,24 @@ class GroupForwarder::Exchange final : public TimerQueue::Timer {
   void take(std::size_t index, AttemptResult result);
   void note_silent_equals();
   void on_failure(std::size_t index);
-  void forget_tries(std::size_t index);
+  // Asks a server no more.
+  void forget_server(std::size_t index);
+  template <typename Which>
+  void forget_tries(Which which) {
+    const auto gone = std::ranges::remove_if(tries_, which);
+    tries_.erase(gone.begin(), gone.end());
+  }
   void finish_without_answer();
   void finish(ForwardResult result);
 
+  const SlotMap<Exchange>::Id id_;
   GroupForwarder& forwarder_;
   ForwardClient& client_;
+  TimePoint now_;
   const TimePoint end_;
-  std::vector<std::size_t> order_;  // in which the servers have their turns
-  std::vector<ServerState> states_;
-  std::vector<Try> tries_;      // open ones
+  ServerOrder::Order order_;  // in which the servers have their turns
+  Few<ServerState> states_;
+  Few<Try> tries_;              // open ones
   std::vector<Scout*> scouts_;  // still out
   unsigned last_try_ = 0;
   std::unique_ptr<LoopProbe> probe_;
@@ -241,6 +263,7 @@ void GroupForwarder::Exchange::wait() {
 }
 
 void GroupForwarder::Exchange::on_due() {
+  read_clock();
   if (!client_.is_wanted()) {
     finish({ForwardStatus::kUnwanted, {}});
     return;
@@ -280,7 +303,8 @@ void GroupForwarder::Exchange::look_for_loop() {
   const AttemptId attempt = suspect.upstream->ask(
       probe_->query, std::min(kLongestProbe, left()),
       [this, index = current_, number](const AttemptResult& /*result*/) {
-        std::erase_if(tries_, [number](const Try& open) { return open.number == number; });
+        read_clock();
+        forget_tries([number](const Try& open) { return open.number == number; });
         probe_.reset();
         if (server(index).health->is_looping(now())) {
           looped_ = true;
@@ -291,8 +315,9 @@ void GroupForwarder::Exchange::look_for_loop() {
 }
 
 void GroupForwarder::Exchange::on_result(std::size_t index, unsigned number, AttemptResult result) {
+  read_clock();
   const auto found = std::ranges::find(tries_, number, &Try::number);
-  forwarder_.learn(index, result, found->sent);
+  forwarder_.learn(index, result, found->sent, now());
   tries_.erase(found);
   take(index, std::move(result));
 }
@@ -322,19 +347,19 @@ void GroupForwarder::Exchange::take(std::size_t index, AttemptResult result) {
 
 void GroupForwarder::Exchange::on_failure(std::size_t index) {
   states_[index].failed = true;
-  forget_tries(index);
+  forget_server(index);
   if (index == current_) {
     next_turn();
   }
 }
 
-void GroupForwarder::Exchange::forget_tries(std::size_t index) {
-  std::erase_if(tries_, [&](const Try& open) {
+void GroupForwarder::Exchange::forget_server(std::size_t index) {
+  for (const Try& open : tries_) {
     if (open.server == index) {
       server(index).upstream->cancel(open.attempt);
     }
-    return open.server == index;
-  });
+  }
+  forget_tries([index](const Try& open) { return open.server == index; });
   if (index == current_) {
     probe_.reset();
   }
@@ -382,7 +407,7 @@ void GroupForwarder::Exchange::finish(ForwardResult result) {
     note_silent_equals();
   }
   ForwardClient& client = client_;
-  forwarder_.exchanges_.erase(this);  // us
+  forwarder_.exchanges_.erase(id_);  // us
   client.on_forwarded(std::move(result));
 }
 
@@ -403,9 +428,9 @@ GroupForwarder::GroupForwarder(std::vector<std::unique_ptr<Upstream>> upstreams,
 
 GroupForwarder::~GroupForwarder() {
   exchanges_.clear();
-  for (const auto& [scout, owned] : scouts_) {
-    servers_[scout->server].upstream->cancel(scout->attempt);
-  }
+  scouts_.for_each([this](SlotMap<Scout>::Id /*id*/, const Scout& scout) {
+    servers_[scout.server].upstream->cancel(scout.attempt);
+  });
 }
 
 void GroupForwarder::forward(ForwardClient& client) {
@@ -413,17 +438,11 @@ void GroupForwarder::forward(ForwardClient& client) {
     client.on_forwarded({ForwardStatus::kNoUpstream, {}});
     return;
   }
-  auto exchange = std::make_unique<Exchange>(*this, client);
-  Exchange& begun = *exchange;
-  exchanges_.emplace(&begun, std::move(exchange));
-  begun.start();
+  exchanges_.emplace(*this, client).start();
 }
 
 void GroupForwarder::send_scout(std::size_t server, Exchange& exchange) {
-  auto owned = std::make_unique<Scout>();
-  Scout& scout = *owned;
-  scouts_.emplace(&scout, std::move(owned));
-  scout.query = exchange.query();
+  Scout& scout = scouts_.emplace(exchange.query());
   scout.server = server;
   scout.sent = environment_.timers.now();
   scout.exchange = &exchange;
@@ -434,16 +453,16 @@ void GroupForwarder::send_scout(std::size_t server, Exchange& exchange) {
 }
 
 void GroupForwarder::on_scout(Scout& scout, AttemptResult result) {
-  const auto done = scouts_.extract(&scout);
-  learn(scout.server, result, scout.sent);
+  const auto done = scouts_.take(scout.id);
+  learn(scout.server, result, scout.sent, environment_.timers.now());
   if (scout.exchange != nullptr) {
     scout.exchange->take_scout(scout, scout.server, std::move(result));
   }
 }
 
-void GroupForwarder::learn(std::size_t server, const AttemptResult& result, TimePoint sent) {
+void GroupForwarder::learn(std::size_t server, const AttemptResult& result, TimePoint sent,
+                           TimePoint now) {
   ServerHealth& health = *servers_[server].health;
-  const TimePoint now = environment_.timers.now();
   switch (result.status) {
     case AttemptStatus::kTimeout:
       break;

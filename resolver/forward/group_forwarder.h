@@ -25,9 +25,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/slot_map.h"
 #include "resolver/forward/forward_client.h"
 #include "resolver/forward/loop_guard.h"
 #include "resolver/forward/metrics.h"
@@ -80,15 +81,15 @@ class GroupForwarder {
   void send_scout(std::size_t server, Exchange& exchange);
   void on_scout(Scout& scout, AttemptResult result);
   // What a reply to a question asked at `sent`, or its absence, says of the server.
-  void learn(std::size_t server, const AttemptResult& result, TimePoint sent);
+  void learn(std::size_t server, const AttemptResult& result, TimePoint sent, TimePoint now);
 
   Options options_;
   Environment environment_;
   ServerOrder order_;
   std::vector<Server> servers_;
   std::vector<ServerHealth*> healths_;  // of the same
-  std::unordered_map<const Exchange*, std::unique_ptr<Exchange>> exchanges_;
-  std::unordered_map<const Scout*, std::unique_ptr<Scout>> scouts_;
+  SlotMap<Exchange> exchanges_;
+  SlotMap<Scout> scouts_;
 };
 
 }  // namespace meshdns::dns

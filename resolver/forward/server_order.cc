@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <numeric>
 #include <span>
-#include <vector>
 
 #include "base/clock.h"
 #include "resolver/forward/server_health.h"
@@ -21,8 +20,7 @@ constexpr milliseconds kShortestHedge{1};
 
 }  // namespace
 
-void ServerOrder::arrange(std::span<ServerHealth* const> servers, TimePoint now,
-                          std::vector<std::size_t>& order) {
+void ServerOrder::arrange(std::span<ServerHealth* const> servers, TimePoint now, Order& order) {
   order.resize(servers.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   switch (policy_) {

@@ -15,7 +15,8 @@
 #include <cstdint>
 #include <random>
 #include <span>
-#include <vector>
+
+#include <boost/container/small_vector.hpp>
 
 #include "base/clock.h"
 #include "resolver/forward/server_health.h"
@@ -32,6 +33,9 @@ enum class ForwardPolicy : std::uint8_t {
 
 class ServerOrder {
  public:
+  static constexpr std::size_t kUsualServers = 4;  // of one group, at most
+  using Order = boost::container::small_vector<std::size_t, kUsualServers>;
+
   struct Times {
     std::chrono::milliseconds turn;            // of a server in order
     std::chrono::milliseconds retry_interval;  // of one among equals
@@ -41,8 +45,7 @@ class ServerOrder {
       : policy_(policy), times_(times), random_(seed) {}
 
   // For the next question: indices of `servers`, the first to be asked in front.
-  void arrange(std::span<ServerHealth* const> servers, TimePoint now,
-               std::vector<std::size_t>& order);
+  void arrange(std::span<ServerHealth* const> servers, TimePoint now, Order& order);
   // Of a server that is asked for the first time, `is_first` before all others.
   [[nodiscard]] std::chrono::nanoseconds turn_of(const ServerHealth& server, bool is_first) const;
   // Whether any server's answer is as good as any other's.

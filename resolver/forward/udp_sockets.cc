@@ -117,14 +117,19 @@ bool UdpSockets::create(Socket& socket, IpFamily family) {
   sockets_.setsockopt(socket.fd, family == IpFamily::kV4 ? IPPROTO_IP : IPPROTO_IPV6,
                       family == IpFamily::kV4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &omit,
                       sizeof omit);
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.ptr = &socket;
-  if (::epoll_ctl(set_->descriptor.native_handle(), EPOLL_CTL_ADD, socket.fd, &event) < 0) {
+  if (!watch(socket, EPOLL_CTL_ADD)) {
     sockets_.close(std::exchange(socket.fd, -1));
     return false;
   }
   return true;
+}
+
+// Told once of what has come: receive() takes all of it, or watches it again.
+bool UdpSockets::watch(Socket& socket, int operation) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.ptr = &socket;
+  return ::epoll_ctl(set_->descriptor.native_handle(), operation, socket.fd, &event) == 0;
 }
 
 bool UdpSockets::send(const Socket& socket, std::span<const std::uint8_t> datagram) {
@@ -196,7 +201,10 @@ void UdpSockets::on_ready() {
 void UdpSockets::receive(Socket& socket) {
   const auto set = set_;
   const std::uint64_t use = socket.uses;
-  for (int i = 0; i < kMaxDatagrams && socket.user != nullptr && socket.uses == use; ++i) {
+  for (int i = 0; i < kMaxDatagrams; ++i) {
+    if (socket.user == nullptr || socket.uses != use) {
+      return;
+    }
     sockaddr_storage storage{};
     socklen_t length = sizeof storage;
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own idiom.
@@ -204,18 +212,22 @@ void UdpSockets::receive(Socket& socket) {
     const ssize_t received =
         sockets_.recvfrom(socket.fd, buffer_.data(), buffer_.size(), 0, from, &length);
     if (received < 0) {
-      if (errno != EAGAIN && errno != EINTR) {
+      if (errno == EAGAIN) {
+        return;
+      }
+      if (errno != EINTR) {
         socket.user->on_error();
       }
-      return;
-    }
-    // The kernel lets nobody else through, but for the moment between its port and its peer.
-    if (SocketAddress::from_sockaddr(*from) == socket.server) {
+    } else if (SocketAddress::from_sockaddr(*from) == socket.server) {
+      // The kernel lets nobody else through, but for the moment between its port and its peer.
       socket.user->on_datagram(std::span(buffer_).first(static_cast<std::size_t>(received)));
     }
     if (set->owner == nullptr) {
       return;
     }
+  }
+  if (!watch(socket, EPOLL_CTL_MOD)) {
+    socket.user->on_error();
   }
 }
 

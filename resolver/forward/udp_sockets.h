@@ -64,6 +64,7 @@ class UdpSockets {
 
   [[nodiscard]] Socket* take_idle(IpFamily family);
   [[nodiscard]] bool create(Socket& socket, IpFamily family);
+  [[nodiscard]] bool watch(Socket& socket, int operation);
   [[nodiscard]] bool disconnect(const Socket& socket);
   void discard(Socket& socket);
   void wait();

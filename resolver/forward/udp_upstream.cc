@@ -67,7 +67,7 @@ void mix_case(std::span<std::uint8_t> name, RandomIds& random) {
 // One question to this server.
 class UdpUpstream::Attempt final : public TimerQueue::Timer {
  public:
-  Attempt(UdpUpstream& upstream, AttemptId given, const Query& question, TimePoint end,
+  Attempt(AttemptId given, UdpUpstream& upstream, const Query& question, TimePoint end,
           OnAttempt when_done)
       : Timer(upstream.environment_.timers),
         number(given),
@@ -128,22 +128,18 @@ UdpUpstream::~UdpUpstream() {
 }
 
 AttemptId UdpUpstream::ask(const Query& query, std::chrono::milliseconds deadline, OnAttempt done) {
-  const AttemptId number = ++last_id_;
-  auto owned = std::make_unique<Attempt>(*this, number, query, environment_.timers.now() + deadline,
-                                         std::move(done));
-  Attempt& attempt = *owned;
-  attempts_.emplace(number, std::move(owned));
+  Attempt& attempt =
+      attempts_.emplace(*this, query, environment_.timers.now() + deadline, std::move(done));
   environment_.timers.schedule(attempt, attempt.deadline);
   send(attempt);
-  return number;
+  return attempt.number;
 }
 
 void UdpUpstream::cancel(AttemptId number) {
-  const auto found = attempts_.find(number);
-  if (found != attempts_.end()) {
-    leave_port(*found->second);
-    stream_->cancel(found->second->on_stream);
-    attempts_.erase(found);
+  if (Attempt* const attempt = attempts_.find(number); attempt != nullptr) {
+    leave_port(*attempt);
+    stream_->cancel(attempt->on_stream);
+    attempts_.erase(number);
   }
 }
 
@@ -187,14 +183,18 @@ void UdpUpstream::send(Attempt& attempt) {
 }
 
 UdpUpstream::Port* UdpUpstream::take_port() {
-  auto port = std::make_unique<Port>(*this);
-  port->socket = environment_.sockets.open(server().address, *port);
-  if (port->socket == nullptr) {
+  if (idle_ports_.empty()) {
+    idle_ports_.push_back(std::make_unique<Port>(*this));
+  }
+  Port& port = *idle_ports_.back();
+  port.socket = environment_.sockets.open(server().address, port);
+  if (port.socket == nullptr) {
     return ports_.empty() ? nullptr : ports_[environment_.random.next() % ports_.size()].get();
   }
-  port->place = ports_.size();
-  ports_.push_back(std::move(port));
-  return ports_.back().get();
+  port.place = ports_.size();
+  ports_.push_back(std::move(idle_ports_.back()));
+  idle_ports_.pop_back();
+  return &port;
 }
 
 void UdpUpstream::leave_port(Attempt& attempt) {
@@ -208,6 +208,7 @@ void UdpUpstream::leave_port(Attempt& attempt) {
     const std::size_t place = port->place;
     std::swap(ports_[place], ports_.back());
     ports_[place]->place = place;
+    idle_ports_.push_back(std::move(ports_.back()));
     ports_.pop_back();
   }
 }
@@ -320,9 +321,9 @@ void UdpUpstream::on_error(const Port& port) {
   std::vector<AttemptId> ended;  // one that ends may cancel others
   std::ranges::transform(port.attempts, std::back_inserter(ended), &Attempt::number);
   for (const AttemptId number : ended) {
-    if (const auto found = attempts_.find(number); found != attempts_.end()) {
+    if (Attempt* const attempt = attempts_.find(number); attempt != nullptr) {
       metrics_.network_errors.add();
-      finish(*found->second, {AttemptStatus::kNetworkError, 0, {}});
+      finish(*attempt, {AttemptStatus::kNetworkError, 0, {}});
     }
   }
 }

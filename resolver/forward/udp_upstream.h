@@ -19,10 +19,10 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/slot_map.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/random_ids.h"
 #include "resolver/forward/timer_queue.h"
@@ -85,9 +85,9 @@ class UdpUpstream final : public Upstream {
   std::unique_ptr<Upstream> stream_;
   Environment environment_;
   UpstreamMetrics metrics_;
-  AttemptId last_id_ = 0;
-  std::unordered_map<AttemptId, std::unique_ptr<Attempt>> attempts_;
-  std::vector<std::unique_ptr<Port>> ports_;
+  SlotMap<Attempt> attempts_;
+  std::vector<std::unique_ptr<Port>> ports_;       // in use
+  std::vector<std::unique_ptr<Port>> idle_ports_;  // for the next questions
   TimePoint lower_case_until_{};
   unsigned unheard_mixed_ = 0;      // questions in mixed case since the last answer
   unsigned lower_after_mixed_ = 0;  // answers in lower case alone, where mixed ones went unheard

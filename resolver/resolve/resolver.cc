@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/ip_address.h"
+#include "base/slot_map.h"
 #include "resolver/forward/forward_client.h"
 #include "resolver/forward/forward_plan.h"
 #include "resolver/forward/group_forwarder.h"
@@ -61,9 +62,12 @@ std::size_t cut_labels_of(const RouteTable::Match& route) {
 
 // A client's question.
 struct Resolver::Question {
+  // NOLINTNEXTLINE(modernize-pass-by-value): to move a Query is to copy its octets.
+  Question(QuestionId given, const Query& asked) : id(given), query(asked) {}
+
+  const QuestionId id;
   Query query;
   Transport transport = Transport::kUdp;
-  QuestionId id = 0;
   IpAddress client;
   ReplySink sink;  // empty once told or cancelled
   TimePoint started;
@@ -75,9 +79,13 @@ struct Resolver::Question {
 // A shared question that this resolver asks.
 class Resolver::Errand final : public ForwardClient {
  public:
-  Errand(Resolver& resolver, std::shared_ptr<SharedQuestion> asked, Generation& plan,
-         GroupForwarder& group)
-      : question(std::move(asked)), generation(plan), forwarder(group), resolver_(resolver) {}
+  Errand(SlotMap<Errand>::Id given, Resolver& resolver, std::shared_ptr<SharedQuestion> asked,
+         Generation& plan, GroupForwarder& group)
+      : id(given),
+        question(std::move(asked)),
+        generation(plan),
+        forwarder(group),
+        resolver_(resolver) {}
 
   [[nodiscard]] const Query& query() const override { return question->query(); }
   [[nodiscard]] bool is_wanted() const override { return question->is_wanted(); }
@@ -86,6 +94,7 @@ class Resolver::Errand final : public ForwardClient {
     resolver_.on_forwarded(*this, std::move(result));
   }
 
+  const SlotMap<Errand>::Id id;
   const std::shared_ptr<SharedQuestion> question;
   Generation& generation;
   GroupForwarder& forwarder;
@@ -113,12 +122,12 @@ Resolver::~Resolver() {
   stale_timer_->owner = nullptr;
   stale_timer_->timer.cancel();
   generations_.clear();  // no callback comes after this
-  for (const auto& [id, question] : questions_) {
-    if (question->sink) {
-      SharedQuestions::leave(*question->shared);
+  questions_.for_each([this](QuestionId /*id*/, const Question& question) {
+    if (question.sink) {
+      SharedQuestions::leave(*question.shared);
     }
-    environment_.limits.release(question->client);
-  }
+    environment_.limits.release(question.client);
+  });
   environment_.questions.forget(*this);
 }
 
@@ -160,18 +169,14 @@ QuestionId Resolver::resolve(const Query& query, Transport transport, const IpAd
     environment_.metrics.refused.add();
     return refuse(query, {extended_error::kOther, "too many questions are waiting"}, sink);
   }
-  const QuestionId id = ++last_id_;
-  auto owned = std::make_unique<Question>();
-  Question& question = *owned;
-  question.id = id;
-  question.query = query;
+  Question& question = questions_.emplace(query);
+  const QuestionId id = question.id;
   question.transport = transport;
   question.client = client;
   question.sink = std::move(sink);
   question.started = environment_.clock.now();
   question.has_stale = found == CachedAnswers::Outcome::kStale;
   question.cut_labels = cut_labels_of(route);
-  questions_.emplace(id, std::move(owned));
   if (question.has_stale) {
     stale_times_.push_back({.due = question.started + options_.stale_after, .question = id});
     if (stale_times_.size() == 1) {
@@ -181,7 +186,7 @@ QuestionId Resolver::resolve(const Query& query, Transport transport, const IpAd
   const auto joined = environment_.questions.join(query, epoch_, {.party = this, .question = id});
   question.shared = joined.question;
   ask(joined);
-  return questions_.contains(id) ? id : 0;
+  return questions_.find(id) != nullptr ? id : 0;
 }
 
 void Resolver::ask(const SharedQuestions::Joined& joined) {
@@ -192,10 +197,7 @@ void Resolver::ask(const SharedQuestions::Joined& joined) {
   Generation& generation = *generations_.back();
   ++generation.open;
   GroupForwarder& group = *generation.groups[route_of(joined.question->query()).group];
-  auto errand = std::make_unique<Errand>(*this, joined.question, generation, group);
-  Errand& begun = *errand;
-  errands_.emplace(&begun, std::move(errand));
-  group.forward(begun);
+  group.forward(errands_.emplace(*this, joined.question, generation, group));
 }
 
 QuestionId Resolver::refuse(const Query& query, const ExtendedError& error, ReplySink& sink) {
@@ -206,10 +208,10 @@ QuestionId Resolver::refuse(const Query& query, const ExtendedError& error, Repl
 }
 
 void Resolver::cancel(QuestionId id) {
-  const auto found = questions_.find(id);
-  if (found != questions_.end() && found->second->sink) {
-    found->second->sink = {};
-    SharedQuestions::leave(*found->second->shared);
+  Question* const question = questions_.find(id);
+  if (question != nullptr && question->sink) {
+    question->sink = {};
+    SharedQuestions::leave(*question->shared);
   }
 }
 
@@ -253,12 +255,12 @@ void Resolver::on_forwarded(Errand& errand, ForwardResult result) {
       errand.forwarder.forward(errand);
       return;
     }
-    const auto done = errands_.extract(&errand);
+    const auto done = errands_.take(errand.id);
     distribute(*unwanted, {.status = result.status, .reply = {}, .stored = {}});
     --errand.generation.open;
     return;
   }
-  const auto done = errands_.extract(&errand);
+  const auto done = errands_.take(errand.id);
   // Kept before anybody may ask anew; not what servers said that are not asked any more.
   const bool may_keep = &errand.generation == generations_.back().get();
   const SharedResult shared =
@@ -295,12 +297,10 @@ void Resolver::post_result(std::shared_ptr<const SharedResult> result,
 }
 
 void Resolver::give(QuestionId id, const SharedResult& result) {
-  const auto found = questions_.find(id);
-  if (found == questions_.end()) {
+  const auto question = questions_.take(id);
+  if (question == nullptr) {
     return;  // a refresh: nobody waits
   }
-  const std::unique_ptr<Question> question = std::move(found->second);
-  questions_.erase(found);
   environment_.limits.release(question->client);
   if (!question->sink || (result.is_failure && question->has_stale && tell_stale(*question))) {
     return;
@@ -332,11 +332,11 @@ bool Resolver::tell_stale(Question& question) {
 void Resolver::answer_stale() {
   const TimePoint now = environment_.clock.now();
   while (!stale_times_.empty() && stale_times_.front().due <= now) {
-    const auto found = questions_.find(stale_times_.front().question);
+    Question* const question = questions_.find(stale_times_.front().question);
     stale_times_.pop_front();
     // It stays a question: what comes is kept for the next client.
-    if (found != questions_.end() && found->second->sink) {
-      tell_stale(*found->second);
+    if (question != nullptr && question->sink) {
+      tell_stale(*question);
     }
   }
   arm_stale_timer();

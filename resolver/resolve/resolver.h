@@ -22,11 +22,11 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/ip_address.h"
+#include "base/slot_map.h"
 #include "base/unique_function.h"
 #include "resolver/cache/answer_cache.h"
 #include "resolver/forward/forward_client.h"
@@ -176,12 +176,11 @@ class Resolver final : public WaitingParty {
   CachedAnswers cached_;
   std::deque<StaleTime> stale_times_;  // by time; some of questions that are answered
   std::shared_ptr<StaleTimer> stale_timer_;
-  QuestionId last_id_ = 0;
   std::uint64_t epoch_ = 0;                               // sets of servers so far
   std::vector<std::uint8_t> buffer_;                      // of one reply
   std::vector<std::unique_ptr<Generation>> generations_;  // the last one is in use
-  std::unordered_map<QuestionId, std::unique_ptr<Question>> questions_;
-  std::unordered_map<const Errand*, std::unique_ptr<Errand>> errands_;
+  SlotMap<Question> questions_;
+  SlotMap<Errand> errands_;
 };
 
 }  // namespace meshdns::dns

@@ -1,9 +1,12 @@
 #include "resolver/resolve/shared_questions.h"
 
+#include <array>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -14,43 +17,45 @@
 
 namespace meshdns::dns {
 
-std::uint64_t SharedQuestions::hash_of(const Query& client) const {
-  // Type and class differ rarely for one name: equality tells them apart.
-  Name folded;
-  folded.assign_folded(client.asked_name());
-  return sip_hash<1, 3>(key_, folded.octets()) ^ client.qtype;
+std::uint64_t SharedQuestions::hash_of(const Query& client, std::uint64_t epoch) const {
+  const NameView name = client.asked_name();
+  // NOLINTNEXTLINE: filled as far as it is read.
+  std::array<std::uint8_t, kMaxNameOctets + 2 * sizeof(std::uint64_t)> octets;
+  fold_octets(name.octets().data(), octets.data(), name.size());
+  const std::uint64_t rest = std::uint64_t{client.qtype} | std::uint64_t{client.qclass} << 16U |
+                             std::uint64_t{client.dnssec_ok} << 32U |
+                             std::uint64_t{client.checking_disabled()} << 33U;
+  std::memcpy(octets.data() + name.size(), &rest, sizeof rest);
+  std::memcpy(octets.data() + name.size() + sizeof rest, &epoch, sizeof epoch);
+  return sip_hash<1, 3>(key_, std::span(octets).first(name.size() + sizeof rest + sizeof epoch));
 }
 
 SharedQuestions::Joined SharedQuestions::join(const Query& client, std::uint64_t epoch,
                                               const Waiter& waiter) {
-  const std::uint64_t hash = hash_of(client);
+  const std::uint64_t hash = hash_of(client, epoch);
   Shard& shard = shard_of(hash);
   const std::scoped_lock lock(shard.mutex);
-  const auto [begin, end] = shard.by_hash.equal_range(hash);
-  for (auto entry = begin; entry != end; ++entry) {
-    SharedQuestion& found = *entry->second;
-    if (found.equals(client, epoch)) {
-      found.waiters_.push_back(waiter);
-      ++found.wanted_;
-      found.repeated_ = true;
-      return {.question = entry->second, .is_first = false};
-    }
+  auto& entry = shard.by_hash[hash];
+  if (entry && entry->equals(client, epoch)) {
+    entry->waiters_.push_back(waiter);
+    ++entry->wanted_;
+    entry->repeated_ = true;
+    return {.question = entry, .is_first = false};
   }
   auto made = std::make_shared<SharedQuestion>(client, epoch);
   made->hash_ = hash;
   made->waiters_.push_back(waiter);
   made->wanted_ = 1;
-  shard.by_hash.emplace(hash, made);
+  if (!entry) {
+    entry = made;
+  }
   return {.question = std::move(made), .is_first = true};
 }
 
 std::vector<Waiter> SharedQuestions::unlink(Shard& shard, SharedQuestion& question) {
-  const auto [begin, end] = shard.by_hash.equal_range(question.hash_);
-  for (auto entry = begin; entry != end; ++entry) {
-    if (entry->second.get() == &question) {
-      shard.by_hash.erase(entry);
-      break;
-    }
+  const auto entry = shard.by_hash.find(question.hash_);
+  if (entry != shard.by_hash.end() && entry->second.get() == &question) {
+    shard.by_hash.erase(entry);
   }
   return std::move(question.waiters_);
 }
@@ -73,7 +78,7 @@ std::optional<std::vector<Waiter>> SharedQuestions::end_if_unwanted(SharedQuesti
 void SharedQuestions::forget(const WaitingParty& party) {
   for (Shard& shard : shards_) {
     const std::scoped_lock lock(shard.mutex);
-    std::erase_if(shard.by_hash, [&party](const auto& entry) {
+    erase_if(shard.by_hash, [&party](const auto& entry) {
       return entry.second->waiters_.front().party == &party;
     });
     for (auto& [hash, question] : shard.by_hash) {

@@ -15,8 +15,9 @@
 #include <mutex>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include "resolver/resolve/shared_question.h"
 #include "resolver/wire/query.h"
@@ -66,10 +67,11 @@ class SharedQuestions {
   // On a cache line of its own.
   struct alignas(64) Shard {
     std::mutex mutex;  // guards the questions' waiters too
-    std::unordered_multimap<std::uint64_t, std::shared_ptr<SharedQuestion>> by_hash;
+    boost::unordered_flat_map<std::uint64_t, std::shared_ptr<SharedQuestion>> by_hash;
   };
 
-  [[nodiscard]] std::uint64_t hash_of(const Query& client) const;
+  // Of all that makes questions equal. Two with one hash, which nobody can find, are not shared.
+  [[nodiscard]] std::uint64_t hash_of(const Query& client, std::uint64_t epoch) const;
   [[nodiscard]] Shard& shard_of(std::uint64_t hash) { return shards_[hash % kShards]; }
   static std::vector<Waiter> unlink(Shard& shard, SharedQuestion& question);
 
