@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
 #include <thread>
@@ -380,6 +381,57 @@ TEST_F(DnsServerTest, AnswersWhatIsOpenBeforeItStops) {
   go = true;
   EXPECT_TRUE(support::receive_message(udp.get(), DnsTransport::kUdp).has_value());
   EXPECT_TRUE(support::receive_message(tcp.get(), DnsTransport::kTcp).has_value());
+  stopper.join();
+}
+
+// The last reply and the moment at which the worker looks whether it may stop come together: it is
+// held up between them, until both are there.
+TEST_F(DnsServerTest, AReplyThatComesTogetherWithTheStopLeavesBeforeIt) {
+  struct Course {
+    std::atomic<bool> is_told_to_stop{false};
+    std::atomic<bool> stops{false};
+    std::atomic<bool> first_is_answered{false};
+    std::atomic<bool> second_is_answered{false};
+  };
+  const auto course = std::make_shared<Course>();
+  sockets_.set_fault([course](const support::SocketCall& call) {
+    if (call.step == support::SocketStep::kReceiveBatch && course->is_told_to_stop) {
+      course->stops = true;  // it looks for clients' questions a last time
+    }
+    if (call.step == support::SocketStep::kReceive && course->first_is_answered.exchange(false)) {
+      EXPECT_TRUE(support::wait_until([&] { return course->second_is_answered.load(); }));
+      // By then the reply has come, and many times over the worker would have looked.
+      std::this_thread::sleep_for(milliseconds(200));
+    }
+    return 0;
+  });
+  DnsServer::Options options = default_options();
+  options.worker.resolver.forward.turn = std::chrono::seconds(30);
+  options.worker.resolver.forward.retry_interval = std::chrono::seconds(30);
+  options.worker.drain_timeout = std::chrono::seconds(30);
+  start(options);
+  const ScriptedUpstream upstream([course](const UpstreamQuery& query) -> std::vector<Octets> {
+    if (query.name == "first.example.org.") {
+      EXPECT_TRUE(support::wait_until([&] { return course->stops.load(); }));
+      course->first_is_answered = true;
+    } else {
+      course->second_is_answered = true;
+    }
+    return {support::make_reply(query, "NOERROR", {query.name + " 60 IN A 192.0.2.1"})};
+  });
+  server_->set_plan(support::plan_of({upstream.address()}));
+  const UniqueFd client = support::connect_socket(server(), DnsTransport::kUdp);
+  for (const std::string name : {"first.example.org", "second.example.org"}) {
+    ASSERT_TRUE(
+        support::send_message(client.get(), DnsTransport::kUdp, support::encode({.name = name})));
+  }
+  ASSERT_TRUE(support::wait_until([&] { return server_->in_flight() == 2; }));
+  std::thread stopper([&] {
+    course->is_told_to_stop = true;
+    server_->stop();
+  });
+  EXPECT_TRUE(support::receive_message(client.get(), DnsTransport::kUdp).has_value());
+  EXPECT_TRUE(support::receive_message(client.get(), DnsTransport::kUdp).has_value());
   stopper.join();
 }
 
