@@ -78,6 +78,14 @@ void Histogram::observe(double value) {
   sum_.fetch_add(value, std::memory_order_relaxed);
 }
 
+void Histogram::copy(const Histogram& other) {
+  assert(bounds_ == other.bounds_);
+  for (std::size_t i = 0; i < buckets_.size(); ++i) {
+    buckets_[i].store(other.bucket(i), std::memory_order_relaxed);
+  }
+  sum_.store(other.sum(), std::memory_order_relaxed);
+}
+
 std::uint64_t Histogram::bucket(std::size_t index) const {
   return buckets_[index].load(std::memory_order_relaxed);
 }

@@ -46,6 +46,8 @@ class Histogram {
  public:
   explicit Histogram(std::vector<double> bounds);
   void observe(double value);
+  // Makes this what `other` has counted, with the same bounds: the same under another name.
+  void copy(const Histogram& other);
 
   [[nodiscard]] const std::vector<double>& bounds() const { return bounds_; }
   [[nodiscard]] std::uint64_t bucket(std::size_t index) const;  // index == bounds().size(): +Inf

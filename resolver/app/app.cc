@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -346,6 +347,11 @@ Result<void> App::start_readiness() {
 AdminReply App::kuma_ready() const {
   const bool waited = environment_.clock.now() - began_ >= kKumaReadinessGate;
   AdminReply reply;
+  if (stopping_) {
+    reply.status = 503;
+    reply.body = "TERMINATING";
+    return reply;
+  }
   reply.status = waited || readiness().missing.empty() ? 200 : 503;
   reply.body = reply.status == 200 ? "READY" : "NOT_READY";
   return reply;
@@ -506,15 +512,35 @@ bool App::reload() {
   return true;
 }
 
+void App::drain() {
+  if (!readiness_server_) {
+    front_->stop();
+    return;
+  }
+  // Nothing else is to be done on this thread meanwhile.
+  for (WakeTimer* const timer : {&refresh_timer_, &resolv_conf_timer_, &beat_timer_}) {
+    timer->set({});
+  }
+  boost::system::error_code ignored;
+  requests_.cancel(ignored);
+  std::thread drainer([this] {
+    front_->stop();
+    loop_.post([this] { loop_.stop(); });
+  });
+  loop_.resume();
+  drainer.join();
+}
+
 void App::run() {
   loop_.run();
+  stopping_ = true;
   changes_.reset();
   admin_.reset();
-  readiness_server_.reset();
   if (table_) {
     table_->stop();
   }
-  front_->stop();
+  drain();
+  readiness_server_.reset();
   leases_.reset();  // writes what is still to be written
   logs_->logger("dns").info("stopped");
 }

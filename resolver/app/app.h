@@ -92,6 +92,8 @@ class App {
   [[nodiscard]] Readiness readiness() const;
   void set_late_gauges();
   void begin_kuma_metrics();
+  // Answers what is open; /ready says meanwhile that this is the end.
+  void drain();
 
   LoadedConfig loaded_;
   ConfigSources sources_;
@@ -122,6 +124,7 @@ class App {
   WakeTimer beat_timer_;
   TimePoint began_;
   bool serving_ = false;
+  bool stopping_ = false;
   bool frozen_ = false;  // the state folder is a successor's
 };
 

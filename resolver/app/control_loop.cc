@@ -28,6 +28,11 @@ void ControlLoop::run() {
   io_.run();
 }
 
+void ControlLoop::resume() {
+  io_.restart();
+  run();
+}
+
 void ControlLoop::stop() { io_.stop(); }
 
 // Outlives the timer while a cancelled wait is on its way.

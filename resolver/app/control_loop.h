@@ -25,6 +25,8 @@ class ControlLoop {
   void post(std::function<void()> task);
   // Until stop(); an exception of a task leaves through here.
   void run();
+  // Goes on after stop(), until the next one.
+  void resume();
   // Any thread.
   void stop();
 

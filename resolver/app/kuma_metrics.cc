@@ -21,10 +21,10 @@ MetricLabels join(const std::map<std::string, std::string>& labels, MetricLabels
 }
 
 Counter& queries(MetricRegistry& registry, const std::map<std::string, std::string>& labels,
-                 const std::string& source) {
+                 const std::string& qtype, const std::string& source) {
   return registry.counter("kuma_dp_dns_queries_total",
-                          "Queries answered, by where the answer came from.",
-                          join(labels, {{"qtype", "all"}, {"source", source}}));
+                          "Queries, by type and by where the answer comes from.",
+                          join(labels, {{"qtype", qtype}, {"source", source}}));
 }
 
 Counter& responses(MetricRegistry& registry, const std::map<std::string, std::string>& labels,
@@ -39,8 +39,12 @@ KumaMetrics::KumaMetrics(MetricRegistry& registry, const ServerMetrics& server,
                          const std::map<std::string, std::string>& labels,
                          std::chrono::duration<double> waited)
     : server_(server),
-      local_(queries(registry, labels, "local")),
-      upstream_(queries(registry, labels, "upstream")),
+      questions_{{{Total(queries(registry, labels, "A", "local")),
+                   Total(queries(registry, labels, "AAAA", "local")),
+                   Total(queries(registry, labels, "other", "local"))},
+                  {Total(queries(registry, labels, "A", "upstream")),
+                   Total(queries(registry, labels, "AAAA", "upstream")),
+                   Total(queries(registry, labels, "other", "upstream"))}}},
       no_error_(responses(registry, labels, "noerror")),
       no_name_(responses(registry, labels, "nxdomain")),
       failed_(responses(registry, labels, "servfail")),
@@ -48,19 +52,14 @@ KumaMetrics::KumaMetrics(MetricRegistry& registry, const ServerMetrics& server,
       upstream_failures_(registry.counter("kuma_dp_dns_upstream_request_failure_count",
                                           "Queries that upstream servers left at SERVFAIL.",
                                           join(labels))),
-      entries_(registry.gauge("kuma_dp_dns_entries_total", "Names in the table.", join(labels))) {
+      entries_(registry.gauge("kuma_dp_dns_entries_total", "Names in the table.", join(labels))),
+      upstream_seconds_(registry.histogram("kuma_dp_dns_upstream_request_duration_seconds",
+                                           "Time from a forwarded query to its answer.",
+                                           server.answer_seconds.bounds(), join(labels))) {
   registry
       .histogram("kuma_dp_dns_config_ready_wait_seconds", "Time from the start to the first table.",
                  {0.1, 0.5, 1, 2, 5, 10, 30}, join(labels))
       .observe(waited.count());
-}
-
-std::uint64_t KumaMetrics::answers(AnswerSource source) const {
-  std::uint64_t total = 0;
-  for (const Counter* const cell : server_.answers.at(static_cast<std::size_t>(source))) {
-    total += cell->value();
-  }
-  return total;
 }
 
 std::uint64_t KumaMetrics::answers(std::size_t rcode_cell) const {
@@ -81,9 +80,11 @@ void KumaMetrics::update(std::size_t names) {
         cell == rcode::kNoError || cell == rcode::kNxDomain || cell == rcode::kServFail;
     others += is_told ? 0 : answers(cell);
   }
-  // What is kept in the cache came from upstream.
-  local_.set(answers(AnswerSource::kLocal));
-  upstream_.set(answers(AnswerSource::kCache) + answers(AnswerSource::kUpstream));
+  for (std::size_t owner = 0; owner < questions_.size(); ++owner) {
+    for (std::size_t type = 0; type < ServerMetrics::kTypeCells; ++type) {
+      questions_.at(owner).at(type).set(server_.questions.at(owner).at(type)->value());
+    }
+  }
   no_error_.set(of(rcode::kNoError));
   no_name_.set(of(rcode::kNxDomain));
   failed_.set(of(rcode::kServFail));
@@ -93,6 +94,7 @@ void KumaMetrics::update(std::size_t names) {
           .at(ServerMetrics::rcode_cell(static_cast<std::uint8_t>(rcode::kServFail)))
           ->value());
   entries_.set(static_cast<double>(names));
+  upstream_seconds_.copy(server_.answer_seconds);
 }
 
 }  // namespace meshdns::dns

@@ -2,9 +2,10 @@
 // are there.
 //
 // Control thread. As in kuma-dp they begin with the first table, whose labels they all have from
-// then on. kuma-dp tells A, AAAA and other questions apart; here `qtype` is always "all".
+// then on.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -37,18 +38,17 @@ class KumaMetrics {
     Counter& counter_;
   };
 
-  [[nodiscard]] std::uint64_t answers(AnswerSource source) const;
   [[nodiscard]] std::uint64_t answers(std::size_t rcode_cell) const;
 
   const ServerMetrics& server_;
-  Total local_;
-  Total upstream_;
+  std::array<std::array<Total, ServerMetrics::kTypeCells>, 2> questions_;  // as the server's
   Total no_error_;
   Total no_name_;
   Total failed_;
   Total other_;
   Total upstream_failures_;
   Gauge& entries_;
+  Histogram& upstream_seconds_;
 };
 
 }  // namespace meshdns::dns

@@ -21,6 +21,18 @@ ServerMetrics::AnswerCells answer_cells(MetricRegistry& registry, const std::str
   return cells;
 }
 
+ServerMetrics::TypeCells type_cells(MetricRegistry& registry, const std::string& source) {
+  constexpr std::array<const char*, ServerMetrics::kTypeCells> kNames = {"A", "AAAA", "OTHER"};
+  ServerMetrics::TypeCells cells{};
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    cells.at(i) = &registry.counter("meshdns_dns_questions_total",
+                                    "Questions that were not dropped, by type and by whose the "
+                                    "name is.",
+                                    {{"type", kNames.at(i)}, {"source", source}});
+  }
+  return cells;
+}
+
 Counter& queries(MetricRegistry& registry, const std::string& proto) {
   return registry.counter("meshdns_dns_queries_total", "Queries received.", {{"proto", proto}});
 }
@@ -44,6 +56,7 @@ ServerMetrics::ServerMetrics(MetricRegistry& registry)
       tcp_queries(queries(registry, "tcp")),
       answers{answer_cells(registry, "local"), answer_cells(registry, "cache"),
               answer_cells(registry, "upstream")},
+      questions{type_cells(registry, "local"), type_cells(registry, "upstream")},
       answer_seconds(registry.histogram(
           "meshdns_dns_answer_seconds", "Time from a forwarded query to its answer.",
           {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5})),

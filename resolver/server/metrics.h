@@ -6,10 +6,13 @@
 #include <cstdint>
 
 #include "base/metrics.h"
+#include "resolver/wire/protocol.h"
 
 namespace meshdns::dns {
 
 enum class AnswerSource : std::uint8_t { kLocal, kCache, kUpstream };
+// Whose a question was: ours, or for others to answer, whether or not the cache has it.
+enum class QuestionOwner : std::uint8_t { kLocal, kUpstream };
 
 // Registers all cells. Thread-safe; on the answered path added to once per batch.
 struct ServerMetrics {
@@ -26,9 +29,21 @@ struct ServerMetrics {
     answers.at(static_cast<std::size_t>(source)).at(rcode_cell(rcode))->add();
   }
 
+  static constexpr std::size_t kTypeCells = 3;  // A, AAAA and all others
+  using TypeCells = std::array<Counter*, kTypeCells>;
+
+  // The index of a type in TypeCells. A request whose question cannot be read has type 0.
+  [[nodiscard]] static std::size_t type_cell(std::uint16_t qtype) {
+    return qtype == rrtype::kA ? 0 : qtype == rrtype::kAaaa ? 1 : 2;
+  }
+  void count_question(QuestionOwner owner, std::uint16_t qtype) {
+    questions.at(static_cast<std::size_t>(owner)).at(type_cell(qtype))->add();
+  }
+
   Counter& udp_queries;
   Counter& tcp_queries;
   std::array<AnswerCells, 3> answers;  // by AnswerSource
+  std::array<TypeCells, 2> questions;  // by QuestionOwner
   Histogram& answer_seconds;  // of forwarded questions alone: local ones do not look at a clock
   Counter& refused;
 

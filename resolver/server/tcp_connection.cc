@@ -225,6 +225,7 @@ void TcpConnection::answer(std::span<const std::uint8_t> request) {
   last_activity_ = context_.clock.now();
   if (outcome.verdict == Verdict::kAnswer) {
     metrics.count_answer(AnswerSource::kLocal, outcome.rcode);
+    metrics.count_question(QuestionOwner::kLocal, query.qtype);
     record({.source = EventSource::kLocal, .message = response.first(outcome.size)});
     put(response.first(outcome.size));
     return;
@@ -232,10 +233,12 @@ void TcpConnection::answer(std::span<const std::uint8_t> request) {
   const auto found = context_.resolver.find_cached(query, Transport::kTcp, response);
   if (found.outcome == CachedAnswers::Outcome::kRouted) {
     metrics.count_answer(AnswerSource::kLocal, found.rcode);
+    metrics.count_question(QuestionOwner::kLocal, query.qtype);
     record({.source = EventSource::kLocal, .message = response.first(found.size)});
     put(response.first(found.size));
     return;
   }
+  metrics.count_question(QuestionOwner::kUpstream, query.qtype);
   if (found.outcome == CachedAnswers::Outcome::kAnswered) {
     metrics.count_answer(AnswerSource::kCache, found.rcode);
     record({.source = found.is_stale ? EventSource::kStale : EventSource::kCache,

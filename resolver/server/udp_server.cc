@@ -149,6 +149,7 @@ Verdict UdpServer::answer(std::size_t index, Tally& tally) {
                                 access, batch.response_buffer(index));
   if (outcome.verdict == Verdict::kAnswer) {
     ++tally.local_answers[ServerMetrics::rcode_cell(outcome.rcode)];
+    ++tally.local_types[ServerMetrics::type_cell(batch.query(index).qtype)];
     batch.add_reply(index, outcome.size);
   } else if (outcome.verdict == Verdict::kDrop) {
     ++tally.unanswerable;
@@ -160,11 +161,14 @@ EventSource UdpServer::forward(std::size_t index, Tally& tally) {
   DatagramBatch& batch = context_.datagrams;
   const auto found = context_.resolver.find_cached(batch.query(index), Transport::kUdp,
                                                    batch.response_buffer(index));
+  const std::size_t type = ServerMetrics::type_cell(batch.query(index).qtype);
   if (found.outcome == CachedAnswers::Outcome::kRouted) {
     ++tally.local_answers[ServerMetrics::rcode_cell(found.rcode)];
+    ++tally.local_types[type];
     batch.add_reply(index, found.size);
     return EventSource::kLocal;
   }
+  ++tally.upstream_types[type];
   if (found.outcome == CachedAnswers::Outcome::kAnswered) {
     ++tally.cached_answers[ServerMetrics::rcode_cell(found.rcode)];
     batch.add_reply(index, found.size);
@@ -217,13 +221,16 @@ void UdpServer::record(const Tally& tally) {
   add(metrics.dropped_unanswerable, tally.unanswerable);
   add(metrics.dropped_empty, tally.empty);
   add(metrics.dropped_port_zero, tally.port_zero);
-  const auto add_answers = [&](AnswerSource source, const auto& counts) {
+  const auto add_all = [&](const auto& cells, const auto& counts) {
     for (std::size_t i = 0; i < counts.size(); ++i) {
-      add(*metrics.answers[static_cast<std::size_t>(source)][i], counts[i]);
+      add(*cells[i], counts[i]);
     }
   };
-  add_answers(AnswerSource::kLocal, tally.local_answers);
-  add_answers(AnswerSource::kCache, tally.cached_answers);
+  add_all(metrics.answers[static_cast<std::size_t>(AnswerSource::kLocal)], tally.local_answers);
+  add_all(metrics.answers[static_cast<std::size_t>(AnswerSource::kCache)], tally.cached_answers);
+  add_all(metrics.questions[static_cast<std::size_t>(QuestionOwner::kLocal)], tally.local_types);
+  add_all(metrics.questions[static_cast<std::size_t>(QuestionOwner::kUpstream)],
+          tally.upstream_types);
 }
 
 void UdpServer::record(const DatagramSender::Result& result) {

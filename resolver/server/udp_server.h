@@ -49,6 +49,8 @@ class UdpServer : public std::enable_shared_from_this<UdpServer> {
     std::size_t port_zero = 0;
     std::array<std::size_t, ServerMetrics::kRcodeCells> local_answers{};
     std::array<std::size_t, ServerMetrics::kRcodeCells> cached_answers{};
+    std::array<std::size_t, ServerMetrics::kTypeCells> local_types{};
+    std::array<std::size_t, ServerMetrics::kTypeCells> upstream_types{};
   };
   struct Socket;
 

@@ -31,6 +31,21 @@ TEST(MetricRegistry, EscapesLabelValues) {
   EXPECT_NE(registry.render().find(R"(g{k="a\"b\\c\nd"} 1)"), std::string::npos);
 }
 
+TEST(Histogram, CopiesWhatAnotherHasCounted) {
+  MetricRegistry registry;
+  Histogram& counted = registry.histogram("a_seconds", "A.", {1, 2});
+  Histogram& copy = registry.histogram("b_seconds", "B.", {1, 2});
+  copy.observe(7);
+  for (const double value : {0.5, 1.5, 1.5, 3.0}) {
+    counted.observe(value);
+  }
+  copy.copy(counted);
+  EXPECT_EQ(copy.bucket(0), 1U);
+  EXPECT_EQ(copy.bucket(1), 2U);
+  EXPECT_EQ(copy.bucket(2), 1U);
+  EXPECT_DOUBLE_EQ(copy.sum(), 6.5);
+}
+
 TEST(Histogram, CountsCumulatively) {
   MetricRegistry registry;
   Histogram& histogram = registry.histogram("h", "H.", {1, 2});

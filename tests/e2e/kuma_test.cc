@@ -2,6 +2,7 @@
 // DNS table in a listener. The control plane is the test's; what it says is what Kuma 2.11 to 3.0
 // say.
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -9,6 +10,7 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -219,8 +221,25 @@ TEST_F(Kuma, CountsUnderTheNamesOfKumaDpWithTheLabelsOfTheFirstTable) {
   EXPECT_EQ(metric("kuma_dp_dns_entries_total{" + mesh + "}"), 2);
   EXPECT_EQ(metric(R"(kuma_dp_dns_response_codes_total{rcode="nxdomain",)" + mesh + "}"), 1);
   EXPECT_GE(metric(R"(kuma_dp_dns_response_codes_total{rcode="noerror",)" + mesh + "}"), 1);
-  EXPECT_GE(metric(R"(kuma_dp_dns_queries_total{qtype="all",source="local",)" + mesh + "}"), 2);
-  EXPECT_EQ(metric(R"(kuma_dp_dns_queries_total{qtype="all",source="upstream",)" + mesh + "}"), 0);
+  const auto queries = [&](const std::string& qtype, const std::string& source) {
+    return metric(fmt::format(R"(kuma_dp_dns_queries_total{{qtype="{}",source="{}",{}}})", qtype,
+                              source, mesh));
+  };
+  const double before = queries("A", "local");
+  EXPECT_GE(before, 2);
+  EXPECT_EQ(queries("A", "upstream"), 0);
+  for (const char* const type : {"AAAA", "AAAA", "HTTPS", "TXT", "ANY"}) {
+    EXPECT_EQ(rcode_of("a.mesh", type), "NOERROR") << type;
+  }
+  EXPECT_EQ(rcode_of("www.corp.example", "A"), "SERVFAIL") << "there is no upstream server";
+  EXPECT_EQ(rcode_of("www.corp.example", "MX"), "SERVFAIL");
+  EXPECT_EQ(metric("kuma_dp_dns_upstream_request_duration_seconds_count{" + mesh + "}"), 2);
+  EXPECT_EQ(queries("A", "local"), before);
+  EXPECT_EQ(queries("AAAA", "local"), 2);
+  EXPECT_EQ(queries("other", "local"), 3);
+  EXPECT_EQ(queries("A", "upstream"), 1);
+  EXPECT_EQ(queries("AAAA", "upstream"), 0);
+  EXPECT_EQ(queries("other", "upstream"), 1);
   EXPECT_EQ(metric("kuma_dp_dns_config_ready_wait_seconds_count{" + mesh + "}"), 1);
   // The same again, so that nothing is counted twice.
   EXPECT_EQ(metric(R"(kuma_dp_dns_response_codes_total{rcode="nxdomain",)" + mesh + "}"), 1);
@@ -244,6 +263,27 @@ TEST_F(Kuma, NothingIsDeniedBeforeTheFirstTable) {
   EXPECT_EQ(rcode_of("backend.mesh"), "NXDOMAIN") << "an empty table is one";
   EXPECT_EQ(ready().status, 200);
   EXPECT_EQ(ready().body, "READY");
+}
+
+TEST_F(Kuma, WhileItEndsReadinessSaysSo) {
+  // A question whose answer does not come keeps it from its end for a while.
+  const ScriptedUpstream upstream(
+      [](const UpstreamQuery&) { return std::vector<std::vector<std::uint8_t>>{}; });
+  const std::uint16_t readiness = free_port();
+  start_with({{"a.mesh", {"241.0.0.1"}}}, {"--readiness-port", std::to_string(readiness),
+                                           "--upstream", upstream.address().to_string()});
+  const auto ready = [&] { return http_get(loopback(readiness), "/ready").value_or(HttpReply{}); };
+  EXPECT_EQ(ready().body, "READY");
+  std::thread client(
+      [&] { static_cast<void>(ask(resolver_.dns(), {.name = "www.corp.example", .type = "A"})); });
+  EXPECT_TRUE(wait_until([&] { return !asked(upstream).empty(); }));
+  resolver_.process().signal(SIGTERM);
+  EXPECT_TRUE(wait_until([&] {
+    const HttpReply reply = ready();
+    return reply.status == 503 && reply.body == "TERMINATING";
+  }));
+  EXPECT_EQ(resolver_.process().wait(), 0);
+  client.join();
 }
 
 TEST_F(Kuma, AnUpdateCostsWhatChanged) {
