@@ -27,6 +27,10 @@ CachedQuestion denial_of(CachedQuestion question) {
   return question;
 }
 
+std::uint64_t depth_bit(std::size_t labels) {
+  return std::uint64_t{1} << std::min<std::size_t>(labels, 63);
+}
+
 }  // namespace
 
 AnswerCache::AnswerCache(const CacheOptions& options, const HashKey& key)
@@ -61,7 +65,7 @@ CacheHit AnswerCache::find(const CachedQuestion& question, std::size_t cut_label
                            StoredReply& reply) {
   const std::uint64_t at = hash(question);
   const CacheHit hit = shard_of(at).find(at, question, now, reply);
-  if (hit.freshness == Freshness::kFresh || !has_denials_.load(std::memory_order_relaxed)) {
+  if (hit.freshness == Freshness::kFresh || denied_depths_.load(std::memory_order_relaxed) == 0) {
     return hit;
   }
   StoredReply denial;
@@ -76,23 +80,29 @@ CacheHit AnswerCache::find(const CachedQuestion& question, std::size_t cut_label
   return denied;
 }
 
+bool AnswerCache::may_be_denied(std::size_t labels) const {
+  return (denied_depths_.load(std::memory_order_relaxed) & depth_bit(labels)) != 0;
+}
+
 CacheHit AnswerCache::find_denial(const CachedQuestion& question, std::size_t cut_labels,
                                   TimePoint now, StoredReply& reply) {
   CachedQuestion denial = denial_of(question);
-  std::uint64_t at = hash(denial);
-  CacheHit hit = shard_of(at).find(at, denial, now, reply);
-  if (hit.freshness != Freshness::kMiss || question.dnssec_ok) {
-    return hit;
-  }
-  for (std::size_t labels = denial.name.label_count(); labels > cut_labels + 1; --labels) {
-    denial.name = denial.name.parent();
-    at = hash(denial);
-    hit = shard_of(at).find(at, denial, now, reply);
-    if (hit.freshness == Freshness::kFresh) {
-      return hit;
+  const std::size_t own_labels = denial.name.label_count();
+  for (std::size_t labels = own_labels;; --labels) {
+    if (may_be_denied(labels)) {
+      const std::uint64_t at = hash(denial);
+      const CacheHit hit = shard_of(at).find(at, denial, now, reply);
+      const bool counts = labels == own_labels ? hit.freshness != Freshness::kMiss
+                                               : hit.freshness == Freshness::kFresh;
+      if (counts) {
+        return hit;
+      }
     }
+    if (question.dnssec_ok || labels <= cut_labels + 1) {
+      return {};
+    }
+    denial.name = denial.name.parent();
   }
-  return {};
 }
 
 void AnswerCache::store(const CachedQuestion& question, const ReplyFacts& facts, TimePoint now,
@@ -111,14 +121,14 @@ void AnswerCache::store(const CachedQuestion& question, const ReplyFacts& facts,
   }
   const CachedQuestion denial = denial_of(question);
   if (facts.kind == ReplyKind::kNoSuchName) {
-    has_denials_.store(true, std::memory_order_relaxed);
+    denied_depths_.fetch_or(depth_bit(question.name.label_count()), std::memory_order_relaxed);
     const std::uint64_t at = hash(denial);
     shard_of(at).store(at, denial, facts.kind, ttl, now, reply);
     return;
   }
   const std::uint64_t at = hash(question);
   shard_of(at).store(at, question, facts.kind, ttl, now, reply);
-  if (has_denials_.load(std::memory_order_relaxed)) {
+  if (may_be_denied(question.name.label_count())) {
     const std::uint64_t denial_at = hash(denial);
     shard_of(denial_at).erase(denial_at, denial);  // the name exists by now
   }

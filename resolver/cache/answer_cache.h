@@ -69,6 +69,7 @@ class AnswerCache {
  private:
   [[nodiscard]] std::uint64_t hash(const CachedQuestion& question) const;
   [[nodiscard]] CacheShard& shard_of(std::uint64_t hash) const { return *shards_[hash % kShards]; }
+  [[nodiscard]] bool may_be_denied(std::size_t labels) const;
   // Whether `question`'s name, or one above it, is known not to exist.
   [[nodiscard]] CacheHit find_denial(const CachedQuestion& question, std::size_t cut_labels,
                                      TimePoint now, StoredReply& reply);
@@ -76,7 +77,9 @@ class AnswerCache {
   CacheOptions options_;
   HashKey key_;
   std::vector<std::unique_ptr<CacheShard>> shards_;
-  std::atomic<bool> has_denials_ = false;  // since the start
+  // By labels, the last bit for all from 63 on: whether names of so many were denied, since the
+  // start. Most questions need not ask after their name's parents.
+  std::atomic<std::uint64_t> denied_depths_ = 0;
 };
 
 }  // namespace meshdns::dns

@@ -8,36 +8,35 @@
 namespace meshdns::dns {
 
 bool InFlightLimits::acquire(const IpAddress& client) {
+  if (total_.fetch_add(1) < options_.total && (client.is_loopback() || acquire_of(client))) {
+    return true;
+  }
+  total_.fetch_sub(1);
+  return false;
+}
+
+bool InFlightLimits::acquire_of(const IpAddress& client) {
   const std::lock_guard lock(mutex_);
-  if (total_ >= options_.total) {
+  if (options_.per_client == 0) {
     return false;
   }
-  if (!client.is_loopback()) {
-    const auto [entry, is_new] = by_client_.try_emplace(client, 0);
-    if (entry->second >= options_.per_client) {
-      return false;
-    }
-    ++entry->second;
+  std::size_t& count = by_client_[client];
+  if (count >= options_.per_client) {
+    return false;
   }
-  ++total_;
+  ++count;
   return true;
 }
 
 void InFlightLimits::release(const IpAddress& client) {
-  const std::lock_guard lock(mutex_);
-  --total_;
-  if (client.is_loopback()) {
-    return;
+  if (!client.is_loopback()) {
+    const std::lock_guard lock(mutex_);
+    const auto entry = by_client_.find(client);
+    if (entry != by_client_.end() && --entry->second == 0) {
+      by_client_.erase(entry);
+    }
   }
-  const auto entry = by_client_.find(client);
-  if (entry != by_client_.end() && --entry->second == 0) {
-    by_client_.erase(entry);
-  }
-}
-
-std::size_t InFlightLimits::in_flight() const {
-  const std::lock_guard lock(mutex_);
-  return total_;
+  total_.fetch_sub(1);
 }
 
 }  // namespace meshdns::dns

@@ -1,8 +1,9 @@
 // Bounds on questions waiting for upstream, shared by all workers: in all, and per client address.
 //
-// Thread-safe: a mutex of its own, taken only by forwarded questions.
+// Thread-safe: an atomic count, and a mutex for those of clients elsewhere.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <mutex>
 #include <unordered_map>
@@ -25,12 +26,14 @@ class InFlightLimits {
   [[nodiscard]] bool acquire(const IpAddress& client);
   void release(const IpAddress& client);
 
-  [[nodiscard]] std::size_t in_flight() const;
+  [[nodiscard]] std::size_t in_flight() const { return total_; }
 
  private:
+  [[nodiscard]] bool acquire_of(const IpAddress& client);
+
   Options options_;
-  mutable std::mutex mutex_;  // guards all below
-  std::size_t total_ = 0;
+  std::atomic<std::size_t> total_{0};
+  std::mutex mutex_;                                      // guards all below
   std::unordered_map<IpAddress, std::size_t> by_client_;  // without those that have none
 };
 

@@ -220,6 +220,21 @@ TEST(AnswerCache, ADeniedNameDeniesAllTypesAndAllBelow) {
   EXPECT_EQ(cache.freshness("a.b.gone.sub.example."), Freshness::kMiss) << "not stale from above";
 }
 
+TEST(AnswerCache, ADeniedNameDeniesAllBelowHoweverManyLabelsItHas) {
+  Cache cache;
+  std::string name = "example.";
+  for (std::size_t labels = 1; labels < 120; ++labels) {
+    name.insert(0, "a.");
+    if (labels % 20 == 3) {
+      EXPECT_EQ(cache.freshness("b." + name), Freshness::kMiss) << name;
+      cache.deny(name, kNxDomainFlags, 300, 300);
+      EXPECT_EQ(cache.freshness("b." + name), Freshness::kFresh) << name;
+      EXPECT_EQ(cache.freshness(name.substr(2)), Freshness::kMiss) << name;
+      ASSERT_EQ(cache.cache.flush(Name::from_text(name).value(), false), 1U);
+    }
+  }
+}
+
 TEST(AnswerCache, ADenialWithProofsHoldsForItsNameAlone) {
   Cache cache;
   cache.deny("gone.example.", kNxDomainFlags, 300, 300, true);
