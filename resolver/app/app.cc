@@ -469,6 +469,10 @@ void App::await_signal() {
 }
 
 void App::on_signal(int number) {
+  if (number == SIGHUP && stopping_) {
+    await_signal();  // there is nothing left to reload
+    return;
+  }
   if (number == SIGHUP) {
     environment_.keeper.tell(Keeper::Event::kReloading);
     if (front_) {

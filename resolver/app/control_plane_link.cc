@@ -100,6 +100,7 @@ ControlPlaneLink::ControlPlaneLink(Options options, ControlLoop& loop, Clock& cl
 ControlPlaneLink::~ControlPlaneLink() { stop(); }
 
 void ControlPlaneLink::stop() {
+  stopped_ = true;
   lookup_timer_.set(std::nullopt);
   if (client_) {
     client_->stop();
@@ -183,6 +184,9 @@ void ControlPlaneLink::look_up_from(std::size_t place) {
 
 void ControlPlaneLink::on_addresses(std::size_t place,
                                     const Result<std::vector<IpAddress>>& addresses) {
+  if (stopped_) {
+    return;
+  }
   const ControlPlaneAddress& address = places_[place].address;
   if (addresses) {
     lookup_failure_.clear();

@@ -123,6 +123,7 @@ class ControlPlaneLink {
   std::vector<Place> places_;
   std::map<std::string, discovery::HeldVersions> held_;  // until there is a client
   std::string lookup_failure_;
+  bool stopped_ = false;
   Backoff backoff_;
   // These outlive the client's callbacks.
   std::unique_ptr<discovery::MeshFeed> mesh_feed_;
