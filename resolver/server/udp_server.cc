@@ -10,7 +10,6 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
 
 #include "base/ip_address.h"
 #include "base/metrics.h"
@@ -199,7 +198,7 @@ void UdpServer::on_resolved(const DatagramPeer& peer, const ResolvedReply& reply
     static_cast<void>(replies_.add(peer, reply.message));  // an empty one has room for any
   }
   if (replies_.size() == 1) {
-    boost::asio::post(context_.io, [self = shared_from_this()] { self->send_replies(); });
+    context_.with_replies.push_back(shared_from_this());
   }
 }
 

@@ -38,6 +38,8 @@ class UdpServer : public std::enable_shared_from_this<UdpServer> {
   void start();
   // Answers what has arrived already, then reads no more.
   void stop();
+  // The replies to forwarded questions (WorkerContext::with_replies).
+  void send_replies();
 
  private:
   // What one batch adds to the metrics.
@@ -65,7 +67,6 @@ class UdpServer : public std::enable_shared_from_this<UdpServer> {
   void record_query(std::size_t index);
   void record_reply(std::size_t index, EventSource source);  // the last one on the list
   void on_resolved(const DatagramPeer& peer, const ResolvedReply& reply);
-  void send_replies();
   void record(const Tally& tally);
   void record(const DatagramSender::Result& result);
 

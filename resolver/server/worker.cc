@@ -120,12 +120,21 @@ struct Worker::State {
   void run() {
     for (;;) {
       try {
-        io.run();
+        while (io.run_one() != 0) {
+          send_replies();
+        }
         return;
       } catch (const std::exception& error) {  // out of memory above all: drop it and go on
         context.log.error("a worker's step failed reason={}", error.what());
       }
     }
+  }
+
+  void send_replies() {
+    for (const auto& server : context.with_replies) {
+      server->send_replies();
+    }
+    context.with_replies.clear();
   }
 
   static void stop(Servers& servers) {
@@ -175,8 +184,7 @@ struct Worker::State {
     }
     const bool done = resolver.in_flight() == 0 && connections == 0;
     if (done || std::chrono::steady_clock::now() >= drain_end) {
-      // After the replies that are ready to leave.
-      boost::asio::post(io, [this] { io.stop(); });
+      io.stop();
       return;
     }
     drain_timer.expires_after(kDrainInterval);

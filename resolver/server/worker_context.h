@@ -24,6 +24,7 @@ class io_context;
 namespace meshdns::dns {
 
 class DatagramBatch;
+class UdpServer;
 
 struct WorkerContext {
   boost::asio::io_context& io;
@@ -38,6 +39,9 @@ struct WorkerContext {
   std::shared_ptr<const AccessList> access;  // replaced on the worker's thread
   DatagramBatch& datagrams;
   std::vector<std::uint8_t>& stream_buffer;  // one read or one answer of a TCP connection
+  // Have replies to send, which the worker has them do at the end of its step: those that one step
+  // brings leave together.
+  std::vector<std::shared_ptr<UdpServer>> with_replies = {};
 };
 
 }  // namespace meshdns::dns
