@@ -100,6 +100,7 @@ struct Config {
   struct Kuma {
     std::vector<std::string> cp_addresses;  // https://HOST:PORT, in order
     std::string name;                  // of the Dataplane; load_config(): its file's, the host's
+    std::string dataplane_token;       // itself; empty: that of the file
     std::string dataplane_token_file;  // empty: none is sent
     std::string ca_cert_file;          // empty: the system's
     std::string dataplane_file;        // empty: the Dataplane is there already

@@ -166,6 +166,12 @@ void check_kuma(const LoadedConfig& loaded, ConfigMerger& merger) {
                            loaded.origins.at(other)));
     }
   }
+  if (!loaded.config.kuma.dataplane_token.empty() &&
+      !loaded.config.kuma.dataplane_token_file.empty()) {
+    merger.report_key("kuma.dataplane_token",
+                      fmt::format("there is a token already, by {} (remove one of the two)",
+                                  loaded.origins.at("kuma.dataplane_token_file")));
+  }
   if (loaded.config.mesh.find('.') != std::string::npos) {
     merger.report_key("mesh", fmt::format("'{}' has a dot (write the name of a mesh of Kuma's)",
                                           loaded.config.mesh));

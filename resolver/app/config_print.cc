@@ -44,6 +44,9 @@ std::string print_config(const LoadedConfig& loaded) {
     }
     open_section = section;
     std::vector<std::string> texts = setting.print(loaded.config);
+    if (is_secret(setting) && !texts.front().empty()) {
+      texts = {"(not shown)"};
+    }
     std::ranges::transform(texts, texts.begin(), quoted);
     const auto origin = loaded.origins.find(setting.key);
     out += fmt::format("{}{}: {}  # {}\n", section.empty() ? "" : "  ",

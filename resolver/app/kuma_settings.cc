@@ -26,11 +26,12 @@ constexpr std::size_t kMaxTokenBytes = 16384;
 constexpr std::size_t kMaxCertificateBytes = 1UL << 20U;
 constexpr std::size_t kMaxDataplaneBytes = 1UL << 20U;
 
-constexpr std::array<KumaVariable, 7> kVariables{{
+constexpr std::array<KumaVariable, 8> kVariables{{
     {"KUMA_CONTROL_PLANE_URL", "kuma.cp_addresses"},
     {"KUMA_CONTROL_PLANE_CA_CERT_FILE", "kuma.ca_cert_file"},
     {"KUMA_DATAPLANE_MESH", "mesh"},
     {"KUMA_DATAPLANE_NAME", "kuma.name"},
+    {"KUMA_DATAPLANE_RUNTIME_TOKEN", "kuma.dataplane_token"},
     {"KUMA_DATAPLANE_RUNTIME_TOKEN_PATH", "kuma.dataplane_token_file"},
     {"KUMA_DATAPLANE_RUNTIME_RESOURCE_PATH", "kuma.dataplane_file"},
     {"KUMA_READINESS_PORT", "kuma.readiness_port"},
@@ -47,16 +48,12 @@ Result<std::string> read_token(FileSystem& files, const std::string& path) {
         fmt::format("{} (`kumactl generate dataplane-token --mesh MESH --name NAME` makes a token)",
                     escape_text(text.error().message)));
   }
-  constexpr std::string_view kBlanks = " \t\r\n";
-  text->erase(text->find_last_not_of(kBlanks) + 1);
-  text->erase(0, std::min(text->find_first_not_of(kBlanks), text->size()));
-  const bool is_token =
-      !text->empty() && std::ranges::all_of(*text, [](char c) { return c > ' ' && c <= '~'; });
-  if (!is_token) {
+  auto token = parse_kuma_token(*text);
+  if (!token || token->empty()) {
     return refuse(
         fmt::format("{} holds no token (it is one word, as kumactl prints it)", escape_text(path)));
   }
-  return text;
+  return token;
 }
 
 Result<std::string> read_certificates(FileSystem& files, const std::string& path) {
@@ -112,6 +109,18 @@ std::string kuma_host_and_port(const std::string& address) {
   return address.substr(kScheme.size());
 }
 
+Result<std::string> parse_kuma_token(const std::string& text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  std::string token = text.substr(0, text.find_last_not_of(kBlanks) + 1);
+  token.erase(0, std::min(token.find_first_not_of(kBlanks), token.size()));
+  const bool is_token = token.size() <= kMaxTokenBytes &&
+                        std::ranges::all_of(token, [](char c) { return c > ' ' && c <= '~'; });
+  if (!is_token) {
+    return refuse("is no token (write the one word that kumactl prints)");
+  }
+  return token;
+}
+
 std::span<const KumaVariable> kuma_variables() { return kVariables; }
 
 Result<KumaDataplane> read_kuma_dataplane(FileSystem& files, const std::string& path) {
@@ -147,7 +156,9 @@ Result<discovery::AdsCredentials> read_kuma_credentials(FileSystem& files,
     }
     credentials.ca_certificates = *std::move(certificates);
   }
-  if (!kuma.dataplane_token_file.empty()) {
+  if (!kuma.dataplane_token.empty()) {
+    credentials.token = kuma.dataplane_token;
+  } else if (!kuma.dataplane_token_file.empty()) {
     auto token = read_token(files, kuma.dataplane_token_file);
     if (!token) {
       return tl::unexpected(std::move(token.error()));

@@ -36,6 +36,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Texts = std::vector<std::string>;
 
+constexpr std::string_view kTokenKey = "kuma.dataplane_token";
 constexpr std::uint16_t kDnsPort = 53;
 constexpr unsigned kMaxWorkers = 256;
 constexpr std::size_t kMaxWord = 63;
@@ -523,6 +524,9 @@ const std::array kSettings = {
         kRestart),
     value_of<[](auto& c) -> auto& { return c.kuma.name; }, parse_optional_node>(
         {"kuma.name", "--name", "NAME", "the name of this Dataplane towards it"}),
+    value_of<[](auto& c) -> auto& { return c.kuma.dataplane_token; }, parse_kuma_token>(
+        {kTokenKey, "--dataplane-token", "TOKEN",
+         "the token itself; a file of it is seen by fewer and can be renewed"}),
     value_of<[](auto& c) -> auto& { return c.kuma.dataplane_token_file; }, parse_optional_file>(
         {"kuma.dataplane_token_file", "--dataplane-token-file", "PATH",
          "file with the token that Kuma gave this Dataplane"}),
@@ -590,6 +594,8 @@ const std::array kSettings = {
 }  // namespace
 
 std::span<const Setting> settings() { return kSettings; }
+
+bool is_secret(const Setting& setting) { return setting.key == kTokenKey; }
 
 const Setting* find_setting(std::string_view key) {
   const auto* const found = std::ranges::find(kSettings, key, &Setting::key);

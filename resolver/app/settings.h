@@ -43,6 +43,9 @@ struct Setting {
 // Null when there is no such key.
 [[nodiscard]] const Setting* find_setting(std::string_view key);
 
+// Whether nobody is to be shown the value.
+[[nodiscard]] bool is_secret(const Setting& setting);
+
 // The environment variable of a key: "vip.ipv4_pool" -> "MESHDNS_VIP_IPV4_POOL".
 [[nodiscard]] std::string environment_name(std::string_view key);
 

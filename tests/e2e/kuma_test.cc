@@ -34,6 +34,7 @@ namespace {
 
 using envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using envoy::service::discovery::v3::DeltaDiscoveryResponse;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -282,6 +283,8 @@ TEST_F(Kuma, WhileItEndsReadinessSaysSo) {
     const HttpReply reply = ready();
     return reply.status == 503 && reply.body == "TERMINATING";
   }));
+  resolver_.process().signal(SIGHUP);
+  EXPECT_EQ(ready().body, "TERMINATING") << "and nothing is reloaded any more";
   EXPECT_EQ(resolver_.process().wait(), 0);
   client.join();
 }
@@ -397,6 +400,17 @@ TEST_F(Kuma, KumaDpsVariablesAreEnough) {
   EXPECT_FALSE(first.node().metadata().fields().contains("dataplane.resource"));
   EXPECT_EQ(control_plane_->authorization(), kToken);
   EXPECT_THAT(resolver_.get("/config").body, HasSubstr("KUMA_CONTROL_PLANE_URL"));
+}
+
+TEST_F(Kuma, ATokenItselfIsSentAndShownNowhere) {
+  start_control_plane();
+  resolver_.start({"--cp-address", url(), "--mesh", "prod", "--name", "vm-7", "--dataplane-token",
+                   kToken, "--ca-cert-file", folder_.file("cp.crt")});
+  EXPECT_EQ(greeting().node().id(), "prod.vm-7");
+  EXPECT_EQ(control_plane_->authorization(), kToken);
+  EXPECT_THAT(resolver_.get("/config").body,
+              AllOf(HasSubstr("dataplane_token: \"(not shown)\""), Not(HasSubstr(kToken))));
+  EXPECT_THAT(resolver_.log(), Not(HasSubstr(kToken)));
 }
 
 TEST_F(Kuma, ACertificateOfNobodyIsNotTalkedTo) {

@@ -10,6 +10,7 @@
 #include "base/file_system.h"
 #include "resolver/app/config.h"
 #include "resolver/app/config_loader.h"
+#include "resolver/app/config_print.h"
 #include "resolver/app/settings.h"
 #include "tests/support/temporary_directory.h"
 
@@ -20,6 +21,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 constexpr const char* kUrl = "https://cp.example.org:5678";
 
@@ -110,6 +112,24 @@ TEST_F(KumaSettings, BesideAKumaDpItsVariablesAreItsOwn) {
   expect_socket(load(with_ours), "environment");
   given.flags = {{"kuma.dynamicconfig_socket", {"/a.sock"}}};
   expect_socket(load(kuma_dps), "flag");
+}
+
+TEST_F(KumaSettings, OneTokenIsEnough) {
+  const LoadedConfig loaded =
+      load({{"KUMA_CONTROL_PLANE_URL", kUrl}, {"KUMA_DATAPLANE_RUNTIME_TOKEN", "a.b.c"}});
+  EXPECT_THAT(loaded.errors, IsEmpty());
+  EXPECT_EQ(read_kuma_credentials(files, loaded.config.kuma)->token, "a.b.c");
+  EXPECT_THAT(print_config(loaded), Not(HasSubstr("a.b.c")));
+  EXPECT_THAT(print_config(loaded), HasSubstr("(not shown)\"  # KUMA_DATAPLANE_RUNTIME_TOKEN"));
+
+  const LoadedConfig both = load({{"KUMA_CONTROL_PLANE_URL", kUrl},
+                                  {"KUMA_DATAPLANE_RUNTIME_TOKEN", "a.b.c"},
+                                  {"KUMA_DATAPLANE_RUNTIME_TOKEN_PATH", folder.write("t", "d")}});
+  EXPECT_THAT(both.errors, ElementsAre(HasSubstr("there is a token already")));
+  const LoadedConfig bad =
+      load({{"KUMA_CONTROL_PLANE_URL", kUrl}, {"KUMA_DATAPLANE_RUNTIME_TOKEN", "my secret"}});
+  EXPECT_THAT(bad.errors, ElementsAre(AllOf(HasSubstr("KUMA_DATAPLANE_RUNTIME_TOKEN"),
+                                            Not(HasSubstr("secret")))));
 }
 
 TEST_F(KumaSettings, ASocketIsTheOnlySource) {

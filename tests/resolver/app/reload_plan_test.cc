@@ -77,18 +77,18 @@ TEST(ReloadPlan, CarriesEverySettingOver) {
       "kuma: {cp_addresses: ['https://a:1'], name: n, dataplane_token_file: t, ca_cert_file: c,\n"
       "       dataplane_file: d, readiness_port: 1}\n");
   const LoadedConfig socket =
-      parse("kuma: {dynamicconfig_socket: s, dynamicconfig_interval: 2s}\n");
+      parse("kuma: {dynamicconfig_socket: s, dynamicconfig_interval: 2s, dataplane_token: t}\n");
   const ReloadPlan plan = plan_reload(running, parse("control_plane: {node: other}\n"));
   const ReloadPlan kuma_plan = plan_reload(kuma, parse(""));
   const ReloadPlan socket_plan = plan_reload(socket, parse(""));
   for (const Setting& setting : settings()) {
-    if (setting.key.starts_with("kuma.dynamicconfig_")) {
-      EXPECT_THAT(socket_plan.needs_restart, testing::Contains(setting.key));
-      EXPECT_EQ(setting.print(socket_plan.next.config), setting.print(socket.config))
+    if (setting.key.starts_with("kuma.")) {
+      const bool is_of_kuma = kuma.origins.contains(setting.key);
+      const ReloadPlan& changed = is_of_kuma ? kuma_plan : socket_plan;
+      EXPECT_THAT(changed.needs_restart, testing::Contains(setting.key));
+      EXPECT_EQ(setting.print(changed.next.config),
+                setting.print((is_of_kuma ? kuma : socket).config))
           << setting.key;
-    } else if (setting.key.starts_with("kuma.")) {
-      EXPECT_THAT(kuma_plan.needs_restart, testing::Contains(setting.key));
-      EXPECT_EQ(setting.print(kuma_plan.next.config), setting.print(kuma.config)) << setting.key;
     } else if (setting.scope == SettingScope::kRestart) {
       EXPECT_THAT(plan.needs_restart, testing::Contains(setting.key)) << "the same as its default?";
       EXPECT_EQ(setting.print(plan.next.config), setting.print(running.config)) << setting.key;
