@@ -21,16 +21,6 @@ bool is_prior_name(std::size_t target, std::size_t part_start) {
 
 }  // namespace
 
-std::span<const std::uint8_t> WireReader::read_octets(std::size_t count) {
-  if (!ok() || count > remaining()) {
-    fail(WireError::kCut);
-    return {};
-  }
-  const auto octets = message_.subspan(offset_, count);
-  offset_ += count;
-  return octets;
-}
-
 NameView WireReader::read_plain_name() {
   const std::size_t start = offset_;
   std::size_t at = offset_;

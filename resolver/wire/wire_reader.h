@@ -37,7 +37,14 @@ class WireReader {
   std::uint8_t read_u8() { return static_cast<std::uint8_t>(read_integer<1>()); }
   std::uint16_t read_u16() { return static_cast<std::uint16_t>(read_integer<2>()); }
   std::uint32_t read_u32() { return read_integer<4>(); }
-  std::span<const std::uint8_t> read_octets(std::size_t count);
+  std::span<const std::uint8_t> read_octets(std::size_t count) {
+    if (!ok() || remaining() < count) {
+      fail(WireError::kCut);
+      return {};
+    }
+    offset_ += count;
+    return {message_.data() + offset_ - count, count};
+  }
   void skip(std::size_t count) { (void)read_octets(count); }
 
   // A name without compression, as a view into the message.
