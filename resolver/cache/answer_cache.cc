@@ -1,15 +1,12 @@
 #include "resolver/cache/answer_cache.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <memory>
-#include <span>
 #include <utility>
 
 #include "base/clock.h"
@@ -43,17 +40,17 @@ AnswerCache::AnswerCache(const CacheOptions& options, const HashKey& key)
 
 AnswerCache::~AnswerCache() = default;
 
-std::uint64_t AnswerCache::hash(const CachedQuestion& question) const {
-  std::array<std::uint8_t, kMaxNameOctets + 5> octets;  // NOLINT: filled as far as it is read
-  std::memcpy(octets.data(), question.name.octets().data(), question.name.size());
-  std::uint8_t* end = octets.data() + question.name.size();
-  for (const std::uint16_t number : {question.type, question.rrclass}) {
-    *end++ = static_cast<std::uint8_t>(number >> 8U);
-    *end++ = static_cast<std::uint8_t>(number);
-  }
-  *end++ = static_cast<std::uint8_t>((question.dnssec_ok ? 2U : 0U) |
-                                     (question.checking_disabled ? 1U : 0U));
-  return sip_hash<1, 3>(key_, std::span(octets.data(), end));
+std::uint64_t AnswerCache::hash(NameView name) const { return sip_hash<1, 3>(key_, name.octets()); }
+
+// The name's hash is secret and spread already: one multiplication by an odd number (of the golden
+// ratio), and the upper half folded down, spread the rest.
+std::uint64_t AnswerCache::hash(std::uint64_t name_hash, const CachedQuestion& question) {
+  constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15U;
+  const std::uint64_t rest = std::uint64_t{question.type} | std::uint64_t{question.rrclass} << 16U |
+                             std::uint64_t{question.dnssec_ok} << 32U |
+                             std::uint64_t{question.checking_disabled} << 33U;
+  const std::uint64_t mixed = (name_hash ^ rest) * kOdd;
+  return mixed ^ mixed >> 32U;
 }
 
 void AnswerCache::prefetch(const CachedQuestion& question) const {
@@ -63,13 +60,14 @@ void AnswerCache::prefetch(const CachedQuestion& question) const {
 
 CacheHit AnswerCache::find(const CachedQuestion& question, std::size_t cut_labels, TimePoint now,
                            StoredReply& reply) {
-  const std::uint64_t at = hash(question);
+  const std::uint64_t name_hash = hash(question.name);
+  const std::uint64_t at = hash(name_hash, question);
   const CacheHit hit = shard_of(at).find(at, question, now, reply);
   if (hit.freshness == Freshness::kFresh || denied_depths_.load(std::memory_order_relaxed) == 0) {
     return hit;
   }
   StoredReply denial;
-  const CacheHit denied = find_denial(question, cut_labels, now, denial);
+  const CacheHit denied = find_denial(question, name_hash, cut_labels, now, denial);
   const bool is_better =
       denied.freshness == Freshness::kFresh ||
       (denied.freshness == Freshness::kStale && hit.freshness == Freshness::kMiss);
@@ -84,13 +82,13 @@ bool AnswerCache::may_be_denied(std::size_t labels) const {
   return (denied_depths_.load(std::memory_order_relaxed) & depth_bit(labels)) != 0;
 }
 
-CacheHit AnswerCache::find_denial(const CachedQuestion& question, std::size_t cut_labels,
-                                  TimePoint now, StoredReply& reply) {
+CacheHit AnswerCache::find_denial(const CachedQuestion& question, std::uint64_t name_hash,
+                                  std::size_t cut_labels, TimePoint now, StoredReply& reply) {
   CachedQuestion denial = denial_of(question);
   const std::size_t own_labels = denial.name.label_count();
   for (std::size_t labels = own_labels;; --labels) {
     if (may_be_denied(labels)) {
-      const std::uint64_t at = hash(denial);
+      const std::uint64_t at = hash(labels == own_labels ? name_hash : hash(denial.name), denial);
       const CacheHit hit = shard_of(at).find(at, denial, now, reply);
       const bool counts = labels == own_labels ? hit.freshness != Freshness::kMiss
                                                : hit.freshness == Freshness::kFresh;
@@ -120,16 +118,17 @@ void AnswerCache::store(const CachedQuestion& question, const ReplyFacts& facts,
     return;
   }
   const CachedQuestion denial = denial_of(question);
+  const std::uint64_t name_hash = hash(question.name);
   if (facts.kind == ReplyKind::kNoSuchName) {
     denied_depths_.fetch_or(depth_bit(question.name.label_count()), std::memory_order_relaxed);
-    const std::uint64_t at = hash(denial);
+    const std::uint64_t at = hash(name_hash, denial);
     shard_of(at).store(at, denial, facts.kind, ttl, now, reply);
     return;
   }
-  const std::uint64_t at = hash(question);
+  const std::uint64_t at = hash(name_hash, question);
   shard_of(at).store(at, question, facts.kind, ttl, now, reply);
   if (may_be_denied(question.name.label_count())) {
-    const std::uint64_t denial_at = hash(denial);
+    const std::uint64_t denial_at = hash(name_hash, denial);
     shard_of(denial_at).erase(denial_at, denial);  // the name exists by now
   }
 }

@@ -67,12 +67,17 @@ class AnswerCache {
   static constexpr std::size_t kShards = 16;
 
  private:
-  [[nodiscard]] std::uint64_t hash(const CachedQuestion& question) const;
+  [[nodiscard]] std::uint64_t hash(NameView name) const;
+  // Of a question whose name's is `name_hash`.
+  [[nodiscard]] static std::uint64_t hash(std::uint64_t name_hash, const CachedQuestion& question);
+  [[nodiscard]] std::uint64_t hash(const CachedQuestion& question) const {
+    return hash(hash(question.name), question);
+  }
   [[nodiscard]] CacheShard& shard_of(std::uint64_t hash) const { return *shards_[hash % kShards]; }
   [[nodiscard]] bool may_be_denied(std::size_t labels) const;
   // Whether `question`'s name, or one above it, is known not to exist.
-  [[nodiscard]] CacheHit find_denial(const CachedQuestion& question, std::size_t cut_labels,
-                                     TimePoint now, StoredReply& reply);
+  [[nodiscard]] CacheHit find_denial(const CachedQuestion& question, std::uint64_t name_hash,
+                                     std::size_t cut_labels, TimePoint now, StoredReply& reply);
 
   CacheOptions options_;
   HashKey key_;
