@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/feeds/kuma_mark.h"
 #include "discovery/feeds/kuma_table.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
@@ -48,24 +49,39 @@ ServiceDelta difference(const std::vector<NameRecord>& before,
 
 }  // namespace
 
-KumaFeed::KumaFeed(Logger& logger, OnDelta on_delta)
-    : logger_(logger), on_delta_(std::move(on_delta)) {}
+KumaFeed::KumaFeed(Logger& logger, OnDelta on_delta, const HeldVersions& held)
+    : logger_(logger), on_delta_(std::move(on_delta)) {
+  if (auto mark = KumaMark::find(held)) {
+    is_kept_ = true;
+    listener_ = mark->listener;
+    etag_ = mark->etag;
+    mark_ = *std::move(mark);
+  }
+}
 
 void KumaFeed::subscribe(AdsClient& client) {
-  client.subscribe(kListenerTypeUrl, {.wildcard = true, .names = {}},
-                   [this](const ResponseView& response) { return on_response(response); });
+  HeldVersions held;
+  if (is_kept_ && !mark_.listener.empty() && !mark_.version.empty()) {
+    held[mark_.listener] = mark_.version;
+  }
+  client.subscribe(
+      kListenerTypeUrl, {.wildcard = true, .names = {}},
+      [this](const ResponseView& response) { return on_response(response); }, std::move(held));
 }
 
 ServiceDelta KumaFeed::read(const ResponseView& response, std::vector<Rejection>& rejections) {
   ServiceDelta delta{.feed = kName, .full_state = response.full_state};
   for (const ResponseItem& item : response.resources) {
+    if (item.name == KumaMark::kName) {
+      delta.accepted.push_back({.name = item.name, .version = item.version, .value = {}});
+      continue;
+    }
     auto record = decode_name_record(item.value);
     if (!record || record->name != item.name) {
       rejections.push_back({item.name, record ? "another's record" : record.error().message});
       delta.full_state = false;
       continue;
     }
-    delta.accepted.push_back({item.name, item.version, std::string(item.value)});
     delta.records.push_back(std::move(*record));
   }
   delta.removed_records = response.removed;
@@ -88,6 +104,8 @@ std::vector<Rejection> KumaFeed::on_response(const ResponseView& response) {
   }
   if (listener_.empty() && rejections.empty()) {
     note_gone();
+  } else if (rejections.empty()) {
+    confirm();
   }
   return rejections;
 }
@@ -104,38 +122,61 @@ std::string KumaFeed::take(const ResponseItem& listener) {
     }
     return {};
   }
-  if (const auto taken = take_table(*text); !taken) {
+  const auto taken = take_table(*text, {.listener = listener.name, .version = listener.version});
+  if (!taken) {
     return taken.error().message;
   }
   listener_ = listener.name;
   return {};
 }
 
-Result<void> KumaFeed::take_table(const KumaTableText& text) {
-  if (!has_delivered_ || text.etag.empty() || text.etag != etag_) {
+Result<void> KumaFeed::take_table(const KumaTableText& text, const Source& source) {
+  const bool is_same = (has_delivered_ || is_kept_) && !text.etag.empty() && text.etag == etag_;
+  if (!is_same) {
     auto table = parse_kuma_table(text.json);
     if (!table) {
       return tl::unexpected(std::move(table.error()));
     }
-    apply(*std::move(table));
+    apply(
+        *std::move(table),
+        {.listener = source.listener, .version = source.version, .etag = text.etag, .labels = {}});
     etag_ = text.etag;
   }
-  is_missing_ = false;
+  confirm();
   return {};
 }
 
-void KumaFeed::apply(KumaTable table) {
+void KumaFeed::confirm() {
+  is_missing_ = false;
+  if (!has_delivered_ && is_kept_) {
+    has_delivered_ = true;
+    labels_ = mark_.labels;
+    on_delta_({.feed = kName});
+  }
+}
+
+void KumaFeed::apply(KumaTable table, KumaMark mark) {
   if (table.skipped > 0) {
     logger_.warn("parts of the DNS table are left out count={} first=\"{}\"", table.skipped,
                  escape_text(fmt::format("{}", fmt::join(table.reasons, "; "))));
   }
   ServiceDelta delta = difference(records_, table.records);
-  delta.full_state = !has_delivered_;
+  // Of a table that was kept it is not known here what was in it.
+  delta.full_state = is_kept_ || !has_delivered_;
+  mark.names = table.records.size();
+  mark.checksum = checksum(table.records);
+  mark.labels = table.labels;
+  if (!mark.etag.empty() || !mark.version.empty()) {
+    delta.accepted.push_back(
+        {.name = std::string(KumaMark::kName), .version = mark.to_text(), .value = {}});
+  }
   records_ = std::move(table.records);
   if (!has_delivered_) {
     labels_ = std::move(table.labels);
   }
+  mark_ = std::move(mark);
   has_delivered_ = true;
+  is_kept_ = false;
   on_delta_(std::move(delta));
 }
 

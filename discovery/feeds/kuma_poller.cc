@@ -23,7 +23,8 @@ KumaPoller::KumaPoller(const Options& options, std::uint_fast32_t seed, KumaFeed
       metrics_(metrics),
       backoff_({.initial = options.interval,
                 .maximum = std::max<std::chrono::milliseconds>(options.interval, kSlowest)},
-               seed) {}
+               seed),
+      etag_(feed.etag()) {}
 
 std::chrono::milliseconds KumaPoller::take(const Result<KumaAnswer>& answer) {
   if (!answer) {
@@ -42,6 +43,7 @@ std::chrono::milliseconds KumaPoller::take(const Result<KumaAnswer>& answer) {
     }
     case KumaAnswer::Kind::kUnchanged:
       metrics_.unchanged.add();
+      feed_.confirm();
       break;
     case KumaAnswer::Kind::kNone:
       metrics_.none.add();

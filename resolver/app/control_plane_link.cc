@@ -111,16 +111,17 @@ void ControlPlaneLink::stop() {
 }
 
 void ControlPlaneLink::start(std::map<std::string, discovery::HeldVersions> held) {
+  held_ = std::move(held);
   if (options_.kind == Kind::kKumaSocket) {
     start_polling();
     return;
   }
-  held_ = std::move(held);
   look_up();
 }
 
 void ControlPlaneLink::start_polling() {
-  kuma_feed_ = std::make_unique<discovery::KumaFeed>(logger_, callbacks_.on_delta);
+  kuma_feed_ = std::make_unique<discovery::KumaFeed>(logger_, callbacks_.on_delta,
+                                                     held_[discovery::KumaFeed::kName]);
   polling_ = std::make_unique<KumaPolling>(options_.socket, *kuma_feed_, loop_, clock_, logger_,
                                            metrics_.socket);
   polling_->start();
@@ -246,7 +247,8 @@ void ControlPlaneLink::make_client(const std::vector<std::string>& targets) {
 void ControlPlaneLink::make_feeds() {
   auto held = std::move(held_);
   if (options_.kind == Kind::kKuma) {
-    kuma_feed_ = std::make_unique<discovery::KumaFeed>(logger_, callbacks_.on_delta);
+    kuma_feed_ = std::make_unique<discovery::KumaFeed>(logger_, callbacks_.on_delta,
+                                                       held[discovery::KumaFeed::kName]);
     kuma_feed_->subscribe(*client_);
     return;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "discovery/feeds/feed_log.h"
 #include "discovery/feeds/feed_log_format.h"
 #include "discovery/feeds/kuma_feed.h"
+#include "discovery/feeds/kuma_mark.h"
 #include "discovery/feeds/mesh_feed.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
@@ -217,6 +219,7 @@ void LastKnownGood::read_log(std::size_t index, const Result<FeedLog::Loaded>& l
       self.environment_.log.warn("the log of a feed has lost its end feed={}", feed);
     });
   }
+  std::uint64_t kuma_checksum = 0;
   for (std::size_t at = 0; at < contents->held.size() && !stopping_;) {
     discovery::ResponseView view;
     for (; at < contents->held.size() && view.resources.size() < kPartResources; ++at) {
@@ -227,11 +230,17 @@ void LastKnownGood::read_log(std::size_t index, const Result<FeedLog::Loaded>& l
                                 .type_url = {}});
     }
     auto part = std::make_shared<discovery::ServiceDelta>(decode(feed, view));
+    kuma_checksum += feed == discovery::KumaFeed::kName ? discovery::checksum(part->records) : 0;
     for (discovery::AcceptedResource& resource : part->accepted) {
       restored.held.emplace(std::move(resource.name), std::move(resource.version));
     }
     part->accepted.clear();
     post([part](LastKnownGood& self) { self.callbacks_.on_part(*part); });
+  }
+  // A mark that is not of these very records.
+  const auto kept = discovery::KumaMark::find(restored.held);
+  if (kept && (kept->checksum != kuma_checksum || !restored.is_complete)) {
+    restored.held.clear();
   }
 }
 

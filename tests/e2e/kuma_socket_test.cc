@@ -144,6 +144,22 @@ TEST_F(KumaSocket, WithoutItTheLastTableAnswersOverARestartToo) {
   EXPECT_EQ(metric("meshdns_table_from_disk"), 0);
 }
 
+TEST_F(KumaSocket, ARestartIsSentNothingThatItHas) {
+  serve({{"a.mesh", {"241.0.0.1"}}});
+  start();
+  ASSERT_TRUE(resolver_.wait_ready());
+  ASSERT_TRUE(wait_until([&] { return resolver_.is_settled(); }));
+  resolver_.kill();
+  const std::size_t before = envoy_->requests().size();
+  start();
+  ASSERT_TRUE(wait_until([&] { return polls("unchanged") >= 1; }));
+  EXPECT_THAT(header_of(envoy_->requests().at(before), "If-None-Match"), Not(IsEmpty()));
+  EXPECT_EQ(polls("changed"), 0);
+  EXPECT_EQ(metric("meshdns_table_from_disk"), 0);
+  EXPECT_THAT(data_of("a.mesh"), ElementsAre("241.0.0.1"));
+  EXPECT_EQ(metric(R"(kuma_dp_dns_entries_total{mesh="default"})"), 1);
+}
+
 TEST_F(KumaSocket, WhoeverListensThereTheLastTableStaysAndIsTakenUpAgain) {
   serve({{"a.mesh", {"241.0.0.1"}}});
   start();

@@ -16,6 +16,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "discovery/feeds/kuma_mark.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/ads_client.h"
@@ -55,16 +56,19 @@ std::vector<KumaRecord> many(std::size_t count) {
 
 class KumaFeedTest : public testing::Test {
  protected:
-  void start(bool sotw = false) {
+  void start(bool sotw = false, const HeldVersions& held = {}) {
     AdsClient::Options options;
     options.targets = {"unix:/one"};
     options.sotw_only = sotw;
     client = std::make_unique<AdsClient>(options, std::make_unique<FakeTransport>(world), clock,
                                          logger, metrics);
-    feed = std::make_unique<KumaFeed>(logger, [this](ServiceDelta delta) {
-      deltas.push_back(std::move(delta));
-      changes.push_back(table.apply(deltas.back()));
-    });
+    feed = std::make_unique<KumaFeed>(
+        logger,
+        [this](ServiceDelta delta) {
+          deltas.push_back(std::move(delta));
+          changes.push_back(table.apply(deltas.back()));
+        },
+        held);
     feed->subscribe(*client);
     client->start();
   }
@@ -139,7 +143,7 @@ TEST_F(KumaFeedTest, TheFirstTableIsAWholeAndLaterOnesAreWhatChanged) {
   EXPECT_EQ(deltas[1].records[0].name, "a.mesh");
   EXPECT_EQ(deltas[1].records[1].name, "d.mesh");
   EXPECT_THAT(deltas[1].removed_records, ElementsAre("b.mesh"));
-  EXPECT_THAT(deltas[1].accepted, SizeIs(2)) << "what is written to disk";
+  EXPECT_THAT(deltas[1].accepted, SizeIs(3)) << "what is written to disk: them and the mark";
 }
 
 TEST_F(KumaFeedTest, OneNameOfTenThousandTouchesOne) {
@@ -152,7 +156,7 @@ TEST_F(KumaFeedTest, OneNameOfTenThousandTouchesOne) {
   ASSERT_THAT(deltas, SizeIs(2));
   EXPECT_THAT(deltas[1].records, SizeIs(1));
   EXPECT_THAT(deltas[1].removed_records, IsEmpty());
-  EXPECT_THAT(deltas[1].accepted, SizeIs(1));
+  EXPECT_THAT(deltas[1].accepted, SizeIs(2)) << "it and the mark";
   EXPECT_THAT(changes[1].records, SizeIs(1));
 }
 
@@ -240,6 +244,78 @@ TEST_F(KumaFeedTest, AReconnectSaysWhatItHolds) {
   EXPECT_THAT(log.str(), Not(HasSubstr("tells no DNS table"))) << "nothing changed";
 }
 
+// What is on disk after a table: its mark.
+HeldVersions kept(const ServiceDelta& delta) {
+  return {{delta.accepted.back().name, delta.accepted.back().version}};
+}
+
+TEST_F(KumaFeedTest, ARestartSaysWhatIsOnDiskAndIsSentNothing) {
+  start();
+  const std::string body = kuma_body({{"a.mesh", {"241.0.0.0"}}, {"b.mesh", {"241.0.0.1"}}});
+  respond({listener(body)});
+  const HeldVersions held = kept(deltas.at(0));
+  deltas.clear();
+  start(false, held);
+  ASSERT_EQ(last_request().initial_resource_versions().size(), 1U);
+  EXPECT_EQ(last_request().initial_resource_versions().at(kName), "v-" + support::kuma_etag(body));
+  EXPECT_FALSE(feed->has_delivered());
+  respond({});
+  EXPECT_TRUE(feed->has_delivered());
+  ASSERT_THAT(deltas, SizeIs(1));
+  EXPECT_FALSE(deltas[0].full_state) << "what is there stays";
+  EXPECT_THAT(deltas[0].records, IsEmpty());
+  EXPECT_EQ(feed->names(), 2U);
+  EXPECT_THAT(feed->labels(), ElementsAre(Pair("mesh", "default")));
+  EXPECT_THAT(log.str(), Not(HasSubstr("tells no DNS table")));
+  tell({{"a.mesh", {"241.0.0.0"}}});
+  ASSERT_THAT(deltas, SizeIs(2));
+  EXPECT_TRUE(deltas[1].full_state) << "what was on disk is not known here";
+  tell({{"c.mesh", {"241.0.0.0"}}});
+  EXPECT_FALSE(deltas.back().full_state);
+  EXPECT_THAT(deltas.back().removed_records, ElementsAre("a.mesh"));
+}
+
+TEST_F(KumaFeedTest, AServerThatSendsWhatIsHeldChangesNothing) {
+  start();
+  const std::string body = kuma_body({{"a.mesh", {"241.0.0.0"}}});
+  respond({listener(body)});
+  const HeldVersions held = kept(deltas.at(0));
+  for (const bool sotw : {false, true}) {
+    deltas.clear();
+    start(sotw, held);
+    respond({listener(body)});
+    ASSERT_THAT(deltas, SizeIs(1));
+    EXPECT_FALSE(deltas[0].full_state);
+    EXPECT_THAT(deltas[0].records, IsEmpty());
+  }
+}
+
+TEST_F(KumaFeedTest, ATableThatWentMeanwhileIsNotConfirmed) {
+  start();
+  tell({{"a.mesh", {"241.0.0.0"}}});
+  const HeldVersions held = kept(deltas.at(0));
+  deltas.clear();
+  start(false, held);
+  respond({}, {kName});
+  EXPECT_FALSE(feed->has_delivered());
+  EXPECT_THAT(deltas, IsEmpty());
+  EXPECT_THAT(log.str(), HasSubstr("tells no DNS table"));
+  respond({});
+  EXPECT_FALSE(feed->has_delivered());
+  tell({{"a.mesh", {"241.0.0.0"}}});
+  ASSERT_THAT(deltas, SizeIs(1));
+  EXPECT_TRUE(deltas[0].full_state);
+}
+
+TEST_F(KumaFeedTest, AMarkThatIsNoneIsAsIfThereWereNone) {
+  for (const char* const text : {"", "-", "{}", "[]", R"({"listener":"x"})"}) {
+    start(false, {{std::string(KumaMark::kName), text}});
+    EXPECT_THAT(last_request().initial_resource_versions(), IsEmpty()) << text;
+    respond({});
+    EXPECT_FALSE(feed->has_delivered()) << text;
+  }
+}
+
 TEST_F(KumaFeedTest, StateOfTheWorldIsTakenToo) {
   start(true);
   respond({listener(kuma_body({{"a.mesh", {"241.0.0.0"}}, {"b.mesh", {"241.0.0.1"}}}))});
@@ -259,11 +335,19 @@ TEST_F(KumaFeedTest, ALogReadsAsItWasWritten) {
   view.resources.push_back(
       {.name = kept.name, .version = kept.version, .value = kept.value, .type_url = {}});
   view.resources.push_back({.name = "b.mesh", .version = {}, .value = kept.value, .type_url = {}});
+  view.resources.push_back({.name = std::string(KumaMark::kName),
+                            .version = deltas[0].accepted.at(1).version,
+                            .value = {},
+                            .type_url = {}});
   std::vector<Rejection> rejections;
   const ServiceDelta read = KumaFeed::read(view, rejections);
   EXPECT_THAT(read.records, ElementsAre(deltas[0].records[0]));
   ASSERT_THAT(rejections, SizeIs(1));
   EXPECT_EQ(rejections[0].name, "b.mesh");
+  ASSERT_THAT(read.accepted, SizeIs(1));
+  const auto mark = KumaMark::parse(read.accepted[0].version);
+  ASSERT_TRUE(mark);
+  EXPECT_EQ(mark->checksum, checksum(read.records));
 }
 
 }  // namespace

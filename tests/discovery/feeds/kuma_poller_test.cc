@@ -91,6 +91,23 @@ TEST_F(KumaPollerTest, ATableIsTakenAndThenAskedForByItsTag) {
   EXPECT_EQ(metrics.connected.value(), 1);
 }
 
+TEST_F(KumaPollerTest, ATableOnDiskIsAskedForByItsTagAndConfirmed) {
+  const std::string body = kuma_body({{"a.mesh", {"241.0.0.0"}}});
+  static_cast<void>(poller.take(table(body)));
+  const AcceptedResource& mark = deltas.at(0).accepted.back();
+  KumaFeed next_feed(logger, [this](ServiceDelta delta) { deltas.push_back(std::move(delta)); },
+                     {{mark.name, mark.version}});
+  KumaPoller next({.path = "/kuma.sock", .interval = kInterval}, 1, next_feed, logger, metrics);
+  EXPECT_EQ(next.etag(), kuma_etag(body));
+  EXPECT_EQ(next.take(kUnchanged), kInterval);
+  EXPECT_TRUE(next_feed.has_delivered());
+  ASSERT_THAT(deltas, SizeIs(2));
+  EXPECT_FALSE(deltas[1].full_state);
+  EXPECT_THAT(deltas[1].records, IsEmpty());
+  EXPECT_EQ(next.take(kUnchanged), kInterval);
+  EXPECT_THAT(deltas, SizeIs(2)) << "once";
+}
+
 TEST_F(KumaPollerTest, ATableWithoutATagIsComparedEachTime) {
   KumaAnswer untagged = table(kuma_body({{"a.mesh", {"241.0.0.0"}}}));
   untagged.table.etag.clear();
