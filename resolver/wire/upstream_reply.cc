@@ -83,35 +83,52 @@ bool is_hop_by_hop(std::uint16_t type) {
 // RFC 2181 section 8.
 std::uint32_t sane_ttl(std::uint32_t ttl) { return ttl > 0x7fffffffU ? 0 : ttl; }
 
-// Writes the record's RDATA. False when it does not have its type's form.
-bool put_rdata(const RecordView& record, std::span<const std::uint8_t> message,
-               ResponseWriter& writer) {
+// Calls `on_octets(octets)` and `on_name(name, compress)` for the parts of a record's RDATA, in
+// order. False when it does not have its type's form.
+template <typename OnOctets, typename OnName>
+bool walk_rdata(const RecordView& record, std::span<const std::uint8_t> message, OnOctets on_octets,
+                OnName on_name) {
   const auto layout = layout_of(record.header);
   if (!layout) {
-    writer.put_octets(record.rdata);
+    on_octets(record.rdata);
     return true;
   }
   // The reader sees the message up to the end of this RDATA, so no field runs over it.
   WireReader reader(message.first(record.rdata_offset + record.rdata.size()), record.rdata_offset);
-  writer.put_octets(reader.read_octets(layout->leading_octets));
+  on_octets(reader.read_octets(layout->leading_octets));
   for (unsigned i = 0; i < layout->strings; ++i) {
     const std::uint8_t size = reader.read_u8();
     const std::array<std::uint8_t, 1> prefix{size};
-    writer.put_octets(prefix);
-    writer.put_octets(reader.read_octets(size));
+    on_octets(std::span(prefix));
+    on_octets(reader.read_octets(size));
   }
   for (unsigned i = 0; i < layout->names; ++i) {
     Name name;
     reader.read_name(name);
-    if (layout->compress) {
-      writer.put_compressed_name(name);
-    } else {
-      writer.put_plain_name(name);
-    }
+    on_name(name, layout->compress);
   }
-  writer.put_octets(reader.read_octets(
-      layout->any_end ? std::max<std::size_t>(reader.remaining(), 1) : layout->trailing_octets));
+  on_octets(reader.read_octets(layout->any_end ? std::max<std::size_t>(reader.remaining(), 1)
+                                               : layout->trailing_octets));
   return reader.ok() && reader.remaining() == 0;
+}
+
+bool put_rdata(const RecordView& record, std::span<const std::uint8_t> message,
+               ResponseWriter& writer) {
+  return walk_rdata(
+      record, message, [&](std::span<const std::uint8_t> octets) { writer.put_octets(octets); },
+      [&](const Name& name, bool compress) {
+        if (compress) {
+          writer.put_compressed_name(name);
+        } else {
+          writer.put_plain_name(name);
+        }
+      });
+}
+
+bool has_its_form(const RecordView& record, std::span<const std::uint8_t> message) {
+  return walk_rdata(
+      record, message, [](std::span<const std::uint8_t> /*octets*/) {},
+      [](const Name& /*name*/, bool /*compress*/) {});
 }
 
 // The CNAME records that lead from the question's name to the one that upstream was asked for.
@@ -162,36 +179,30 @@ ReplyStatus status_of(const MessageHeader& header) {
 }
 
 // What became of a message's records.
-enum class CopyResult : std::uint8_t { kWhole, kDoesNotFit, kMalformed };
-
 struct Copied {
-  CopyResult result = CopyResult::kWhole;
-  Section stopped_in = Section::kAnswer;  // where it does not fit
+  bool is_malformed = false;
+  std::optional<Section> too_large;  // the section that does not fit, nor any behind it
 };
 
+// False when it does not fit, or is malformed, which `copied` is told.
 bool copy_record(const RecordView& record, std::span<const std::uint8_t> message,
                  ResponseWriter& writer, Copied& copied) {
   RecordHeader header = record.header;
   header.ttl = sane_ttl(header.ttl);
   writer.begin_record(record.section, record.owner, header);
-  const bool well_formed = put_rdata(record, message, writer);
-  const bool fits = writer.end_record();
-  if (!well_formed || !fits) {
-    copied = {.result = well_formed ? CopyResult::kDoesNotFit : CopyResult::kMalformed,
-              .stopped_in = record.section};
-  }
-  return well_formed && fits;
+  copied.is_malformed = !put_rdata(record, message, writer);
+  return writer.end_record() && !copied.is_malformed;
 }
 
 // Copies the records that `reader` has before it, or those of one section. When one does not fit,
-// none of its section stays, and nothing behind it is read.
-Copied copy_records(MessageReader& reader, std::optional<Section> only, ResponseWriter& writer,
-                    ReplyStatus& status) {
-  Copied copied;
+// none of its section stays, and all behind it are only checked; so they are from the first if
+// `copied` says so. What is malformed is so whether it fits or not.
+void copy_records(MessageReader& reader, std::optional<Section> only, ResponseWriter& writer,
+                  ReplyStatus& status, Copied& copied) {
   Section section = Section::kAnswer;
   ResponseWriter::Mark start = writer.mark();
   RecordView record;
-  while (reader.next(record)) {
+  while (!copied.is_malformed && reader.next(record)) {
     if (only && record.section != *only) {
       continue;
     }
@@ -200,17 +211,17 @@ Copied copy_records(MessageReader& reader, std::optional<Section> only, Response
       start = writer.mark();
     }
     if (record.header.type == rrtype::kOpt && !take_opt(record, status)) {
-      return {.result = CopyResult::kMalformed, .stopped_in = section};
-    }
-    if (!is_hop_by_hop(record.header.type) &&
-        !copy_record(record, reader.message(), writer, copied)) {
+      copied.is_malformed = true;
+    } else if (is_hop_by_hop(record.header.type)) {
+      continue;
+    } else if (copied.too_large) {
+      copied.is_malformed = !has_its_form(record, reader.message());
+    } else if (!copy_record(record, reader.message(), writer, copied)) {
       writer.rewind(start);
-      return copied;
+      copied.too_large = section;
     }
   }
-  status.parses = reader.ok();
-  copied.result = status.parses ? CopyResult::kWhole : CopyResult::kMalformed;
-  return copied;
+  copied.is_malformed = copied.is_malformed || !reader.ok();
 }
 
 RebuildResult failed(RebuildStatus status) { return {.status = status}; }
@@ -314,21 +325,18 @@ RebuildResult rebuild_reply(std::span<const std::uint8_t> reply, const Query& cl
   if (options.trusted_upstream && wants_ad) {
     writer.set_flags(reader.header().flags & flag::kAuthenticData);
   }
-  Copied copied{.result = CopyResult::kDoesNotFit, .stopped_in = Section::kAnswer};
-  if (put_aliases(client, writer)) {
-    copied = copy_records(reader, std::nullopt, writer, status);
+  Copied copied;
+  if (!put_aliases(client, writer)) {
+    copied.too_large = Section::kAnswer;
   }
-  if (copied.result == CopyResult::kDoesNotFit) {
-    status = inspect_reply(reply);  // it was not read to its end
-  }
-  if (copied.result == CopyResult::kMalformed || !status.parses) {
+  copy_records(reader, std::nullopt, writer, status, copied);
+  if (copied.is_malformed) {
     return failed(RebuildStatus::kMalformed);
   }
   set_rcode(status.rcode);
   const bool has_answer = writer.mark().counts[0] > client.aliases.size();
-  const bool needs_rest = copied.stopped_in == Section::kAnswer ||
-                          (copied.stopped_in == Section::kAuthority && !has_answer);
-  if (copied.result == CopyResult::kDoesNotFit && needs_rest) {
+  if (copied.too_large == Section::kAnswer ||
+      (copied.too_large == Section::kAuthority && !has_answer)) {
     return finish_truncated(options, empty, writer);
   }
   return finish(options, writer);
@@ -346,15 +354,12 @@ RebuildResult rebuild_denial(std::span<const std::uint8_t> reply, const Query& c
   MessageReader reader(reply);
   QuestionView question;
   (void)reader.read_question(question);
-  switch (copy_records(reader, Section::kAuthority, writer, status).result) {
-    case CopyResult::kWhole:
-      return finish(options, writer);
-    case CopyResult::kDoesNotFit:
-      return finish_truncated(options, empty, writer);
-    case CopyResult::kMalformed:
-      break;
+  Copied copied;
+  copy_records(reader, Section::kAuthority, writer, status, copied);
+  if (copied.is_malformed) {
+    return failed(RebuildStatus::kMalformed);
   }
-  return failed(RebuildStatus::kMalformed);
+  return copied.too_large ? finish_truncated(options, empty, writer) : finish(options, writer);
 }
 
 }  // namespace meshdns::dns

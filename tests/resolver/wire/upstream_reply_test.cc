@@ -510,5 +510,27 @@ TEST(ReplyStatus, TellsWhatThePolicyNeeds) {
   EXPECT_FALSE(inspect_reply(Octets(11, 0)).parses);
 }
 
+// Else one client would be told what another is not.
+TEST(UpstreamReply, WhatIsMalformedIsSoWhetherItFitsOrNot) {
+  constexpr std::array<std::uint8_t, 4> kAddress{192, 0, 2, 1};
+  const Query client = client_of("www.example.org", rrtype::kA);
+  for (const unsigned good : {1U, 100U}) {
+    for (const Section section : {Section::kAnswer, Section::kAdditional}) {
+      const bool is_answer = section == Section::kAnswer;
+      MessageBytes reply =
+          reply_to(rrtype::kA, is_answer ? good + 1 : 0, 0, is_answer ? 0 : good + 1);
+      for (unsigned i = 0; i < good; ++i) {
+        reply.record("www.example.org", rrtype::kA, 60, kAddress);
+      }
+      reply.record("www.example.org", rrtype::kA, 60, std::span(kAddress).first(3));
+      for (const Transport transport : {Transport::kUdp, Transport::kTcp}) {
+        EXPECT_EQ(rebuild(reply.bytes(), client, {.transport = transport}).result.status,
+                  RebuildStatus::kMalformed)
+            << good;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace meshdns::dns
