@@ -198,6 +198,14 @@ Result<std::string> read_file(FileSystem& files, const std::string& path, std::s
   if (!S_ISREG(status.st_mode)) {
     return fail(ErrorCode::kInvalidArgument, fmt::format("{} is not a regular file", path));
   }
+  const auto too_long = [&] {
+    return fail(ErrorCode::kExhausted,
+                fmt::format("{} is longer than the limit of {} octets", path, limit_bytes));
+  };
+  // What is seen to be too long is not read; a file may grow meanwhile, or not say how long it is.
+  if (status.st_size > 0 && static_cast<std::uint64_t>(status.st_size) > limit_bytes) {
+    return too_long();
+  }
   std::string content;
   while (true) {
     const std::size_t old_size = content.size();
@@ -208,8 +216,7 @@ Result<std::string> read_file(FileSystem& files, const std::string& path, std::s
     }
     content.resize(old_size + *count);
     if (content.size() > limit_bytes) {
-      return fail(ErrorCode::kExhausted,
-                  fmt::format("{} is longer than the limit of {} octets", path, limit_bytes));
+      return too_long();
     }
     if (*count == 0) {
       return content;

@@ -18,6 +18,12 @@ constexpr std::array<std::pair<Protocol, std::string_view>, 5> kProtocols = {{
     {Protocol::kKafka, "kafka"},
 }};
 
+constexpr std::array<std::pair<Answers, std::string_view>, 3> kAnswers = {{
+    {Answers::kDefault, ""},
+    {Answers::kVip, "vip"},
+    {Answers::kEndpoints, "endpoints"},
+}};
+
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 }  // namespace
@@ -39,6 +45,20 @@ std::optional<Protocol> parse_protocol(std::string_view text) {
   for (const auto& [protocol, name] : kProtocols) {
     if (std::ranges::equal(text, name, {}, lower)) {
       return protocol;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string_view to_string(Answers answers) {
+  return std::ranges::find(kAnswers, answers, [](const auto& entry) { return entry.first; })
+      ->second;
+}
+
+std::optional<Answers> parse_answers(std::string_view text) {
+  for (const auto& [answers, word] : kAnswers) {
+    if (text == word) {
+      return answers;
     }
   }
   return std::nullopt;

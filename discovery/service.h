@@ -41,6 +41,17 @@ struct ServiceId {
   friend auto operator<=>(const ServiceId&, const ServiceId&) = default;
 };
 
+// What the names of a service answer.
+enum class Answers : std::uint8_t {
+  kDefault,    // as the resolver is set
+  kVip,        // the service's own address
+  kEndpoints,  // those of its endpoints
+};
+
+// "vip" and "endpoints"; empty for the default.
+[[nodiscard]] std::string_view to_string(Answers answers);
+[[nodiscard]] std::optional<Answers> parse_answers(std::string_view text);
+
 struct Service {
   ServiceId id;
   std::string zone;                    // empty when it stands in several
@@ -48,6 +59,7 @@ struct Service {
   std::vector<IpAddress> addresses;    // empty: the resolver allocates
   std::vector<ServicePort> ports;      // ascending by number
   std::map<std::string, std::string> tags;
+  Answers answers = Answers::kDefault;
 
   friend bool operator==(const Service&, const Service&) = default;
 };

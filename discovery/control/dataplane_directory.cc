@@ -1,12 +1,8 @@
 #include "discovery/control/dataplane_directory.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <ctime>
 #include <functional>
 #include <iterator>
 #include <optional>
@@ -17,23 +13,20 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/file_system.h"
+#include "base/folder_watch.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/control/dataplane_file.h"
 #include "discovery/control/dataplane_store.h"
-#include "discovery/control/dataplane_yaml.h"
+#include "discovery/feeds/yaml_entity.h"
 
 namespace meshdns::discovery {
 namespace {
 
-constexpr std::uint32_t kWatchedEvents =
-    IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
-constexpr int kReadAttempts = 3;
 constexpr std::size_t kMaxLoggedProblems = 20;  // of one file at a time
 
 bool is_dataplane_file(std::string_view name) {
@@ -59,24 +52,16 @@ std::string one_line(std::string text) {
   return text;
 }
 
-std::int64_t nanoseconds(const timespec& time) {
-  return time.tv_sec * std::int64_t{1'000'000'000} + time.tv_nsec;
-}
-
 }  // namespace
 
 DataplaneDirectory::DataplaneDirectory(std::string path, FileSystem& files, const Clock& clock,
                                        DataplaneStore& store, Logger& logger)
-    : path_(std::move(path)), files_(files), clock_(clock), store_(store), logger_(logger) {}
-
-DataplaneDirectory::Signature DataplaneDirectory::signature_of(const std::string& path) {
-  struct stat status{};
-  if (::stat(path.c_str(), &status) != 0) {
-    return {};
-  }
-  return {status.st_dev, status.st_ino, status.st_size, nanoseconds(status.st_mtim),
-          nanoseconds(status.st_ctim)};
-}
+    : path_(std::move(path)),
+      files_(files),
+      clock_(clock),
+      store_(store),
+      logger_(logger),
+      watch_(path_, files, is_dataplane_file) {}
 
 Result<std::set<std::string>> DataplaneDirectory::names() const {
   return files_.list(path_).map([](const std::vector<std::string>& listed) {
@@ -84,33 +69,6 @@ Result<std::set<std::string>> DataplaneDirectory::names() const {
     std::ranges::copy_if(listed, std::inserter(names, names.end()), is_dataplane_file);
     return names;
   });
-}
-
-Result<void> DataplaneDirectory::watch() {
-  watch_.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-  if (!watch_.valid()) {
-    return tl::unexpected(errno_error(errno, "cannot watch folders"));
-  }
-  if (!renew_watch() && watch_descriptor_ < 0) {
-    return tl::unexpected(errno_error(errno, fmt::format("cannot watch {}", path_)));
-  }
-  return {};
-}
-
-bool DataplaneDirectory::renew_watch() {
-  const Signature folder = signature_of(path_);
-  const bool is_watched =
-      watch_descriptor_ >= 0 && folder.device == watched_.device && folder.inode == watched_.inode;
-  if (is_watched || !watch_.valid()) {
-    return false;
-  }
-  // The folder may have been replaced, also behind a symbolic link, while the old one lives on.
-  if (watch_descriptor_ >= 0) {
-    ::inotify_rm_watch(watch_.get(), watch_descriptor_);
-  }
-  watch_descriptor_ = ::inotify_add_watch(watch_.get(), path_.c_str(), kWatchedEvents);
-  watched_ = folder;
-  return watch_descriptor_ >= 0;
 }
 
 Result<void> DataplaneDirectory::load() {
@@ -126,7 +84,7 @@ Result<void> DataplaneDirectory::load() {
 }
 
 void DataplaneDirectory::on_events() {
-  const Events events = take_events();
+  const FolderEvents events = watch_.take();
   for (const std::string& name : events.written) {
     known_[name].is_open = true;
   }
@@ -142,53 +100,8 @@ void DataplaneDirectory::on_events() {
   commit();
 }
 
-DataplaneDirectory::Events DataplaneDirectory::take_events() {
-  Events events;
-  alignas(inotify_event) std::array<char, 16UL * 1024> buffer{};
-  while (const auto count = files_.read(watch_.get(), buffer)) {
-    if (*count == 0) {
-      break;
-    }
-    for (std::size_t offset = 0; offset < *count;) {
-      inotify_event event{};
-      std::memcpy(&event, &buffer.at(offset), sizeof event);
-      const std::string name = event.len == 0 ? "" : std::string(&buffer.at(offset + sizeof event));
-      note(event, name, events);
-      offset += sizeof event + event.len;
-    }
-  }
-  return events;
-}
-
-void DataplaneDirectory::note(const inotify_event& event, const std::string& name, Events& events) {
-  if ((event.mask & IN_Q_OVERFLOW) != 0) {
-    events.is_overflow = true;
-    return;
-  }
-  if (event.wd != watch_descriptor_) {
-    return;  // of a folder that was replaced
-  }
-  if ((event.mask & IN_IGNORED) != 0) {
-    watch_descriptor_ = -1;  // the folder is deleted; one that is renamed keeps its watch
-    return;
-  }
-  if (!is_dataplane_file(name)) {
-    // A mounted ConfigMap is swapped by renaming "..data", which its files are links through.
-    events.is_everything = events.is_everything || name.starts_with("..");
-    return;
-  }
-  if ((event.mask & IN_MODIFY) != 0) {
-    events.written.insert(name);
-    events.complete.erase(name);
-  } else {
-    const bool is_renamed = (event.mask & IN_MOVED_TO) != 0;
-    events.complete.insert_or_assign(name, is_renamed ? Written::kWhole : Written::kInPlace);
-    events.written.erase(name);
-  }
-}
-
 void DataplaneDirectory::follow_folder() {
-  if (renew_watch()) {
+  if (watch_.follow()) {
     restart_grace();
     compare_after_loss();
     commit();
@@ -228,7 +141,7 @@ void DataplaneDirectory::compare(Written how, const std::function<bool(const Fil
   for (const std::string& name : *listed) {
     missing_.erase(name);
     File& file = known_[name];
-    const Signature now = signature_of(path_ + "/" + name);
+    const FileSignature now = FileSignature::of(path_ + "/" + name);
     file.resting_scans = file.seen == now ? file.resting_scans + 1 : 0;
     file.seen = now;
     if (is_due(file)) {
@@ -332,23 +245,11 @@ void DataplaneDirectory::forget(const std::string& name) {
   known_.erase(file);
 }
 
-Result<std::string> DataplaneDirectory::read_whole(const std::string& path,
-                                                   Signature& version) const {
-  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
-    version = signature_of(path);
-    auto text = read_file(files_, path, kMaxFileBytes);
-    if (!text || signature_of(path) == version) {
-      return text;
-    }
-  }
-  return fail(ErrorCode::kUnavailable, fmt::format("{} changes while it is read", path));
-}
-
 void DataplaneDirectory::read(const std::string& name, File& file, Written how) {
   const std::string path = path_ + "/" + name;
   file.is_open = false;
   std::vector<std::string> problems;
-  const auto text = read_whole(path, file.read);
+  const auto text = read_version(files_, path, kMaxFileBytes, file.read);
   if (text) {
     store_.change_file(path, file.content.update(*text, how));
     if (file.content.is_unsettled()) {

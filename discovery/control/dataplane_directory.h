@@ -10,7 +10,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -18,13 +17,11 @@
 #include <string>
 #include <vector>
 
-#include <sys/inotify.h>
-
 #include "base/clock.h"
 #include "base/file_system.h"
+#include "base/folder_watch.h"
 #include "base/log.h"
 #include "base/result.h"
-#include "base/unique_fd.h"
 #include "discovery/control/dataplane_file.h"
 #include "discovery/control/dataplane_store.h"
 
@@ -47,8 +44,8 @@ class DataplaneDirectory {
 
   // Begins to watch, before load() so that nothing is missed between the two; watch_fd() is then
   // readable when there is something for on_events(). Without a watch rescan() finds changes.
-  [[nodiscard]] Result<void> watch();
-  [[nodiscard]] int watch_fd() const { return watch_.get(); }
+  [[nodiscard]] Result<void> watch() { return watch_.start(); }
+  [[nodiscard]] int watch_fd() const { return watch_.fd(); }
   // Reads everything; fails when the folder cannot be listed.
   [[nodiscard]] Result<void> load();
   // Reads what the events are about. Call it when watch_fd() is readable.
@@ -70,40 +67,17 @@ class DataplaneDirectory {
   [[nodiscard]] std::size_t problem_count() const;
 
  private:
-  // Tells one version of a file, or one folder, from another.
-  struct Signature {
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    std::int64_t size = -1;  // -1: there is no such file
-    std::int64_t modified_ns = 0;
-    std::int64_t changed_ns = 0;
-    friend bool operator==(const Signature&, const Signature&) = default;
-  };
   struct File {
-    Signature read;  // as it was when last read
-    Signature seen;  // as the last rescan() saw it
+    FileSignature read;  // as it was when last read
+    FileSignature seen;  // as the last rescan() saw it
     int resting_scans = 0;
     bool is_open = false;  // written to, and not closed since
     std::vector<std::string> problems;
     DataplaneFile content;
   };
-  // What a batch of events is about.
-  struct Events {
-    std::map<std::string, Written> complete;  // closed, renamed, removed
-    std::set<std::string> written;            // and still open
-    bool is_everything = false;
-    bool is_overflow = false;  // events were lost, and nobody knows what is open
-  };
-
-  [[nodiscard]] static Signature signature_of(const std::string& path);
   [[nodiscard]] Result<std::set<std::string>> names() const;
-  [[nodiscard]] Events take_events();
-  void note(const inotify_event& event, const std::string& name, Events& events);
-  // Watches the folder that the path is of now; true when that is another one than before.
-  [[nodiscard]] bool renew_watch();
   void visit(const std::string& name, Written how);
   void read(const std::string& name, File& file, Written how);
-  [[nodiscard]] Result<std::string> read_whole(const std::string& path, Signature& version) const;
   // Begins the grace of a file that is missing.
   void miss(const std::string& name);
   void restart_grace();
@@ -122,9 +96,7 @@ class DataplaneDirectory {
   const Clock& clock_;
   DataplaneStore& store_;
   Logger& logger_;
-  UniqueFd watch_;
-  int watch_descriptor_ = -1;
-  Signature watched_;  // the folder that watch_descriptor_ is of
+  FolderWatch watch_;
   std::map<std::string, File> known_;
   std::map<std::string, TimePoint> missing_;   // of known_, with the time since when
   std::map<std::string, TimePoint> settling_;  // likewise: unsettled, since it was closed

@@ -15,9 +15,10 @@
 
 #include <fmt/format.h>
 
+#include "base/folder_watch.h"
 #include "discovery/control/dataplane_yaml.h"
-#include "discovery/control/yaml_documents.h"
 #include "discovery/dataplane.h"
+#include "discovery/feeds/yaml_documents.h"
 
 namespace meshdns::discovery {
 namespace {

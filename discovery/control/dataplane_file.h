@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,8 +15,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/folder_watch.h"
 #include "discovery/control/dataplane_yaml.h"
 #include "discovery/dataplane.h"
+#include "discovery/feeds/yaml_entity.h"
 
 namespace meshdns::discovery {
 
@@ -32,12 +33,6 @@ struct SourcedDataplane {
 struct DataplaneChange {
   std::vector<std::pair<DataplaneId, SourcedDataplane>> put;  // new, or another object
   std::vector<DataplaneId> removed;
-};
-
-// How a version of a file came to be.
-enum class Written : std::uint8_t {
-  kWhole,    // by a rename, or it has been at rest
-  kInPlace,  // and closed, but the writer may open it again and write more
 };
 
 class DataplaneFile {

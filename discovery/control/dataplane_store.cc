@@ -13,9 +13,9 @@
 
 #include "base/log.h"
 #include "discovery/control/dataplane_file.h"
-#include "discovery/control/resource_encoding.h"
 #include "discovery/control/service_generator.h"
 #include "discovery/dataplane.h"
+#include "discovery/feeds/resource_encoding.h"
 #include "discovery/service.h"
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_urls.h"

@@ -125,6 +125,8 @@ Result<Service> decode_service(std::string_view value) {
   }
   service.ports = std::move(*ports);
   service.tags.insert(message.tags().begin(), message.tags().end());
+  // A word that this version does not know leaves it to the resolver.
+  service.answers = parse_answers(message.answers()).value_or(Answers::kDefault);
   return service;
 }
 

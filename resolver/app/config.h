@@ -12,6 +12,7 @@
 
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "discovery/service.h"
 #include "resolver/answer/special_names.h"
 #include "resolver/app/route_text.h"
 #include "resolver/cache/answer_cache.h"
@@ -52,6 +53,7 @@ struct Config {
   std::string zone;                        // where this resolver runs, told to the control plane
   std::vector<std::string> zones{"mesh"};  // DNS zones answered here and nowhere else
   std::chrono::seconds ttl{30};
+  discovery::Answers answers = discovery::Answers::kVip;  // of services that do not say
   bool instance_names = false;  // INSTANCE.HOSTNAME for each endpoint: the endpoints are subscribed
   HttpsRecords https_records = HttpsRecords::kTlsPorts;
 
@@ -95,6 +97,12 @@ struct Config {
     std::string address = "127.0.0.1:5678";  // HOST:PORT or unix:PATH
     std::string node;                        // this resolver's name; load_config(): the host's
   } control_plane;
+
+  // A file instead, where it is given: see docs/SERVICES_FILE.md.
+  struct Services {
+    std::string file;
+  } services;
+  [[nodiscard]] bool uses_file() const { return !services.file.empty(); }
 
   // A Kuma control plane instead, where it has an address, or a kuma-dp where it has a socket.
   struct Kuma {

@@ -17,6 +17,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/service.h"
 #include "resolver/app/config.h"
 #include "resolver/app/config_merger.h"
 #include "resolver/app/config_yaml.h"
@@ -180,6 +181,22 @@ void check_kuma(const LoadedConfig& loaded, ConfigMerger& merger) {
     merger.report_key("instance_names",
                       "Kuma tells of no endpoints (set it to false, or remove it)");
   }
+  if (loaded.config.answers == discovery::Answers::kEndpoints) {
+    merger.report_key("answers", "Kuma tells of no endpoints (set it to vip, or remove it)");
+  }
+}
+
+// A table has one source: what two of them say of the same would have to be told apart by whoever
+// reads an answer.
+void check_file(const LoadedConfig& loaded, ConfigMerger& merger) {
+  for (const char* const other :
+       {"control_plane.address", "kuma.cp_addresses", "kuma.dynamicconfig_socket"}) {
+    if (loaded.origins.contains(other)) {
+      merger.report_key("services.file", fmt::format("services come from {} already, by {} (remove "
+                                                     "one of the two)",
+                                                     other, loaded.origins.at(other)));
+    }
+  }
 }
 
 // What concerns more than one key.
@@ -207,6 +224,9 @@ void finish(LoadedConfig& loaded, const ConfigSources& sources, ConfigMerger& me
   if (loaded.config.uses_kuma()) {
     fill_kuma(loaded);
     check_kuma(loaded, merger);
+  }
+  if (loaded.config.uses_file()) {
+    check_file(loaded, merger);
   }
   check(loaded.config, merger);
 }

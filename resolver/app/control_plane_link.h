@@ -30,6 +30,7 @@
 #include "resolver/app/control_loop.h"
 #include "resolver/app/host_lookup.h"
 #include "resolver/app/kuma_polling.h"
+#include "resolver/app/table_source.h"
 
 namespace meshdns::dns {
 
@@ -46,7 +47,7 @@ struct ControlPlaneAddress {
 [[nodiscard]] std::vector<std::string> targets_of(const std::vector<IpAddress>& addresses,
                                                   std::uint16_t port, const std::string& host = {});
 
-class ControlPlaneLink {
+class ControlPlaneLink final : public TableSource {
  public:
   enum class Kind : std::uint8_t { kMeshdns, kKuma, kKumaSocket };
   struct Options {
@@ -74,16 +75,16 @@ class ControlPlaneLink {
                    const Metrics& metrics, Callbacks callbacks);
   ControlPlaneLink(const ControlPlaneLink&) = delete;
   ControlPlaneLink& operator=(const ControlPlaneLink&) = delete;
-  ~ControlPlaneLink();  // no callback during or after
+  ~ControlPlaneLink() override;  // no callback during or after
 
   // Never fails: what cannot be reached is tried again for ever. `held`: what whoever gets the
   // deltas has from before, by feed.
-  void start(std::map<std::string, discovery::HeldVersions> held = {});
+  void start(std::map<std::string, discovery::HeldVersions> held = {}) override;
 
   // No callback during or after. A second call does nothing.
-  void stop();
+  void stop() override;
 
-  [[nodiscard]] bool is_connected() const {
+  [[nodiscard]] bool is_connected() const override {
     return polling_ ? polling_->poller().is_connected() : client_ && client_->connected();
   }
   // Whether each of the feeds has delivered once.
@@ -93,11 +94,12 @@ class ControlPlaneLink {
            (!endpoints_feed_ || endpoints_feed_->has_delivered());
   }
   // Null where the control plane is not Kuma's, or not looked up yet.
-  [[nodiscard]] const discovery::KumaFeed* kuma_feed() const { return kuma_feed_.get(); }
+  [[nodiscard]] const discovery::KumaFeed* kuma_feed() const override { return kuma_feed_.get(); }
   // The feeds that deliver here.
-  [[nodiscard]] std::vector<std::string> feeds() const;
-  // For people: "connected to ADDRESS", "not connected to ADDRESS", "cannot resolve ...".
-  [[nodiscard]] std::string state() const;
+  [[nodiscard]] std::vector<std::string> feeds() const override;
+  // "connected to ADDRESS", "not connected to ADDRESS", "cannot resolve ...".
+  [[nodiscard]] std::string state() const override;
+  [[nodiscard]] std::string what() const override { return "control plane"; }
 
  private:
   // Looks up the names, one after the other.

@@ -20,6 +20,7 @@
 #include "discovery/feeds/endpoints_feed.h"
 #include "discovery/feeds/feed_log.h"
 #include "discovery/feeds/feed_log_format.h"
+#include "discovery/feeds/file_feed.h"
 #include "discovery/feeds/kuma_feed.h"
 #include "discovery/feeds/kuma_mark.h"
 #include "discovery/feeds/mesh_feed.h"
@@ -250,6 +251,9 @@ discovery::ServiceDelta LastKnownGood::decode(const std::string& feed,
   std::vector<discovery::Rejection> rejections;
   if (feed == discovery::KumaFeed::kName) {
     return discovery::KumaFeed::read(response, rejections);
+  }
+  if (feed == discovery::FileFeed::kName || feed == discovery::FileFeed::kEndpointsName) {
+    return discovery::FileFeed::read(feed, response, options_.mesh, rejections);
   }
   return feed == discovery::MeshFeed::kName
              ? discovery::MeshFeed::read(response, options_.mesh, rejections)

@@ -18,6 +18,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "base/socket_layer.h"
+#include "discovery/feeds/file_feed.h"
 #include "resolver/app/app.h"
 #include "resolver/app/cache_command.h"
 #include "resolver/app/command_line.h"
@@ -28,6 +29,7 @@
 #include "resolver/app/exit_code.h"
 #include "resolver/app/keeper.h"
 #include "resolver/app/launch.h"
+#include "resolver/app/mesh_table.h"
 #include "resolver/app/own_keeper.h"
 #include "resolver/app/privileges.h"
 #include "resolver/app/query.h"
@@ -179,6 +181,20 @@ ExitCode upstream(const UpstreamCommand& command, const Config& config, FileSyst
   return printed == ExitCode::kSuccess && !result->any_answered ? ExitCode::kNetwork : printed;
 }
 
+// Whether the services file would be taken, each mistake said.
+ExitCode check_services_file(const Config& config, FileSystem& files) {
+  const SystemClock clock;
+  discovery::FileFeed feed(config.services.file, file_defaults(config), files, clock);
+  const auto update = feed.look();
+  if (!update || update->problems.empty()) {
+    return ExitCode::kSuccess;
+  }
+  for (const std::string& problem : update->problems) {
+    fmt::print(stderr, "meshdns: {}\n", problem);
+  }
+  return update->is_unreadable ? ExitCode::kFile : ExitCode::kConfiguration;
+}
+
 // Reads what the configuration names, too, as far as that tells right from wrong.
 ExitCode check(const LoadedConfig& loaded, FileSystem& files) {
   if (const auto builder = make_builder(loaded.config, files); !builder) {
@@ -186,6 +202,12 @@ ExitCode check(const LoadedConfig& loaded, FileSystem& files) {
   }
   if (const auto plan = make_plan(select_configured(loaded.config, {}, {})); !plan) {
     return report(plan.error());
+  }
+  if (loaded.config.uses_file()) {
+    if (const ExitCode code = check_services_file(loaded.config, files);
+        code != ExitCode::kSuccess) {
+      return code;
+    }
   }
   return print(print_config(loaded));
 }

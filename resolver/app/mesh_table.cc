@@ -20,9 +20,11 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "discovery/feeds/endpoints_feed.h"
+#include "discovery/feeds/file_feed.h"
 #include "discovery/feeds/kuma_feed.h"
 #include "discovery/feeds/kuma_node.h"
 #include "discovery/feeds/mesh_feed.h"
+#include "discovery/feeds/service_yaml.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/ads_client.h"
@@ -31,10 +33,12 @@
 #include "resolver/app/config.h"
 #include "resolver/app/control_plane_link.h"
 #include "resolver/app/dns_front.h"
+#include "resolver/app/file_source.h"
 #include "resolver/app/kuma_settings.h"
 #include "resolver/app/last_known_good.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/table_age.h"
+#include "resolver/app/table_source.h"
 #include "resolver/snapshot/snapshot.h"
 
 namespace meshdns::dns {
@@ -63,10 +67,14 @@ discovery::NodeInfo node_of(const Config& config) {
   return node;
 }
 
+bool needs_endpoints(const Config& config) {
+  return config.instance_names || config.answers == discovery::Answers::kEndpoints;
+}
+
 ControlPlaneLink::Options link_options(const Config& config, FileSystem& files) {
   ControlPlaneLink::Options options{.addresses = {config.control_plane.address},
                                     .mesh = config.mesh,
-                                    .endpoints = config.instance_names,
+                                    .endpoints = needs_endpoints(config),
                                     .node = node_of(config)};
   if (config.uses_kuma_socket()) {
     options.kind = ControlPlaneLink::Kind::kKumaSocket;
@@ -85,11 +93,14 @@ ControlPlaneLink::Options link_options(const Config& config, FileSystem& files) 
 }
 
 std::vector<std::string> feeds_of(const Config& config) {
+  if (config.uses_file()) {
+    return {discovery::FileFeed::kName, discovery::FileFeed::kEndpointsName};
+  }
   if (config.uses_kuma()) {
     return {discovery::KumaFeed::kName};
   }
   std::vector<std::string> feeds{discovery::MeshFeed::kName};
-  if (config.instance_names) {
+  if (needs_endpoints(config)) {
     feeds.emplace_back(discovery::EndpointsFeed::kName);
   }
   return feeds;
@@ -97,7 +108,14 @@ std::vector<std::string> feeds_of(const Config& config) {
 
 }  // namespace
 
+discovery::ServiceFileDefaults file_defaults(const Config& config) {
+  return {.mesh = config.mesh, .zone = config.zones.front()};
+}
+
 std::string feed_fingerprint(const Config& config) {
+  if (config.uses_file()) {
+    return fmt::format("file={} mesh={}", config.services.file, config.mesh);
+  }
   if (config.uses_kuma_socket()) {
     return "kuma socket=" + config.kuma.dynamicconfig_socket;
   }
@@ -113,9 +131,10 @@ std::string table_fingerprint(const Config& config) {
   for (const IpPrefix& pool : vip_pools(config)) {
     pools += pool.to_string() + ",";
   }
-  return fmt::format("{} zones={} ttl={} pools={} instance_names={} https_records={}",
+  return fmt::format("{} zones={} ttl={} pools={} answers={} instance_names={} https_records={}",
                      feed_fingerprint(config), fmt::join(config.zones, ","), config.ttl.count(),
-                     pools, config.instance_names, static_cast<int>(config.https_records));
+                     pools, to_string(config.answers), config.instance_names,
+                     static_cast<int>(config.https_records));
 }
 
 LastKnownGood::Options known_good_options(const Config& config) {
@@ -135,13 +154,11 @@ MeshTable::MeshTable(const Config& config, const Environment& environment)
                  environment.clock, environment.logs.logger("table"), environment.metrics,
                  [this](std::unique_ptr<const Snapshot> next) {
                    environment_.front.publish(std::move(next));
-                 }),
-      link_(link_options(config, environment.files), environment.loop, environment.clock,
-            environment.logs.logger("xds"), environment.link_metrics,
-            {.on_delta = [this](const discovery::ServiceDelta& delta) { on_delta(delta); },
-             .name_servers = [this] { return environment_.front.upstreams().plain_addresses(); }}),
-      first_tables_(link_.feeds()),
-      table_(link_.feeds(), environment.clock, environment.logs.logger("table"),
+                 },
+                 {.answers = config.answers, .instance_names = config.instance_names}),
+      source_(make_source(config)),
+      first_tables_(source_->feeds()),
+      table_(source_->feeds(), environment.clock, environment.logs.logger("table"),
              environment.registry),
       publish_timer_(environment.loop, environment.clock, [this] { pump(); }),
       expiry_timer_(environment.loop, environment.clock, [this] { expire(); }),
@@ -150,6 +167,22 @@ MeshTable::MeshTable(const Config& config, const Environment& environment)
       image_timer_(environment.loop, environment.clock, [this] { pump(); }) {}
 
 MeshTable::~MeshTable() = default;
+
+std::unique_ptr<TableSource> MeshTable::make_source(const Config& config) {
+  const auto take = [this](const discovery::ServiceDelta& delta) { on_delta(delta); };
+  if (config.uses_file()) {
+    return std::make_unique<FileSource>(
+        FileSource::Options{.path = config.services.file, .defaults = file_defaults(config)},
+        environment_.loop, environment_.files, environment_.clock,
+        environment_.logs.logger("table"), environment_.metrics, take);
+  }
+  return std::make_unique<ControlPlaneLink>(
+      link_options(config, environment_.files), environment_.loop, environment_.clock,
+      environment_.logs.logger("xds"), environment_.link_metrics,
+      ControlPlaneLink::Callbacks{.on_delta = take, .name_servers = [this] {
+                                    return environment_.front.upstreams().plain_addresses();
+                                  }});
+}
 
 void MeshTable::start() {
   environment_.known_good.start(
@@ -165,7 +198,7 @@ void MeshTable::stop() {
   if (std::exchange(stopped_, true)) {
     return;
   }
-  link_.stop();
+  source_->stop();
   for (WakeTimer* const timer :
        {&publish_timer_, &expiry_timer_, &settle_timer_, &age_timer_, &image_timer_}) {
     timer->set({});
@@ -196,7 +229,7 @@ void MeshTable::on_restored(LastKnownGood::Restored restored) {
     }
     held[feed] = std::move(found.held);
   }
-  const LastKnownGood::Restored::Feed& services = restored.feeds[link_.feeds().front()];
+  const LastKnownGood::Restored::Feed& services = restored.feeds[source_->feeds().front()];
   const bool instances_fit =
       !environment_.front.builder().serves_image() ||
       std::ranges::all_of(restored.feeds, [](const auto& feed) { return feed.second.is_usable; });
@@ -207,7 +240,7 @@ void MeshTable::on_restored(LastKnownGood::Restored restored) {
     publisher_.set_table_known(services.is_complete);
   }
   note_first_tables();
-  link_.start(std::move(held));
+  source_->start(std::move(held));
   pump();
 }
 
@@ -227,12 +260,12 @@ void MeshTable::on_delta(const discovery::ServiceDelta& delta) {
 }
 
 void MeshTable::note_first_tables() {
-  for (const std::string& feed : link_.feeds()) {
+  for (const std::string& feed : source_->feeds()) {
     if (first_tables_.is_whole(feed) && live_.insert(feed).second) {
       environment_.known_good.record_whole(feed);
     }
   }
-  if (live_.contains(link_.feeds().front())) {
+  if (live_.contains(source_->feeds().front())) {
     publisher_.set_feeds_ready();
   }
   publisher_.set_awaits_instances(!first_tables_.is_whole(discovery::EndpointsFeed::kName) &&
@@ -241,7 +274,7 @@ void MeshTable::note_first_tables() {
 }
 
 bool MeshTable::is_complete() const {
-  return std::ranges::all_of(link_.feeds(),
+  return std::ranges::all_of(source_->feeds(),
                              [this](const std::string& feed) { return is_known(feed); });
 }
 
@@ -328,12 +361,12 @@ std::string MeshTable::age_text() const {
 void MeshTable::report(Readiness& readiness) const {
   const bool serves_image = environment_.front.builder().serves_image();
   if (reading_ && !serves_image) {
-    readiness.missing.emplace_back("table: the control plane is not asked yet");
+    readiness.missing.push_back(fmt::format("table: the {} is not asked yet", source_->what()));
   } else if (!serves_image) {
     for (const std::string& feed : first_tables_.missing()) {
       if (!is_known(feed)) {
-        readiness.missing.push_back(
-            fmt::format("feed {}: nothing yet from the control plane, {}", feed, link_.state()));
+        readiness.missing.push_back(fmt::format("feed {}: nothing yet from the {}, {}", feed,
+                                                source_->what(), source_->state()));
       }
     }
   }
@@ -341,12 +374,12 @@ void MeshTable::report(Readiness& readiness) const {
     if (readiness.missing.empty()) {
       readiness.missing.emplace_back("table: the addresses of its services are not stored yet");
     }
-  } else if (!link_.is_connected()) {
-    readiness.notes.push_back("control plane: " + link_.state() + "; serving the last table, " +
-                              age_text());
+  } else if (!source_->is_connected()) {
+    readiness.notes.push_back(source_->what() + ": " + source_->state() +
+                              "; serving the last table, " + age_text());
   } else if (!is_live()) {
-    readiness.notes.push_back("table: from disk, " + age_text() +
-                              "; the control plane has not told all yet");
+    readiness.notes.push_back(fmt::format("table: from disk, {}; the {} has not told all yet",
+                                          age_text(), source_->what()));
   }
   if (!environment_.known_good.trouble().empty()) {
     readiness.notes.push_back("state: the table on disk is not up to date: " +

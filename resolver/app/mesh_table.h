@@ -1,5 +1,6 @@
-// MeshTable: the services of the mesh, on their way from disk and from the control plane to the
-// answers: ServiceTable says what is, TablePublisher gives it addresses and publishes it.
+// MeshTable: the services of the mesh, on their way from disk and from their source (a control
+// plane, or a file) to the answers: ServiceTable says what is, TablePublisher gives it addresses
+// and publishes it.
 //
 // Control thread only. What an earlier process kept is there first; the control plane is asked once
 // that has been read. Losing the control plane changes how old the table is, and no answer before
@@ -18,6 +19,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "discovery/feeds/kuma_feed.h"
+#include "discovery/feeds/service_yaml.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "resolver/app/admin_routes.h"
@@ -29,6 +31,7 @@
 #include "resolver/app/last_known_good.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/table_publisher.h"
+#include "resolver/app/table_source.h"
 #include "vip/lease_store.h"
 
 namespace meshdns::dns {
@@ -57,7 +60,7 @@ class MeshTable {
 
   // Reads what is on disk; then connects, and tries that for ever.
   void start();
-  // Nothing comes from the control plane any more and nothing changes; what is known is written
+  // Nothing comes from the source any more and nothing changes; what is known is written
   // down. A second call does nothing.
   void stop();
 
@@ -69,12 +72,13 @@ class MeshTable {
   void refresh();
 
   [[nodiscard]] const TablePublisher& publisher() const { return publisher_; }
-  [[nodiscard]] const discovery::KumaFeed* kuma_feed() const { return link_.kuma_feed(); }
+  [[nodiscard]] const discovery::KumaFeed* kuma_feed() const { return source_->kuma_feed(); }
   // Whether there is a table and what is worth knowing of it.
   void report(Readiness& readiness) const;
   void set_late_gauges() const;
 
  private:
+  [[nodiscard]] std::unique_ptr<TableSource> make_source(const Config& config);
   void on_part(const discovery::ServiceDelta& part);
   void on_restored(LastKnownGood::Restored restored);
   void on_delta(const discovery::ServiceDelta& delta);
@@ -92,12 +96,12 @@ class MeshTable {
   void expire();
   void settle();
   [[nodiscard]] bool is_live() const { return first_tables_.missing().empty(); }
-  [[nodiscard]] bool is_confirmed() const { return is_live() && link_.is_connected(); }
+  [[nodiscard]] bool is_confirmed() const { return is_live() && source_->is_connected(); }
   [[nodiscard]] std::string age_text() const;
 
   Environment environment_;
   TablePublisher publisher_;
-  ControlPlaneLink link_;
+  std::unique_ptr<TableSource> source_;
   FirstTables first_tables_;
   discovery::ServiceTable table_;
   bool stopped_ = false;
@@ -111,6 +115,8 @@ class MeshTable {
   WakeTimer age_timer_;
   WakeTimer image_timer_;
 };
+
+[[nodiscard]] discovery::ServiceFileDefaults file_defaults(const Config& config);
 
 // What tables and feeds on disk depend on, as text.
 [[nodiscard]] std::string feed_fingerprint(const Config& config);

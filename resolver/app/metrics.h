@@ -52,6 +52,18 @@ struct AppMetrics {
         table_write_failures(
             registry.counter("meshdns_table_write_failures_total",
                              "Times that the table could not be kept in the state folder.")),
+        services_file_taken(registry.counter("meshdns_services_file_reads_total",
+                                             "Versions of the services file, by what became of "
+                                             "them.",
+                                             {{"result", "taken"}})),
+        services_file_refused(registry.counter("meshdns_services_file_reads_total",
+                                               "Versions of the services file, by what became of "
+                                               "them.",
+                                               {{"result", "refused"}})),
+        services_file_problems(registry.gauge(
+            "meshdns_services_file_problems",
+            "Mistakes in the services file as it is now; while there are any, an earlier version "
+            "is answered from.")),
         static_records(registry.gauge("meshdns_table_static_records",
                                       "Records of zone files and hosts files.")),
         upstreams(registry.gauge("meshdns_forward_upstreams",
@@ -101,6 +113,9 @@ struct AppMetrics {
   Gauge& table_age;
   Gauge& table_from_disk;
   Counter& table_write_failures;
+  Counter& services_file_taken;
+  Counter& services_file_refused;
+  Gauge& services_file_problems;
   Gauge& static_records;
   Gauge& upstreams;
   Gauge& upstreams_refused;

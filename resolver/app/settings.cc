@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/feeds/kuma_socket.h"
+#include "discovery/service.h"
 #include "resolver/app/config.h"
 #include "resolver/app/kuma_settings.h"
 #include "resolver/app/route_text.h"
@@ -86,6 +87,8 @@ constexpr Words<StatePolicy, 2> kPolicies{
 constexpr Words<HttpsRecords, 3> kHttpsRecords{{{"tls-ports", HttpsRecords::kTlsPorts},
                                                 {"all-http-ports", HttpsRecords::kAllHttpPorts},
                                                 {"none", HttpsRecords::kNone}}};
+constexpr Words<discovery::Answers, 2> kAnswers{
+    {{"vip", discovery::Answers::kVip}, {"endpoints", discovery::Answers::kEndpoints}}};
 constexpr Words<QueryLogNames, 2> kNames{
     {{"escaped", QueryLogNames::kEscaped}, {"hashed", QueryLogNames::kHashed}}};
 constexpr Words<LogFormat, 2> kFormats{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}};
@@ -406,6 +409,11 @@ const std::array kSettings = {
         kRestart),
     value_of<[](auto& c) -> auto& { return c.ttl; }, parse_ttl>(
         {"ttl", "--ttl", "DURATION", "how long clients may keep the address of a service"}),
+    special(
+        {"answers", "--answers", "vip|endpoints",
+         "what the name of a service answers: its own address, or those of its endpoints"},
+        [](Config& c, const std::string& t) { return store(choose(kAnswers, t), c.answers); },
+        [](const Config& c) { return word_of(kAnswers, c.answers); }),
     boolean<[](auto& c) -> auto& { return c.instance_names; }>(
         "instance_names", "--instance-names",
         "answer INSTANCE.SERVICE.mesh with the address of that one endpoint"),
@@ -517,6 +525,12 @@ const std::array kSettings = {
          "the xDS control plane"}),
     value_of<[](auto& c) -> auto& { return c.control_plane.node; }, parse_node>(
         {"control_plane.node", "--node", "NAME", "this resolver's name towards the control plane"}),
+
+    special(
+        {"services.file", "--services-file", "PATH|none",
+         "a file with services, endpoints and names instead; it is watched"},
+        [](Config& c, const std::string& t) { return set_output(c.services.file, t, {}, {}); },
+        [](const Config& c) { return print_output(c.services.file); }),
 
     list_of<[](auto& c) -> auto& { return c.kuma.cp_addresses; }, parse_kuma_address>(
         {"kuma.cp_addresses", "--cp-address", "https://HOST:PORT",

@@ -43,12 +43,33 @@ AddressStatus status_of(vip::LeaseStatus status) {
   return AddressStatus::kUnstored;
 }
 
+// Of those that serve; of all when none does: an address that may answer is better than none.
+std::vector<IpAddress> addresses_of(const discovery::ServiceEndpoints& endpoints,
+                                    std::size_t most) {
+  const bool any_serves = std::ranges::any_of(endpoints.endpoints, [](const auto& endpoint) {
+    return endpoint.health != discovery::Health::kUnhealthy;
+  });
+  std::vector<IpAddress> addresses;
+  for (const discovery::Endpoint& endpoint : endpoints.endpoints) {
+    if (any_serves && endpoint.health == discovery::Health::kUnhealthy) {
+      continue;
+    }
+    // They are sorted by address.
+    if (addresses.size() < most && (addresses.empty() || addresses.back() != endpoint.address)) {
+      addresses.push_back(endpoint.address);
+    }
+  }
+  return addresses;
+}
+
 }  // namespace
 
 std::string_view to_string(AddressStatus status) {
   switch (status) {
     case AddressStatus::kGiven:
       return "given";
+    case AddressStatus::kEndpoints:
+      return "endpoints";
     case AddressStatus::kLeased:
       return "leased";
     case AddressStatus::kPending:
@@ -59,12 +80,15 @@ std::string_view to_string(AddressStatus status) {
       return "exhausted";
     case AddressStatus::kConflict:
       return "conflict";
+    case AddressStatus::kAwaited:
+      return "awaited";
   }
   return "unknown";
 }
 
 bool is_withheld(AddressStatus status) {
-  return status != AddressStatus::kGiven && status != AddressStatus::kLeased;
+  return status != AddressStatus::kGiven && status != AddressStatus::kEndpoints &&
+         status != AddressStatus::kLeased;
 }
 
 std::string service_lease_key(const discovery::ServiceId& id) {
@@ -73,7 +97,7 @@ std::string service_lease_key(const discovery::ServiceId& id) {
 
 TablePublisher::TablePublisher(SnapshotBuilder& builder, vip::LeaseStore& leases,
                                std::vector<IpPrefix> pools, const Clock& clock, Logger& logger,
-                               AppMetrics& metrics, Publish publish)
+                               AppMetrics& metrics, Publish publish, Options options)
     : builder_(builder),
       leases_(leases),
       pools_(std::move(pools)),
@@ -81,6 +105,7 @@ TablePublisher::TablePublisher(SnapshotBuilder& builder, vip::LeaseStore& leases
       logger_(logger),
       metrics_(metrics),
       publish_(std::move(publish)),
+      options_(options),
       instances_(
           builder, logger, metrics,
           [this](const std::string& owner, const UpsertReport& told) { report(owner, told); }) {}
@@ -111,6 +136,31 @@ void TablePublisher::apply(const discovery::TableChange& change) {
 }
 
 void TablePublisher::apply_endpoints(const discovery::TableChange& change) {
+  const auto refresh_service = [this](const discovery::ServiceId& id) {
+    const auto entry = entries_.find(id);
+    if (entry != entries_.end() && answers_endpoints(entry->second.service)) {
+      refresh(entry->second);
+    }
+  };
+  for (const discovery::ServiceId& id : change.removed_endpoints) {
+    if (endpoint_addresses_.erase(id) != 0) {
+      refresh_service(id);
+    }
+  }
+  for (const discovery::ServiceEndpoints& endpoints : change.endpoints) {
+    auto addresses = addresses_of(endpoints, kMaxEndpointAddresses);
+    const auto [place, is_new] = endpoint_addresses_.try_emplace(endpoints.service);
+    if (is_new || place->second != addresses) {
+      place->second = std::move(addresses);
+      refresh_service(endpoints.service);
+    }
+  }
+  if (options_.instance_names) {
+    apply_instances(change);
+  }
+}
+
+void TablePublisher::apply_instances(const discovery::TableChange& change) {
   bool any = false;
   for (const discovery::ServiceId& id : change.removed_endpoints) {
     any = instances_.remove_endpoints(id) || any;
@@ -159,7 +209,9 @@ bool TablePublisher::remove(const discovery::ServiceId& id) {
 }
 
 void TablePublisher::refresh(ServiceEntry& entry) {
-  if (entry.service.addresses.empty()) {
+  if (answers_endpoints(entry.service)) {
+    take_endpoints(entry);
+  } else if (entry.service.addresses.empty()) {
     take_lease(entry);
   } else {
     take_given_addresses(entry);
@@ -168,10 +220,26 @@ void TablePublisher::refresh(ServiceEntry& entry) {
   report(escape_name(entry.service.id.to_string()),
          builder_.upsert_service(
              entry.service, {.addresses = withheld ? std::vector<IpAddress>() : entry.addresses,
-                             .withheld = withheld}));
+                             .withheld = withheld,
+                             .are_endpoints = answers_endpoints(entry.service)}));
   // A pending lease is on disk in a moment: publishing what it withholds can wait for that.
   schedule_.note_change(clock_.now(),
                         entry.status == AddressStatus::kPending ? Urgency::kSoon : Urgency::kNow);
+}
+
+bool TablePublisher::answers_endpoints(const discovery::Service& service) const {
+  const discovery::Answers answers =
+      service.answers == discovery::Answers::kDefault ? options_.answers : service.answers;
+  return answers == discovery::Answers::kEndpoints;
+}
+
+void TablePublisher::take_endpoints(ServiceEntry& entry) {
+  refused_.erase(entry.service.id);
+  leases_.release(service_lease_key(entry.service.id));
+  const auto known = endpoint_addresses_.find(entry.service.id);
+  const bool is_known = known != endpoint_addresses_.end();
+  entry.addresses = is_known ? known->second : std::vector<IpAddress>();
+  set_status(entry, is_known ? AddressStatus::kEndpoints : AddressStatus::kAwaited);
 }
 
 void TablePublisher::take_lease(ServiceEntry& entry) {
@@ -258,7 +326,8 @@ void TablePublisher::on_lease_change(const std::vector<std::string>& keys) {
   for (const std::string& key : keys) {
     const auto id = by_key_.find(key);
     const auto entry = id == by_key_.end() ? entries_.end() : entries_.find(id->second);
-    if (entry != entries_.end() && entry->second.service.addresses.empty()) {
+    if (entry != entries_.end() && entry->second.service.addresses.empty() &&
+        !answers_endpoints(entry->second.service)) {
       refresh(entry->second);
     }
   }

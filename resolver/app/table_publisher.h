@@ -1,5 +1,5 @@
 // TablePublisher: joins what exists (the service table's changes) with what address it gets (the
-// feed's, or a lease), and publishes the result as snapshots.
+// feed's, a lease, or those of its endpoints), and publishes the result as snapshots.
 //
 // Control thread only. A service's names answer only addresses that may be told: a lease that is
 // not on disk, a pool without addresses or an address that belongs to somebody else make it
@@ -15,6 +15,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -35,11 +36,13 @@ namespace meshdns::dns {
 // Where a service's addresses come from, or why it has none.
 enum class AddressStatus : std::uint8_t {
   kGiven,      // by the feed
+  kEndpoints,  // they are those of its endpoints
   kLeased,     // from our pool, on disk (or in memory where that is allowed)
   kPending,    // from our pool, not on disk yet
   kUnstored,   // from our pool, and the disk refuses it
   kExhausted,  // our pool has none left
   kConflict,   // the feed's address is leased to another service
+  kAwaited,    // those of its endpoints, which are not known yet
 };
 
 [[nodiscard]] std::string_view to_string(AddressStatus status);
@@ -59,9 +62,21 @@ class TablePublisher {
   using Entries = std::map<discovery::ServiceId, ServiceEntry>;
   using Publish = std::function<void(std::unique_ptr<const Snapshot>)>;
 
+  struct Options {
+    discovery::Answers answers = discovery::Answers::kVip;  // of services that do not say
+    bool instance_names = true;
+  };
+  // More addresses of one service's endpoints are not told: all must fit a message.
+  static constexpr std::size_t kMaxEndpointAddresses = 1000;
+
   // References outlive the publisher. `pools` are those that `leases` allocates from.
   TablePublisher(SnapshotBuilder& builder, vip::LeaseStore& leases, std::vector<IpPrefix> pools,
-                 const Clock& clock, Logger& logger, AppMetrics& metrics, Publish publish);
+                 const Clock& clock, Logger& logger, AppMetrics& metrics, Publish publish)
+      : TablePublisher(builder, leases, std::move(pools), clock, logger, metrics,
+                       std::move(publish), Options{}) {}
+  TablePublisher(SnapshotBuilder& builder, vip::LeaseStore& leases, std::vector<IpPrefix> pools,
+                 const Clock& clock, Logger& logger, AppMetrics& metrics, Publish publish,
+                 Options options);
   TablePublisher(const TablePublisher&) = delete;
   TablePublisher& operator=(const TablePublisher&) = delete;
   ~TablePublisher() = default;
@@ -102,6 +117,8 @@ class TablePublisher {
   // Finds the entry's addresses anew and tells the builder.
   void refresh(ServiceEntry& entry);
   void take_given_addresses(ServiceEntry& entry);
+  [[nodiscard]] bool answers_endpoints(const discovery::Service& service) const;
+  void take_endpoints(ServiceEntry& entry);
   void take_lease(ServiceEntry& entry);
   void set_status(ServiceEntry& entry, AddressStatus status);
   // A service that went while this program did not run still holds its lease. Its quarantine begins
@@ -113,6 +130,7 @@ class TablePublisher {
   // Another service leases `address`, which the feed gave to this one before.
   void settle_conflict(const IpAddress& address, const discovery::ServiceId& winner);
   void apply_endpoints(const discovery::TableChange& change);
+  void apply_instances(const discovery::TableChange& change);
   // `owner` is escaped: "MESH/NAME", "record NAME" or "instance NAME of MESH/NAME".
   void report(const std::string& owner, const UpsertReport& report);
   [[nodiscard]] bool is_pooled(const IpAddress& address) const;
@@ -126,7 +144,10 @@ class TablePublisher {
   AppMetrics& metrics_;
   Publish publish_;
 
+  Options options_;
   InstanceNames instances_;
+  // What the endpoints of services say, where a service may answer them.
+  std::map<discovery::ServiceId, std::vector<IpAddress>> endpoint_addresses_;
   Entries entries_;
   std::map<std::string, discovery::ServiceId, std::less<>> by_key_;  // lease key to service
   // Addresses inside our pools that a feed gave, and to whom.

@@ -90,7 +90,7 @@ UpsertReport SnapshotBuilder::upsert_service(const discovery::Service& service,
   Owner next;
   next.label = service.id.to_string();
   next.addresses = addresses.addresses;
-  next.ttl = times_.ttl;
+  next.ttl = addresses.are_endpoints ? std::min(times_.ttl, times_.instance_ttl) : times_.ttl;
   next.withheld = addresses.withheld;
   next.ports = port_lists_.acquire(service.ports);
   const bool ports_not_told = next.ports == kPortsNotTold;

@@ -41,6 +41,8 @@ struct NameAddresses {
   std::vector<IpAddress> addresses = {};  // both families; the order within a family is kept
   // No address may be told (pool exhausted, not on disk): SERVFAIL with EDE 0 instead of NODATA.
   bool withheld = false;
+  // They are those of single endpoints, which come and go: told for as long as an instance's are.
+  bool are_endpoints = false;
 };
 
 // A hostname of the upserted owner that somebody else holds.

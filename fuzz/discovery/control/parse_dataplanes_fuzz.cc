@@ -12,12 +12,13 @@
 #include <string_view>
 #include <vector>
 
+#include "base/folder_watch.h"
 #include "discovery/control/dataplane_file.h"
-#include "discovery/control/dataplane_yaml.h"
-#include "discovery/control/resource_encoding.h"
 #include "discovery/control/service_generator.h"
 #include "discovery/dataplane.h"
 #include "discovery/feeds/mesh_feed.h"
+#include "discovery/feeds/resource_encoding.h"
+#include "discovery/feeds/yaml_entity.h"
 #include "discovery/service.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 #include "meshdns/mesh/v1/dataplane.pb.h"
@@ -104,7 +105,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string text(rest.substr(0, end));
     rest.remove_prefix(is_last ? rest.size() : end + 1);
     const auto before = ids_of(file);
-    file.update(text, Written::kInPlace);
+    file.update(text, meshdns::Written::kInPlace);
     const auto in_place = ids_of(file);
     require(std::ranges::includes(in_place, before), "what is written in place drops nothing");
     check_problems(file, text);

@@ -7,8 +7,8 @@
 #include <functional>
 #include <string>
 
-#include "discovery/control/resource_encoding.h"
 #include "discovery/feeds/mesh_feed.h"
+#include "discovery/feeds/resource_encoding.h"
 #include "discovery/service.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -8,8 +8,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "discovery/control/dataplane_yaml.h"
+#include "base/folder_watch.h"
 #include "discovery/dataplane.h"
+#include "discovery/feeds/yaml_entity.h"
 
 namespace meshdns::discovery {
 namespace {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "discovery/dataplane.h"
+#include "discovery/feeds/yaml_entity.h"
 
 namespace meshdns::discovery {
 namespace {

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "base/ip_address.h"
-#include "discovery/control/resource_encoding.h"
 #include "discovery/feeds/endpoints_feed.h"
+#include "discovery/feeds/resource_encoding.h"
 #include "discovery/service.h"
 #include "envoy/config/core/v3/health_check.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"

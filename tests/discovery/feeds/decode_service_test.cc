@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "base/ip_address.h"
-#include "discovery/control/resource_encoding.h"
 #include "discovery/feeds/mesh_feed.h"
+#include "discovery/feeds/resource_encoding.h"
 #include "discovery/service.h"
 #include "meshdns/mesh/v1/service.pb.h"
 

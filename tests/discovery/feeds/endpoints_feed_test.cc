@@ -14,7 +14,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "discovery/control/resource_encoding.h"
+#include "discovery/feeds/resource_encoding.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/metrics.h"

@@ -15,7 +15,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "discovery/control/resource_encoding.h"
+#include "discovery/feeds/resource_encoding.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/ads_client.h"

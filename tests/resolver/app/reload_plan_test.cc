@@ -62,7 +62,7 @@ TEST(ReloadPlan, CarriesEverySettingOver) {
   const LoadedConfig running = parse(
       "mode: vm\ninstance: a\nworkers: 2\nuser: u\nwatchdog: 1s\nmesh: m\nzone: z\nzones: "
       "[a.example]\nttl: 1s\n"
-      "https_records: none\ninstance_names: true\n"
+      "https_records: none\nanswers: endpoints\ninstance_names: true\n"
       "upstreams: {timeout: 1s}\n"
       "cache: {size: 1MiB, min_ttl: 1s, max_ttl: 1h, max_negative_ttl: 1h, serve_stale: 1h}\n"
       "special_names: {localhost: false, invalid: false, test: false, onion: false,\n"
@@ -81,6 +81,10 @@ TEST(ReloadPlan, CarriesEverySettingOver) {
   const ReloadPlan plan = plan_reload(running, parse("control_plane: {node: other}\n"));
   const ReloadPlan kuma_plan = plan_reload(kuma, parse(""));
   const ReloadPlan socket_plan = plan_reload(socket, parse(""));
+  const LoadedConfig file = parse("services: {file: /f}\n");
+  const ReloadPlan file_plan = plan_reload(file, parse(""));
+  EXPECT_THAT(file_plan.needs_restart, ElementsAre("services.file"));
+  EXPECT_EQ(file_plan.next.config.services.file, "/f");
   for (const Setting& setting : settings()) {
     if (setting.key.starts_with("kuma.")) {
       const bool is_of_kuma = kuma.origins.contains(setting.key);
@@ -89,7 +93,7 @@ TEST(ReloadPlan, CarriesEverySettingOver) {
       EXPECT_EQ(setting.print(changed.next.config),
                 setting.print((is_of_kuma ? kuma : socket).config))
           << setting.key;
-    } else if (setting.scope == SettingScope::kRestart) {
+    } else if (setting.scope == SettingScope::kRestart && setting.key != "services.file") {
       EXPECT_THAT(plan.needs_restart, testing::Contains(setting.key)) << "the same as its default?";
       EXPECT_EQ(setting.print(plan.next.config), setting.print(running.config)) << setting.key;
     }

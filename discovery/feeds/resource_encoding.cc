@@ -1,4 +1,4 @@
-#include "discovery/control/resource_encoding.h"
+#include "discovery/feeds/resource_encoding.h"
 
 #include <map>
 #include <span>
@@ -62,6 +62,7 @@ std::string encode_service(const Service& service) {
     added.set_protocol(std::string(to_string(port.protocol)));
   }
   message.mutable_tags()->insert(service.tags.begin(), service.tags.end());
+  message.set_answers(std::string(to_string(service.answers)));
   return serialise(message);
 }
 

@@ -1,4 +1,4 @@
-#include "discovery/control/yaml_documents.h"
+#include "discovery/feeds/yaml_documents.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include "discovery/control/resource_encoding.h"
+#include "discovery/feeds/resource_encoding.h"
 
 #include <algorithm>
 #include <string>
