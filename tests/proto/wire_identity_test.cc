@@ -244,7 +244,7 @@ const std::vector<MessageCase>& message_cases() {
       {"meshdns.mesh.v1.Service",
        {"mesh=1 string", "zone=2 string", "name=3 string", "hostnames=4 repeated string",
         "addresses=5 repeated string", "ports=6 repeated meshdns.mesh.v1.Service.Port",
-        "tags=7 map<string,string>"}},
+        "tags=7 map<string,string>", "answers=8 string"}},
       {"meshdns.mesh.v1.Service.Port", {"name=1 string", "number=2 uint32", "protocol=3 string"}},
       {"meshdns.mesh.v1.NameRecord",
        {"name=1 string", "addresses=2 repeated string", "ttl=3 uint32"}},
