@@ -20,6 +20,7 @@
 #include "envoy/service/discovery/v3/ads.pb.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "google/rpc/status.pb.h"
+#include "istio/networking/nds/v1/nds.pb.h"
 #include "meshdns/mesh/v1/dataplane.pb.h"
 #include "meshdns/mesh/v1/name_record.pb.h"
 #include "meshdns/mesh/v1/service.pb.h"
@@ -71,6 +72,7 @@ void touch_every_file() {
       descriptor();
   (void)envoy::service::discovery::v3::DiscoveryRequest::descriptor();
   (void)google::rpc::Status::descriptor();
+  (void)istio::networking::nds::v1::NameTable::descriptor();
   (void)meshdns::mesh::v1::Dataplane::descriptor();
   (void)meshdns::mesh::v1::NameRecord::descriptor();
   (void)meshdns::mesh::v1::Service::descriptor();
@@ -241,6 +243,12 @@ const std::vector<MessageCase>& message_cases() {
         "route_config=4 oneof envoy.config.route.v3.RouteConfiguration",
         "http_filters=5 repeated " + kHttp + "HttpFilter"}},
 
+      {"istio.networking.nds.v1.NameTable",
+       {"table=1 map<string,istio.networking.nds.v1.NameTable.NameInfo>"}},
+      {"istio.networking.nds.v1.NameTable.NameInfo",
+       {"ips=1 repeated string", "registry=2 string", "shortname=3 string", "namespace=4 string",
+        "alt_hosts=5 repeated string"}},
+
       {"meshdns.mesh.v1.Service",
        {"mesh=1 string", "zone=2 string", "name=3 string", "hostnames=4 repeated string",
         "addresses=5 repeated string", "ports=6 repeated meshdns.mesh.v1.Service.Port",
@@ -321,6 +329,7 @@ TEST(WireIdentity, NoMessageOfTheSchemaIsWithoutARow) {
       envoy::config::listener::v3::Listener::descriptor()->file(),
       envoy::config::route::v3::RouteConfiguration::descriptor()->file(),
       envoy::service::discovery::v3::DiscoveryRequest::descriptor()->file(),
+      istio::networking::nds::v1::NameTable::descriptor()->file(),
       meshdns::mesh::v1::Dataplane::descriptor()->file(),
       meshdns::mesh::v1::Service::descriptor()->file()};
   for (const FileDescriptor* file : files) {
