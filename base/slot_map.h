@@ -6,6 +6,7 @@
 // One thread, or the caller's lock.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -29,7 +30,7 @@ class SlotMap {
   template <typename... Args>
   T& emplace(Args&&... args) {
     if (free_.empty()) {
-      free_.reserve(slots_.size() + 1);  // so that freeing never fails
+      free_.reserve(std::bit_ceil(slots_.size() + 1));  // so that freeing never fails
       slots_.push_back(std::make_unique<Slot>());
       free_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
     }

@@ -200,11 +200,10 @@ void UdpSockets::on_ready() {
 
 void UdpSockets::receive(Socket& socket) {
   const auto set = set_;
-  const std::uint64_t use = socket.uses;
-  for (int i = 0; i < kMaxDatagrams; ++i) {
-    if (socket.user == nullptr || socket.uses != use) {
-      return;
-    }
+  const auto is_ours = [&socket, use = socket.uses] {
+    return socket.user != nullptr && socket.uses == use;
+  };
+  for (int i = 0; i < kMaxDatagrams && is_ours(); ++i) {
     sockaddr_storage storage{};
     socklen_t length = sizeof storage;
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own idiom.
@@ -226,7 +225,7 @@ void UdpSockets::receive(Socket& socket) {
       return;
     }
   }
-  if (!watch(socket, EPOLL_CTL_MOD)) {
+  if (is_ours() && !watch(socket, EPOLL_CTL_MOD)) {
     socket.user->on_error();
   }
 }
