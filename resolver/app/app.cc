@@ -387,17 +387,18 @@ Result<void> App::open_leases() {
 void App::make_table() {
   table_ = std::make_unique<MeshTable>(
       loaded_.config,
-      MeshTable::Environment{.loop = loop_,
-                             .clock = environment_.clock,
-                             .logs = *logs_,
-                             .registry = registry_,
-                             .metrics = metrics_,
-                             .link_metrics = {.xds = xds_metrics_, .socket = kuma_poll_metrics_},
-                             .front = *front_,
-                             .leases = *leases_,
-                             .known_good = *known_good_,
-                             .files = environment_.files,
-                             .on_ready = [this] { begin_with_table(); }});
+      MeshTable::Environment{
+          .loop = loop_,
+          .clock = environment_.clock,
+          .logs = *logs_,
+          .registry = registry_,
+          .metrics = metrics_,
+          .source_metrics = {.app = metrics_, .xds = xds_metrics_, .socket = kuma_poll_metrics_},
+          .front = *front_,
+          .leases = *leases_,
+          .known_good = *known_good_,
+          .files = environment_.files,
+          .on_ready = [this] { begin_with_table(); }});
   editor_ =
       std::make_unique<VipEditor>(*leases_, loaded_.config.mesh, vip_pools(loaded_.config), [this] {
         return VipEditor::Services{.entries = &table_->publisher().entries(),

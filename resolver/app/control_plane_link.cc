@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -20,12 +19,10 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
-#include "discovery/feeds/endpoints_feed.h"
-#include "discovery/feeds/kuma_feed.h"
-#include "discovery/feeds/mesh_feed.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/metrics.h"
 #include "resolver/app/control_loop.h"
-#include "resolver/app/kuma_polling.h"
+#include "resolver/app/control_plane_feeds.h"
 #include "resolver/app/setting_text.h"
 
 namespace meshdns::dns {
@@ -39,11 +36,6 @@ constexpr Backoff::Options kLookupBackoff{.initial = std::chrono::seconds(1),
 // every 5 s; those made with go-control-plane may cut off who pings more often than every 30 s.
 constexpr std::chrono::seconds kKeepaliveTime{20};
 constexpr std::chrono::seconds kKeepaliveTimeout{8};
-
-// Kuma takes no stream of a proxy while it holds on to the one before: for ten seconds, where the
-// proxy registered itself.
-constexpr Backoff::Options kKumaBackoff{.initial = std::chrono::seconds(1),
-                                        .maximum = std::chrono::seconds(15)};
 
 constexpr std::chrono::seconds kFailBackAfter{30};
 
@@ -78,7 +70,7 @@ std::vector<std::string> targets_of(const std::vector<IpAddress>& addresses, std
 }
 
 ControlPlaneLink::ControlPlaneLink(Options options, ControlLoop& loop, Clock& clock, Logger& logger,
-                                   const Metrics& metrics, Callbacks callbacks)
+                                   discovery::XdsClientMetrics& metrics, Callbacks callbacks)
     : options_(std::move(options)),
       loop_(loop),
       clock_(clock),
@@ -106,26 +98,11 @@ void ControlPlaneLink::stop() {
   if (client_) {
     client_->stop();
   }
-  if (polling_) {
-    polling_->stop();
-  }
 }
 
-void ControlPlaneLink::start(std::map<std::string, discovery::HeldVersions> held) {
+void ControlPlaneLink::start(ControlPlaneFeeds::Held held) {
   held_ = std::move(held);
-  if (options_.kind == Kind::kKumaSocket) {
-    start_polling();
-    return;
-  }
   look_up();
-}
-
-void ControlPlaneLink::start_polling() {
-  kuma_feed_ = std::make_unique<discovery::KumaFeed>(logger_, callbacks_.on_delta,
-                                                     held_[discovery::KumaFeed::kName]);
-  polling_ = std::make_unique<KumaPolling>(options_.socket, *kuma_feed_, loop_, clock_, logger_,
-                                           metrics_.socket);
-  polling_->start();
 }
 
 bool ControlPlaneLink::has_names() const {
@@ -133,21 +110,7 @@ bool ControlPlaneLink::has_names() const {
                              [](const Place& place) { return !place.address.host.empty(); });
 }
 
-std::vector<std::string> ControlPlaneLink::feeds() const {
-  if (options_.kind != Kind::kMeshdns) {
-    return {discovery::KumaFeed::kName};
-  }
-  std::vector<std::string> names{discovery::MeshFeed::kName};
-  if (options_.endpoints) {
-    names.emplace_back(discovery::EndpointsFeed::kName);
-  }
-  return names;
-}
-
 std::string ControlPlaneLink::state() const {
-  if (polling_) {
-    return polling_->poller().state();
-  }
   const std::string all = fmt::format("{}", fmt::join(options_.addresses, ", "));
   if (is_connected()) {
     return "connected to " + all;
@@ -221,19 +184,18 @@ void ControlPlaneLink::make_client(const std::vector<std::string>& targets) {
   options.keepalive_time = kKeepaliveTime;
   options.keepalive_timeout = kKeepaliveTimeout;
   options.fail_back_after = kFailBackAfter;
-  if (options_.kind == Kind::kKuma) {
-    options.backoff = kKumaBackoff;
-  }
+  options.backoff = options_.backoff;
   auto client = discovery::AdsClient::create(
       options, [this](std::function<void()> task) { loop_.post(std::move(task)); }, clock_, logger_,
-      metrics_.xds);
+      metrics_);
   if (!client) {
     lookup_failure_ = client.error().message;
     logger_.error("{}", escape_text(lookup_failure_));
     return;
   }
   client_ = std::move(*client);
-  make_feeds();
+  options_.feeds->subscribe(*client_, logger_, callbacks_.on_delta,
+                            std::exchange(held_, ControlPlaneFeeds::Held()));
   client_->observe_connection([this](bool connected) {
     if (connected) {
       backoff_.reset();
@@ -243,23 +205,6 @@ void ControlPlaneLink::make_client(const std::vector<std::string>& targets) {
     }
   });
   client_->start();
-}
-
-void ControlPlaneLink::make_feeds() {
-  auto held = std::move(held_);
-  if (options_.kind == Kind::kKuma) {
-    kuma_feed_ = std::make_unique<discovery::KumaFeed>(logger_, callbacks_.on_delta,
-                                                       held[discovery::KumaFeed::kName]);
-    kuma_feed_->subscribe(*client_);
-    return;
-  }
-  mesh_feed_ = std::make_unique<discovery::MeshFeed>(*client_, options_.mesh, callbacks_.on_delta,
-                                                     std::move(held[discovery::MeshFeed::kName]));
-  if (options_.endpoints) {
-    endpoints_feed_ = std::make_unique<discovery::EndpointsFeed>(
-        *client_, options_.mesh, callbacks_.on_delta,
-        std::move(held[discovery::EndpointsFeed::kName]));
-  }
 }
 
 }  // namespace meshdns::dns

@@ -1,5 +1,5 @@
-// The resolver's end of the control plane: finds its address, keeps an AdsClient and the feeds on
-// it, and says how it stands. A kuma-dp on this host may stand for it.
+// The resolver's end of a control plane: finds its address, keeps an AdsClient and the feeds on it,
+// and says how it stands.
 //
 // Control thread. gRPC never resolves a name: a host name is looked up here, again whenever the
 // connection is lost, and the client is given addresses.
@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,17 +18,13 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
-#include "discovery/feeds/endpoints_feed.h"
 #include "discovery/feeds/kuma_feed.h"
-#include "discovery/feeds/kuma_poller.h"
-#include "discovery/feeds/mesh_feed.h"
-#include "discovery/feeds/metrics.h"
-#include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/metrics.h"
+#include "discovery/xds/node.h"
 #include "resolver/app/control_loop.h"
+#include "resolver/app/control_plane_feeds.h"
 #include "resolver/app/host_lookup.h"
-#include "resolver/app/kuma_polling.h"
 #include "resolver/app/table_source.h"
 
 namespace meshdns::dns {
@@ -49,54 +44,41 @@ struct ControlPlaneAddress {
 
 class ControlPlaneLink final : public TableSource {
  public:
-  enum class Kind : std::uint8_t { kMeshdns, kKuma, kKumaSocket };
   struct Options {
-    Kind kind = Kind::kMeshdns;
-    std::vector<std::string> addresses = {};  // as parse_control_plane_address() takes them
-    std::string mesh;
-    bool endpoints = false;  // whether they are asked for
+    std::vector<std::string> addresses;  // as parse_control_plane_address() takes them
+    std::unique_ptr<ControlPlaneFeeds> feeds;
     discovery::NodeInfo node;
-    // As AdsClient::Options has it.
+    // As AdsClient::Options has them.
+    Backoff::Options backoff = {};
     std::function<Result<discovery::AdsCredentials>()> credentials = nullptr;
-    discovery::KumaPoller::Options socket = {};  // kKumaSocket, which needs nothing else
-  };
-  struct Metrics {
-    discovery::XdsClientMetrics& xds;
-    discovery::KumaPollMetrics& socket;
   };
   struct Callbacks {
-    std::function<void(const discovery::ServiceDelta&)> on_delta;  // of any feed
+    ControlPlaneFeeds::OnDelta on_delta;  // of any feed
     // The servers to look the control plane's name up with, at that moment.
     std::function<std::vector<SocketAddress>()> name_servers;
   };
 
   // References outlive the link.
   ControlPlaneLink(Options options, ControlLoop& loop, Clock& clock, Logger& logger,
-                   const Metrics& metrics, Callbacks callbacks);
+                   discovery::XdsClientMetrics& metrics, Callbacks callbacks);
   ControlPlaneLink(const ControlPlaneLink&) = delete;
   ControlPlaneLink& operator=(const ControlPlaneLink&) = delete;
   ~ControlPlaneLink() override;  // no callback during or after
 
   // Never fails: what cannot be reached is tried again for ever. `held`: what whoever gets the
   // deltas has from before, by feed.
-  void start(std::map<std::string, discovery::HeldVersions> held = {}) override;
+  void start(ControlPlaneFeeds::Held held = {}) override;
 
   // No callback during or after. A second call does nothing.
   void stop() override;
 
-  [[nodiscard]] bool is_connected() const override {
-    return polling_ ? polling_->poller().is_connected() : client_ && client_->connected();
-  }
+  [[nodiscard]] bool is_connected() const override { return client_ && client_->connected(); }
   // Whether each of the feeds has delivered once.
-  [[nodiscard]] bool has_delivered() const {
-    return (mesh_feed_ || kuma_feed_) && (!mesh_feed_ || mesh_feed_->has_delivered()) &&
-           (!kuma_feed_ || kuma_feed_->has_delivered()) &&
-           (!endpoints_feed_ || endpoints_feed_->has_delivered());
+  [[nodiscard]] bool has_delivered() const { return options_.feeds->have_delivered(); }
+  [[nodiscard]] const discovery::KumaFeed* kuma_feed() const override {
+    return options_.feeds->kuma_feed();
   }
-  // Null where the control plane is not Kuma's, or not looked up yet.
-  [[nodiscard]] const discovery::KumaFeed* kuma_feed() const override { return kuma_feed_.get(); }
-  // The feeds that deliver here.
-  [[nodiscard]] std::vector<std::string> feeds() const override;
+  [[nodiscard]] std::vector<std::string> feeds() const override { return options_.feeds->names(); }
   // "connected to ADDRESS", "not connected to ADDRESS", "cannot resolve ...".
   [[nodiscard]] std::string state() const override;
   [[nodiscard]] std::string what() const override { return "control plane"; }
@@ -108,31 +90,24 @@ class ControlPlaneLink final : public TableSource {
   void on_addresses(std::size_t place, const Result<std::vector<IpAddress>>& addresses);
   void use(const std::vector<std::string>& targets);
   void make_client(const std::vector<std::string>& targets);
-  void make_feeds();
-  void start_polling();
   [[nodiscard]] bool has_names() const;
 
-  Options options_;
+  Options options_;  // the feeds in it outlive the client's callbacks
   ControlLoop& loop_;
   Clock& clock_;
   Logger& logger_;
-  Metrics metrics_;
+  discovery::XdsClientMetrics& metrics_;
   Callbacks callbacks_;
   struct Place {
     ControlPlaneAddress address;
     std::vector<std::string> targets;  // found last
   };
   std::vector<Place> places_;
-  std::map<std::string, discovery::HeldVersions> held_;  // until there is a client
+  ControlPlaneFeeds::Held held_;  // until there is a client
   std::string lookup_failure_;
   bool stopped_ = false;
   Backoff backoff_;
-  // These outlive the client's callbacks.
-  std::unique_ptr<discovery::MeshFeed> mesh_feed_;
-  std::unique_ptr<discovery::EndpointsFeed> endpoints_feed_;
-  std::unique_ptr<discovery::KumaFeed> kuma_feed_;
   std::unique_ptr<discovery::AdsClient> client_;
-  std::unique_ptr<KumaPolling> polling_;  // instead
   WakeTimer lookup_timer_;
   HostLookup lookup_;
 };

@@ -1,8 +1,13 @@
-// KumaPolling: asks a kuma-dp's socket for the table again and again: KumaSocket, KumaPoller and
-// the time in between.
+// A kuma-dp on this host as the source of the table, asked over its socket again and again:
+// KumaSocket, KumaPoller and the time in between.
 //
 // Control thread.
 #pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -10,29 +15,44 @@
 #include "discovery/feeds/kuma_poller.h"
 #include "discovery/feeds/kuma_socket.h"
 #include "discovery/feeds/metrics.h"
+#include "discovery/xds/ads_client.h"
 #include "resolver/app/control_loop.h"
+#include "resolver/app/table_source.h"
 
 namespace meshdns::dns {
 
-class KumaPolling {
+class KumaPolling final : public TableSource {
  public:
   // References outlive it.
-  KumaPolling(const discovery::KumaPoller::Options& options, discovery::KumaFeed& feed,
-              ControlLoop& loop, const Clock& clock, Logger& logger,
-              discovery::KumaPollMetrics& metrics);
+  KumaPolling(discovery::KumaPoller::Options options, ControlLoop& loop, const Clock& clock,
+              Logger& logger, discovery::KumaPollMetrics& metrics,
+              discovery::KumaFeed::OnDelta on_delta);
+  KumaPolling(const KumaPolling&) = delete;
+  KumaPolling& operator=(const KumaPolling&) = delete;
+  ~KumaPolling() override = default;
 
   // Asks at once. Never fails: a socket that is not there is asked for ever.
-  void start();
-  // Nothing reaches the feed any more.
-  void stop();
+  void start(std::map<std::string, discovery::HeldVersions> held) override;
+  void stop() override;
 
-  [[nodiscard]] const discovery::KumaPoller& poller() const { return poller_; }
+  [[nodiscard]] bool is_connected() const override { return poller_ && poller_->is_connected(); }
+  [[nodiscard]] std::vector<std::string> feeds() const override {
+    return {discovery::KumaFeed::kName};
+  }
+  [[nodiscard]] std::string state() const override;
+  [[nodiscard]] std::string what() const override { return "control plane"; }
+  [[nodiscard]] const discovery::KumaFeed* kuma_feed() const override { return feed_.get(); }
 
  private:
   void ask();
 
+  discovery::KumaPoller::Options options_;
   const Clock& clock_;
-  discovery::KumaPoller poller_;
+  Logger& logger_;
+  discovery::KumaPollMetrics& metrics_;
+  discovery::KumaFeed::OnDelta on_delta_;
+  std::unique_ptr<discovery::KumaFeed> feed_;      // from start() on
+  std::unique_ptr<discovery::KumaPoller> poller_;  // as well
   discovery::KumaSocket socket_;
   WakeTimer timer_;
 };

@@ -17,13 +17,10 @@
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
-#include "discovery/feeds/endpoints_feed.h"
 #include "discovery/feeds/feed_log.h"
 #include "discovery/feeds/feed_log_format.h"
-#include "discovery/feeds/file_feed.h"
 #include "discovery/feeds/kuma_feed.h"
 #include "discovery/feeds/kuma_mark.h"
-#include "discovery/feeds/mesh_feed.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/ads_client.h"
@@ -230,7 +227,7 @@ void LastKnownGood::read_log(std::size_t index, const Result<FeedLog::Loaded>& l
                                 .value = entry.value,
                                 .type_url = {}});
     }
-    auto part = std::make_shared<discovery::ServiceDelta>(decode(feed, view));
+    auto part = std::make_shared<discovery::ServiceDelta>(options_.read(feed, view));
     kuma_checksum += feed == discovery::KumaFeed::kName ? discovery::checksum(part->records) : 0;
     for (discovery::AcceptedResource& resource : part->accepted) {
       restored.held.emplace(std::move(resource.name), std::move(resource.version));
@@ -243,21 +240,6 @@ void LastKnownGood::read_log(std::size_t index, const Result<FeedLog::Loaded>& l
   if (kept && (kept->checksum != kuma_checksum || !restored.is_complete)) {
     restored.held.clear();
   }
-}
-
-discovery::ServiceDelta LastKnownGood::decode(const std::string& feed,
-                                              const discovery::ResponseView& response) const {
-  // What this version does not take any more is asked for again.
-  std::vector<discovery::Rejection> rejections;
-  if (feed == discovery::KumaFeed::kName) {
-    return discovery::KumaFeed::read(response, rejections);
-  }
-  if (feed == discovery::FileFeed::kName || feed == discovery::FileFeed::kEndpointsName) {
-    return discovery::FileFeed::read(feed, response, options_.mesh, rejections);
-  }
-  return feed == discovery::MeshFeed::kName
-             ? discovery::MeshFeed::read(response, options_.mesh, rejections)
-             : discovery::EndpointsFeed::read(response, options_.mesh, rejections);
 }
 
 void LastKnownGood::record(const discovery::ServiceDelta& delta,

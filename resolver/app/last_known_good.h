@@ -33,6 +33,7 @@
 #include "resolver/app/age_record.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/table_age.h"
+#include "resolver/app/table_source.h"
 #include "resolver/app/table_writer.h"
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/snapshot.h"
@@ -47,8 +48,8 @@ class LastKnownGood {
     std::string directory;
     std::string feed_fingerprint;    // of the configuration that feeds depend on
     std::string table_fingerprint;   // that tables depend on
-    std::string mesh;                // that resources must be of
-    std::vector<std::string> feeds;  // MeshFeed's, EndpointsFeed's, KumaFeed's
+    std::vector<std::string> feeds;  // by name
+    FeedReader read;                 // on another thread
     HttpsRecords https_records = HttpsRecords::kTlsPorts;
     TableAge::Limits limits;
   };
@@ -129,8 +130,6 @@ class LastKnownGood {
   void write_image(const Snapshot& latest);
   // The writer's thread.
   void read_log(std::size_t feed, const Result<discovery::FeedLog::Loaded>& loaded);
-  [[nodiscard]] discovery::ServiceDelta decode(const std::string& feed,
-                                               const discovery::ResponseView& response) const;
   void post(std::function<void(LastKnownGood&)> task) const;
 
   Options options_;

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
 #include <functional>
-#include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
@@ -14,27 +12,17 @@
 
 #include <fmt/format.h>
 
-#include "base/build_info.h"
 #include "base/clock.h"
-#include "base/file_system.h"
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "discovery/feeds/endpoints_feed.h"
-#include "discovery/feeds/file_feed.h"
-#include "discovery/feeds/kuma_feed.h"
-#include "discovery/feeds/kuma_node.h"
-#include "discovery/feeds/mesh_feed.h"
-#include "discovery/feeds/service_yaml.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/ads_client.h"
-#include "discovery/xds/node.h"
 #include "resolver/app/admin_routes.h"
 #include "resolver/app/config.h"
-#include "resolver/app/control_plane_link.h"
+#include "resolver/app/configured_source.h"
 #include "resolver/app/dns_front.h"
-#include "resolver/app/file_source.h"
-#include "resolver/app/kuma_settings.h"
 #include "resolver/app/last_known_good.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/table_age.h"
@@ -46,85 +34,7 @@ namespace {
 
 constexpr std::chrono::seconds kDiskPatience{1};
 
-discovery::NodeInfo node_of(const Config& config) {
-  const std::string user_agent = fmt::format("meshdns/{}", kVersion);
-  if (config.uses_kuma()) {
-    discovery::KumaProxy proxy{.mesh = config.mesh,
-                               .name = config.kuma.name,
-                               .dataplane = config.kuma.dataplane,
-                               .work_directory = config.state.directory};
-    if (const std::uint16_t port = config.listen.front().port; port != 0) {
-      proxy.dns_port = port;
-    }
-    return kuma_node(proxy, user_agent);
-  }
-  discovery::NodeInfo node;
-  node.id = fmt::format("{}.{}", config.mesh, config.control_plane.node);
-  node.cluster = config.mesh;
-  node.zone = config.zone;
-  node.metadata = {{"mesh", config.mesh}};
-  node.user_agent = user_agent;
-  return node;
-}
-
-bool needs_endpoints(const Config& config) {
-  return config.instance_names || config.answers == discovery::Answers::kEndpoints;
-}
-
-ControlPlaneLink::Options link_options(const Config& config, FileSystem& files) {
-  ControlPlaneLink::Options options{.addresses = {config.control_plane.address},
-                                    .mesh = config.mesh,
-                                    .endpoints = needs_endpoints(config),
-                                    .node = node_of(config)};
-  if (config.uses_kuma_socket()) {
-    options.kind = ControlPlaneLink::Kind::kKumaSocket;
-    options.socket.path = config.kuma.dynamicconfig_socket;
-    options.socket.interval = config.kuma.dynamicconfig_interval;
-  } else if (config.uses_kuma()) {
-    options.kind = ControlPlaneLink::Kind::kKuma;
-    options.addresses.clear();
-    std::ranges::transform(config.kuma.cp_addresses, std::back_inserter(options.addresses),
-                           kuma_host_and_port);
-    options.credentials = [&files, kuma = config.kuma] {
-      return read_kuma_credentials(files, kuma);
-    };
-  }
-  return options;
-}
-
-std::vector<std::string> feeds_of(const Config& config) {
-  if (config.uses_file()) {
-    return {discovery::FileFeed::kName, discovery::FileFeed::kEndpointsName};
-  }
-  if (config.uses_kuma()) {
-    return {discovery::KumaFeed::kName};
-  }
-  std::vector<std::string> feeds{discovery::MeshFeed::kName};
-  if (needs_endpoints(config)) {
-    feeds.emplace_back(discovery::EndpointsFeed::kName);
-  }
-  return feeds;
-}
-
 }  // namespace
-
-discovery::ServiceFileDefaults file_defaults(const Config& config) {
-  return {.mesh = config.mesh, .zone = config.zones.front()};
-}
-
-std::string feed_fingerprint(const Config& config) {
-  if (config.uses_file()) {
-    return fmt::format("file={} mesh={}", config.services.file, config.mesh);
-  }
-  if (config.uses_kuma_socket()) {
-    return "kuma socket=" + config.kuma.dynamicconfig_socket;
-  }
-  if (config.uses_kuma()) {
-    return fmt::format("kuma mesh={} name={}", config.mesh, config.kuma.name);
-  }
-  return fmt::format("mesh={} zone={} node={} control_plane={}", config.mesh, config.zone,
-                     config.control_plane.node, config.control_plane.address);
-}
 
 std::string table_fingerprint(const Config& config) {
   std::string pools;
@@ -141,8 +51,8 @@ LastKnownGood::Options known_good_options(const Config& config) {
   return {.directory = config.state.directory,
           .feed_fingerprint = feed_fingerprint(config),
           .table_fingerprint = table_fingerprint(config),
-          .mesh = config.mesh,
           .feeds = feeds_of(config),
+          .read = feed_reader(config),
           .https_records = config.https_records,
           .limits = {.stale_after = config.table.stale_after,
                      .expire_after = config.table.expire_after}};
@@ -156,7 +66,15 @@ MeshTable::MeshTable(const Config& config, const Environment& environment)
                    environment_.front.publish(std::move(next));
                  },
                  {.answers = config.answers, .instance_names = config.instance_names}),
-      source_(make_source(config)),
+      source_(make_source(
+          config,
+          {.loop = environment.loop,
+           .clock = environment.clock,
+           .logs = environment.logs,
+           .files = environment.files,
+           .metrics = environment.source_metrics,
+           .on_delta = [this](const discovery::ServiceDelta& delta) { on_delta(delta); },
+           .name_servers = [this] { return environment_.front.upstreams().plain_addresses(); }})),
       first_tables_(source_->feeds()),
       table_(source_->feeds(), environment.clock, environment.logs.logger("table"),
              environment.registry),
@@ -167,22 +85,6 @@ MeshTable::MeshTable(const Config& config, const Environment& environment)
       image_timer_(environment.loop, environment.clock, [this] { pump(); }) {}
 
 MeshTable::~MeshTable() = default;
-
-std::unique_ptr<TableSource> MeshTable::make_source(const Config& config) {
-  const auto take = [this](const discovery::ServiceDelta& delta) { on_delta(delta); };
-  if (config.uses_file()) {
-    return std::make_unique<FileSource>(
-        FileSource::Options{.path = config.services.file, .defaults = file_defaults(config)},
-        environment_.loop, environment_.files, environment_.clock,
-        environment_.logs.logger("table"), environment_.metrics, take);
-  }
-  return std::make_unique<ControlPlaneLink>(
-      link_options(config, environment_.files), environment_.loop, environment_.clock,
-      environment_.logs.logger("xds"), environment_.link_metrics,
-      ControlPlaneLink::Callbacks{.on_delta = take, .name_servers = [this] {
-                                    return environment_.front.upstreams().plain_addresses();
-                                  }});
-}
 
 void MeshTable::start() {
   environment_.known_good.start(

@@ -19,13 +19,12 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "discovery/feeds/kuma_feed.h"
-#include "discovery/feeds/service_yaml.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "resolver/app/admin_routes.h"
 #include "resolver/app/config.h"
+#include "resolver/app/configured_source.h"
 #include "resolver/app/control_loop.h"
-#include "resolver/app/control_plane_link.h"
 #include "resolver/app/dns_front.h"
 #include "resolver/app/first_table.h"
 #include "resolver/app/last_known_good.h"
@@ -44,7 +43,7 @@ class MeshTable {
     Logs& logs;
     MetricRegistry& registry;
     AppMetrics& metrics;
-    ControlPlaneLink::Metrics link_metrics;
+    SourceMetrics source_metrics;
     DnsFront& front;
     vip::LeaseStore& leases;
     LastKnownGood& known_good;
@@ -78,7 +77,6 @@ class MeshTable {
   void set_late_gauges() const;
 
  private:
-  [[nodiscard]] std::unique_ptr<TableSource> make_source(const Config& config);
   void on_part(const discovery::ServiceDelta& part);
   void on_restored(LastKnownGood::Restored restored);
   void on_delta(const discovery::ServiceDelta& delta);
@@ -116,10 +114,7 @@ class MeshTable {
   WakeTimer image_timer_;
 };
 
-[[nodiscard]] discovery::ServiceFileDefaults file_defaults(const Config& config);
-
-// What tables and feeds on disk depend on, as text.
-[[nodiscard]] std::string feed_fingerprint(const Config& config);
+// What a table on disk depends on, as text.
 [[nodiscard]] std::string table_fingerprint(const Config& config);
 
 [[nodiscard]] LastKnownGood::Options known_good_options(const Config& config);

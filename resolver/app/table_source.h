@@ -3,14 +3,21 @@
 // Control thread only. What it tells goes to whoever made it, as deltas of its feeds.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "discovery/feeds/kuma_feed.h"
+#include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
 
 namespace meshdns::dns {
+
+// Decodes what the log of one of a source's feeds says; what cannot be taken any more is left out.
+// From any thread.
+using FeedReader = std::function<discovery::ServiceDelta(const std::string& feed,
+                                                         const discovery::ResponseView& log)>;
 
 class TableSource {
  public:

@@ -17,10 +17,10 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "discovery/feeds/metrics.h"
 #include "discovery/service.h"
 #include "discovery/xds/metrics.h"
 #include "resolver/app/control_loop.h"
+#include "resolver/app/meshdns_feeds.h"
 #include "tests/support/scripted_upstream.h"
 #include "tests/support/wait_until.h"
 
@@ -64,9 +64,11 @@ class ControlPlaneLinkTest : public testing::Test {
  protected:
   void start(const std::string& address, const std::vector<SocketAddress>& name_servers) {
     link_ = std::make_unique<ControlPlaneLink>(
-        ControlPlaneLink::Options{.addresses = {address}, .mesh = "default", .node = {}}, loop_,
-        clock_, logs_->logger("xds"),
-        ControlPlaneLink::Metrics{.xds = metrics_, .socket = poll_metrics_},
+        ControlPlaneLink::Options{
+            .addresses = {address},
+            .feeds = std::make_unique<MeshdnsFeeds>(MeshdnsFeeds::Options{.mesh = "default"}),
+            .node = {}},
+        loop_, clock_, logs_->logger("xds"), metrics_,
         ControlPlaneLink::Callbacks{.on_delta = [](const discovery::ServiceDelta&) {},
                                     .name_servers = [name_servers] { return name_servers; }});
     link_->start();
@@ -105,7 +107,6 @@ class ControlPlaneLinkTest : public testing::Test {
   std::unique_ptr<Logs> logs_ = Logs::create({"off", LogFormat::kText}).value();
   MetricRegistry registry_;
   discovery::XdsClientMetrics metrics_{registry_};
-  discovery::KumaPollMetrics poll_metrics_{registry_};
   std::unique_ptr<ControlPlaneLink> link_;
 };
 

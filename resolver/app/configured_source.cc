@@ -1,0 +1,158 @@
+#include "resolver/app/configured_source.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/backoff.h"
+#include "base/build_info.h"
+#include "base/file_system.h"
+#include "base/log.h"
+#include "discovery/feeds/file_feed.h"
+#include "discovery/feeds/kuma_node.h"
+#include "discovery/feeds/kuma_poller.h"
+#include "discovery/feeds/service_yaml.h"
+#include "discovery/service.h"
+#include "discovery/xds/ads_client.h"
+#include "discovery/xds/node.h"
+#include "resolver/app/config.h"
+#include "resolver/app/control_plane_feeds.h"
+#include "resolver/app/control_plane_link.h"
+#include "resolver/app/file_source.h"
+#include "resolver/app/kuma_feeds.h"
+#include "resolver/app/kuma_polling.h"
+#include "resolver/app/kuma_settings.h"
+#include "resolver/app/meshdns_feeds.h"
+#include "resolver/app/table_source.h"
+
+namespace meshdns::dns {
+namespace {
+
+// Kuma takes no stream of a proxy while it holds on to the one before: for ten seconds, where the
+// proxy registered itself.
+constexpr Backoff::Options kKumaBackoff{.initial = std::chrono::seconds(1),
+                                        .maximum = std::chrono::seconds(15)};
+
+std::string user_agent() { return fmt::format("meshdns/{}", kVersion); }
+
+discovery::NodeInfo meshdns_node(const Config& config) {
+  discovery::NodeInfo node;
+  node.id = fmt::format("{}.{}", config.mesh, config.control_plane.node);
+  node.cluster = config.mesh;
+  node.zone = config.zone;
+  node.metadata = {{"mesh", config.mesh}};
+  node.user_agent = user_agent();
+  return node;
+}
+
+discovery::NodeInfo kuma_proxy_node(const Config& config) {
+  discovery::KumaProxy proxy{.mesh = config.mesh,
+                             .name = config.kuma.name,
+                             .dataplane = config.kuma.dataplane,
+                             .work_directory = config.state.directory};
+  if (const std::uint16_t port = config.listen.front().port; port != 0) {
+    proxy.dns_port = port;
+  }
+  return discovery::kuma_node(proxy, user_agent());
+}
+
+bool needs_endpoints(const Config& config) {
+  return config.instance_names || config.answers == discovery::Answers::kEndpoints;
+}
+
+// Of a control plane that is asked over xDS.
+std::unique_ptr<ControlPlaneFeeds> make_feeds(const Config& config) {
+  if (config.uses_kuma()) {
+    return std::make_unique<KumaFeeds>();
+  }
+  return std::make_unique<MeshdnsFeeds>(
+      MeshdnsFeeds::Options{.mesh = config.mesh, .endpoints = needs_endpoints(config)});
+}
+
+ControlPlaneLink::Options link_options(const Config& config, FileSystem& files) {
+  ControlPlaneLink::Options options{.addresses = {}, .feeds = make_feeds(config), .node = {}};
+  if (config.uses_kuma()) {
+    std::ranges::transform(config.kuma.cp_addresses, std::back_inserter(options.addresses),
+                           kuma_host_and_port);
+    options.node = kuma_proxy_node(config);
+    options.backoff = kKumaBackoff;
+    options.credentials = [&files, kuma = config.kuma] {
+      return read_kuma_credentials(files, kuma);
+    };
+    return options;
+  }
+  options.addresses = {config.control_plane.address};
+  options.node = meshdns_node(config);
+  return options;
+}
+
+}  // namespace
+
+std::unique_ptr<TableSource> make_source(const Config& config, SourceEnvironment environment) {
+  if (config.uses_file()) {
+    return std::make_unique<FileSource>(
+        FileSource::Options{.path = config.services.file, .defaults = file_defaults(config)},
+        environment.loop, environment.files, environment.clock, environment.logs.logger("table"),
+        environment.metrics.app, std::move(environment.on_delta));
+  }
+  Logger& logger = environment.logs.logger("xds");
+  if (config.uses_kuma_socket()) {
+    return std::make_unique<KumaPolling>(
+        discovery::KumaPoller::Options{.path = config.kuma.dynamicconfig_socket,
+                                       .interval = config.kuma.dynamicconfig_interval},
+        environment.loop, environment.clock, logger, environment.metrics.socket,
+        std::move(environment.on_delta));
+  }
+  return std::make_unique<ControlPlaneLink>(
+      link_options(config, environment.files), environment.loop, environment.clock, logger,
+      environment.metrics.xds,
+      ControlPlaneLink::Callbacks{.on_delta = std::move(environment.on_delta),
+                                  .name_servers = std::move(environment.name_servers)});
+}
+
+std::vector<std::string> feeds_of(const Config& config) {
+  if (config.uses_file()) {
+    return {discovery::FileFeed::kName, discovery::FileFeed::kEndpointsName};
+  }
+  return make_feeds(config)->names();
+}
+
+FeedReader feed_reader(const Config& config) {
+  if (config.uses_file()) {
+    return [mesh = config.mesh](const std::string& feed, const discovery::ResponseView& response) {
+      std::vector<discovery::Rejection> rejections;
+      return discovery::FileFeed::read(feed, response, mesh, rejections);
+    };
+  }
+  return [feeds = std::shared_ptr<const ControlPlaneFeeds>(make_feeds(config))](
+             const std::string& feed, const discovery::ResponseView& response) {
+    return feeds->read(feed, response);
+  };
+}
+
+std::string feed_fingerprint(const Config& config) {
+  if (config.uses_file()) {
+    return fmt::format("file={} mesh={}", config.services.file, config.mesh);
+  }
+  if (config.uses_kuma_socket()) {
+    return "kuma socket=" + config.kuma.dynamicconfig_socket;
+  }
+  if (config.uses_kuma()) {
+    return fmt::format("kuma mesh={} name={}", config.mesh, config.kuma.name);
+  }
+  return fmt::format("mesh={} zone={} node={} control_plane={}", config.mesh, config.zone,
+                     config.control_plane.node, config.control_plane.address);
+}
+
+discovery::ServiceFileDefaults file_defaults(const Config& config) {
+  return {.mesh = config.mesh, .zone = config.zones.front()};
+}
+
+}  // namespace meshdns::dns
