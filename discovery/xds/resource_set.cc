@@ -19,7 +19,10 @@ void ResourceSet::apply(const std::vector<ResourceUpdate>& updates,
     const std::lock_guard lock(mutex_);
     bool changed = false;
     for (const ResourceUpdate& update : updates) {
-      changed = table(update.type_url).update(update.name, update.value) || changed;
+      const bool is_news =
+          table(update.type_url)
+              .update(update.name, update.value, update.zone_values, update.listing);
+      changed = is_news || changed;
     }
     for (const ResourceRemoval& removal : removals) {
       changed = table(removal.type_url).remove(removal.name) || changed;

@@ -22,6 +22,8 @@ struct ResourceUpdate {
   std::string type_url;
   std::string name;
   std::string value;  // the serialised message: what goes into Any.value. Serialise maps sorted.
+  ZoneValues zone_values{};
+  Listing listing = Listing::kListed;
 };
 
 struct ResourceRemoval {

@@ -132,7 +132,8 @@ Result<Subscription*> ServerSession::subscription(const std::string& type_url) {
     return fail(ErrorCode::kExhausted,
                 fmt::format("more than {} types on one stream", options_.max_types));
   }
-  return &subscriptions_.try_emplace(key, variant_, is_full_state(type_url)).first->second;
+  return &subscriptions_.try_emplace(key, variant_, is_full_state(type_url), node_.zone)
+              .first->second;
 }
 
 void ServerSession::note(Acknowledgement acknowledgement, const std::string& type_url,

@@ -18,6 +18,8 @@
 // 5. State of the world: a full-state type gets everything asked for whenever any of it changed; a
 //    wildcard that already has this version is not answered. The other types get what changed and
 //    what is newly asked for, and nothing about names that do not exist.
+// 6. A wildcard covers what is listed. A resource that is not is told to those who name it, and to
+//    nobody else.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +31,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "discovery/xds/request.h"
@@ -51,7 +54,9 @@ class Subscription {
     [[nodiscard]] std::size_t resource_bytes() const;
   };
 
-  Subscription(XdsVariant variant, bool full_state) : variant_(variant), full_state_(full_state) {}
+  // `zone`: the client's, which says which form of a resource it gets.
+  Subscription(XdsVariant variant, bool full_state, std::string zone = {})
+      : variant_(variant), full_state_(full_state), zone_(std::move(zone)) {}
 
   // The next request of this type. Call the one of the variant.
   Acknowledgement handle(const SotwRequest& request);
@@ -84,8 +89,12 @@ class Subscription {
   void subscribe(const std::string& name);
   void unsubscribe(const std::string& name);
 
+  [[nodiscard]] bool covers(const Entry& entry) const;
+  [[nodiscard]] bool has_changes(const TypeTable& table) const;
   [[nodiscard]] std::vector<const Entry*> changes(const TypeTable& table) const;
   [[nodiscard]] std::optional<Content> next_full_state(const TypeTable& table);
+  [[nodiscard]] Content whole_state(const TypeTable& table) const;
+  [[nodiscard]] bool is_same_for_all_zones(const TypeTable& table) const;
   [[nodiscard]] std::optional<Content> next_parts(const TypeTable& table, std::size_t limit_bytes);
   [[nodiscard]] std::optional<Content> next_chunk(const TypeTable& table);
   void retell_what_is_forgotten(const TypeTable& table);
@@ -97,6 +106,7 @@ class Subscription {
 
   XdsVariant variant_;
   bool full_state_;
+  std::string zone_;
 
   // What is asked for.
   bool started_ = false;

@@ -93,6 +93,18 @@ bool Subscription::fell_behind(const TypeTable& table) const {
          std::max(synced_, pass_head_) < table.horizon();
 }
 
+// Whether the client asks for an entry. A name unsubscribed from under a wildcard is covered no
+// more when it is not listed.
+bool Subscription::covers(const Entry& entry) const {
+  return (wildcard_ && entry.listing == Listing::kListed) || names_.contains(entry.name);
+}
+
+// Whether anything asked for may have changed since the client was told. Behind the horizon a name
+// may have gone without a trace.
+bool Subscription::has_changes(const TypeTable& table) const {
+  return synced_ < table.horizon() || !changes(table).empty();
+}
+
 // The entries asked for that changed since the client was told, oldest change first.
 std::vector<const TypeTable::Entry*> Subscription::changes(const TypeTable& table) const {
   std::vector<const Entry*> changed;
@@ -107,7 +119,7 @@ std::vector<const TypeTable::Entry*> Subscription::changes(const TypeTable& tabl
     return changed;
   }
   for (auto at = table.log().upper_bound(synced_); at != table.log().end(); ++at) {
-    if (wildcard_ || names_.contains(at->second->name)) {
+    if (covers(*at->second)) {
       changed.push_back(at->second);
     }
   }
@@ -115,12 +127,10 @@ std::vector<const TypeTable::Entry*> Subscription::changes(const TypeTable& tabl
 }
 
 std::optional<Subscription::Content> Subscription::next_full_state(const TypeTable& table) {
-  const bool told_version = wildcard_ && !pass_begun_ && !initial_table_version_.empty() &&
+  const bool told_version = wildcard_ && names_.empty() && !pass_begun_ &&
+                            !initial_table_version_.empty() &&
                             initial_table_version_ == table.version();
-  // Behind the horizon a name may have gone without a trace.
-  const bool any_newer =
-      wildcard_ ? table.head() > synced_ : synced_ < table.horizon() || !changes(table).empty();
-  const bool changed = answer_owed_ || !untold_.empty() || any_newer;
+  const bool changed = answer_owed_ || !untold_.empty() || has_changes(table);
   synced_ = table.head();
   pass_begun_ = true;
   untold_.clear();
@@ -128,21 +138,40 @@ std::optional<Subscription::Content> Subscription::next_full_state(const TypeTab
     answer_owed_ = false;
     return std::nullopt;
   }
+  return whole_state(table);
+}
+
+Subscription::Content Subscription::whole_state(const TypeTable& table) const {
   Content content;
-  if (wildcard_) {
+  const auto add = [&](const Entry& entry) {
+    if (const ResourcePtr& form = entry.form_for(zone_)) {
+      content.resources.push_back({form, form->sotw_entry()});
+    }
+  };
+  if (wildcard_ && is_same_for_all_zones(table)) {
     const auto body = table.sotw_body();
     for (const TypeTable::Chunk& chunk : body->chunks) {
       content.resources.push_back(chunk.bytes);
     }
-    return content;
+  } else if (wildcard_) {
+    for (const auto& [sequence, entry] : table.log()) {
+      if (entry->listing == Listing::kListed) {
+        add(*entry);
+      }
+    }
   }
   for (const std::string& name : names_) {
     const Entry* const entry = table.find(name);
-    if (entry != nullptr && entry->resource != nullptr) {
-      content.resources.push_back({entry->resource, entry->resource->sotw_entry()});
+    if (entry != nullptr && !(wildcard_ && entry->listing == Listing::kListed)) {
+      add(*entry);
     }
   }
   return content;
+}
+
+// Whether the bytes that are shared by all fresh streams are this client's, too.
+bool Subscription::is_same_for_all_zones(const TypeTable& table) const {
+  return zone_.empty() || !table.has_zone_forms();
 }
 
 std::optional<Subscription::Content> Subscription::next_parts(const TypeTable& table,
@@ -167,8 +196,8 @@ std::optional<Subscription::Content> Subscription::next_parts(const TypeTable& t
 
 // The next piece of the body that all fresh wildcard streams share, while the table stands still.
 std::optional<Subscription::Content> Subscription::next_chunk(const TypeTable& table) {
-  const bool fresh =
-      variant_ == XdsVariant::kDelta && wildcard_ && untold_.empty() && initial_versions_.empty();
+  const bool fresh = variant_ == XdsVariant::kDelta && wildcard_ && is_same_for_all_zones(table) &&
+                     untold_.empty() && initial_versions_.empty();
   // The body holds no removals, so none may have come since the pass began.
   if (fresh && synced_ == 0 && pass_head_ == table.head() && table.size() > 0) {
     body_ = table.delta_body();
@@ -195,16 +224,18 @@ bool Subscription::tell_untold(const TypeTable& table, Filler& filler) {
   for (auto at = untold_.begin(); at != untold_.end(); at = untold_.erase(at)) {
     const auto& [name, held] = *at;
     const Entry* const entry = table.find(name);
-    if (entry == nullptr || entry->resource == nullptr) {
+    if (entry == nullptr || entry->resource == nullptr || !covers(*entry)) {
       if (variant_ == XdsVariant::kDelta && !filler.remove(name)) {
         return false;
       }
       initial_versions_.erase(name);
       continue;
     }
-    const bool told_below = wildcard_ && entry->sequence > synced_;
-    const bool held_already = held.has_value() && *held == entry->resource->version();
-    if (!told_below && !held_already && !filler.add(entry->resource)) {
+    const ResourcePtr& form = entry->form_for(zone_);
+    const bool told_below =
+        wildcard_ && entry->listing == Listing::kListed && entry->sequence > synced_;
+    const bool held_already = held.has_value() && *held == form->version();
+    if (!told_below && !held_already && !filler.add(form)) {
       return false;
     }
   }
@@ -230,7 +261,8 @@ bool Subscription::tell_entry(const Entry& entry, Filler& filler) {
   const bool holds = held != initial_versions_.end();
   bool told = true;
   if (entry.resource != nullptr) {
-    told = (holds && held->second == entry.resource->version()) || filler.add(entry.resource);
+    const ResourcePtr& form = entry.form_for(zone_);
+    told = (holds && held->second == form->version()) || filler.add(form);
   } else if (variant_ == XdsVariant::kDelta) {
     const bool no_news = wildcard_ && !holds && entry.sequence <= pass_head_;
     told = no_news || filler.remove(entry.name);

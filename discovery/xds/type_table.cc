@@ -15,7 +15,7 @@ namespace {
 
 using EntryOf = std::string_view (Resource::*)() const;
 
-// Joins the entries of all resources in log order, starting a new chunk past `chunk_bytes`.
+// Joins the entries of all listed resources in log order, starting a new chunk past `chunk_bytes`.
 std::shared_ptr<const TypeTable::Body> join(const TypeTable::Log& log, std::uint64_t head,
                                             EntryOf entry_of, std::size_t chunk_bytes) {
   auto body = std::make_shared<TypeTable::Body>();
@@ -27,7 +27,7 @@ std::shared_ptr<const TypeTable::Body> join(const TypeTable::Log& log, std::uint
     bytes = std::make_shared<std::string>();
   };
   for (const auto& [sequence, entry] : log) {
-    if (entry->resource == nullptr) {
+    if (entry->resource == nullptr || entry->listing == Listing::kByNameOnly) {
       continue;
     }
     const std::string_view next = ((*entry->resource).*entry_of)();
@@ -50,7 +50,16 @@ const TypeTable::Entry* TypeTable::find(std::string_view name) const {
   return at == entries_.end() ? nullptr : at->second.get();
 }
 
-bool TypeTable::update(std::string_view name, std::string_view value) {
+const ResourcePtr& TypeTable::Entry::form_for(std::string_view zone) const {
+  for (const auto& [of_zone, form] : zone_forms) {
+    if (of_zone == zone) {
+      return form;
+    }
+  }
+  return resource;
+}
+
+TypeTable::Entry& TypeTable::find_or_make(std::string_view name) {
   auto at = entries_.find(name);
   if (at == entries_.end()) {
     auto entry = std::make_unique<Entry>();
@@ -58,21 +67,32 @@ bool TypeTable::update(std::string_view name, std::string_view value) {
     const std::string_view key = entry->name;
     at = entries_.emplace(key, std::move(entry)).first;
   }
-  Entry& entry = *at->second;
-  if (entry.resource != nullptr && entry.resource->value() == value) {
+  return *at->second;
+}
+
+bool TypeTable::update(std::string_view name, std::string_view value, const ZoneValues& zone_values,
+                       Listing listing) {
+  Entry& entry = find_or_make(name);
+  if (entry.resource != nullptr && entry.resource->value() == value && entry.listing == listing &&
+      std::ranges::equal(entry.zone_forms, zone_values, [](const auto& form, const auto& wanted) {
+        return form.first == wanted.first && form.second->value() == wanted.second;
+      })) {
     return false;
   }
-  auto resource = std::make_shared<const Resource>(type_url_, name, value);
-  ++serialisations_;
-  hash_ += resource->hash();
   if (entry.resource == nullptr) {
-    ++present_;
     tombstones_.erase(entry.sequence);
   } else {
-    hash_ -= entry.resource->hash();
+    discount(entry);
   }
   touch(entry);
-  entry.resource = std::move(resource);
+  entry.resource = serialise(entry.name, value);
+  entry.zone_forms.clear();
+  entry.zone_forms.reserve(zone_values.size());
+  for (const auto& [zone, zone_value] : zone_values) {
+    entry.zone_forms.emplace_back(zone, serialise(entry.name, zone_value));
+  }
+  entry.listing = listing;
+  count(entry);
   return true;
 }
 
@@ -82,13 +102,37 @@ bool TypeTable::remove(std::string_view name) {
     return false;
   }
   Entry& entry = *at->second;
-  hash_ -= entry.resource->hash();
-  --present_;
+  discount(entry);
   touch(entry);
   entry.resource = nullptr;
+  entry.zone_forms.clear();
   tombstones_.emplace(entry.sequence, &entry);
   forget_old_tombstones();
   return true;
+}
+
+ResourcePtr TypeTable::serialise(std::string_view name, std::string_view value) {
+  ++serialisations_;
+  return std::make_shared<const Resource>(type_url_, name, value);
+}
+
+// What an entry with a resource adds to the table as a whole.
+void TypeTable::count(const Entry& entry) {
+  ++present_;
+  zoned_ += entry.zone_forms.empty() ? 0U : 1U;
+  hash_ += entry.resource->hash();
+  for (const auto& [zone, form] : entry.zone_forms) {
+    hash_ += form->hash();
+  }
+}
+
+void TypeTable::discount(const Entry& entry) {
+  --present_;
+  zoned_ -= entry.zone_forms.empty() ? 0U : 1U;
+  hash_ -= entry.resource->hash();
+  for (const auto& [zone, form] : entry.zone_forms) {
+    hash_ -= form->hash();
+  }
 }
 
 // Moves the entry to the end of the log.

@@ -5,6 +5,11 @@
 // table and not its history. Tombstones are bounded; whoever is behind the oldest forgotten one
 // (horizon) can no longer be told all removals.
 //
+// A resource may have other forms for the clients of some zones: one entry, one place in the log,
+// each form serialised once. And it may be there for those alone who ask for it by name, as gRPC's
+// clients do, and no part of everything: an Envoy that asks for all listeners could use none that
+// has no address.
+//
 // Not thread-safe; ResourceSet locks.
 #pragma once
 
@@ -15,11 +20,21 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "discovery/xds/resource.h"
 
 namespace meshdns::discovery {
+
+// Who is told of a resource. It does not change while somebody may hold the resource.
+enum class Listing : std::uint8_t {
+  kListed,
+  kByNameOnly,  // a wildcard does not cover it
+};
+
+// Zone -> what the clients of that zone get instead.
+using ZoneValues = std::map<std::string, std::string>;
 
 class TypeTable {
  public:
@@ -27,12 +42,17 @@ class TypeTable {
     std::uint64_t sequence = 0;  // of the latest change
     std::string name;
     ResourcePtr resource;  // null: a tombstone
+    std::vector<std::pair<std::string, ResourcePtr>> zone_forms;
+    Listing listing = Listing::kListed;
+
+    // The form for a client of this zone; null for a tombstone.
+    [[nodiscard]] const ResourcePtr& form_for(std::string_view zone) const;
   };
   // Sequence -> entry, ascending.
   using Log = std::map<std::uint64_t, const Entry*>;
 
-  // Every resource present, in log order and in pieces of about `kChunkBytes`. A stream that holds
-  // what precedes `begin` and takes a chunk holds everything up to `end`.
+  // Every listed resource present, in log order and in pieces of about `kChunkBytes`. A stream that
+  // holds what precedes `begin` and takes a chunk holds everything up to `end`.
   struct Chunk {
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
@@ -53,7 +73,8 @@ class TypeTable {
   ~TypeTable() = default;
 
   // False when nothing changed.
-  bool update(std::string_view name, std::string_view value);
+  bool update(std::string_view name, std::string_view value, const ZoneValues& zone_values = {},
+              Listing listing = Listing::kListed);
   bool remove(std::string_view name);
 
   [[nodiscard]] const std::string& type_url() const { return type_url_; }
@@ -63,6 +84,8 @@ class TypeTable {
   [[nodiscard]] std::uint64_t head() const { return head_; }
   // Removals up to this sequence number may have been forgotten.
   [[nodiscard]] std::uint64_t horizon() const { return horizon_; }
+  // Whether any resource has forms for zones.
+  [[nodiscard]] bool has_zone_forms() const { return zoned_ > 0; }
   // A hash over all names and values, as text: DiscoveryResponse.version_info. Equal tables have
   // equal versions, at any replica.
   [[nodiscard]] std::string version() const { return version_text(hash_); }
@@ -70,7 +93,8 @@ class TypeTable {
   [[nodiscard]] const Entry* find(std::string_view name) const;
   [[nodiscard]] const Log& log() const { return log_; }
 
-  // The whole table as shared bytes, built when asked for and kept only while somebody holds it.
+  // All that is listed, in the form for no zone, as shared bytes: built when asked for and kept
+  // only while somebody holds it.
   [[nodiscard]] std::shared_ptr<const Body> delta_body() const;
   [[nodiscard]] std::shared_ptr<const Body> sotw_body() const;  // one chunk
 
@@ -80,6 +104,10 @@ class TypeTable {
     std::weak_ptr<const Body> body;
   };
 
+  Entry& find_or_make(std::string_view name);
+  [[nodiscard]] ResourcePtr serialise(std::string_view name, std::string_view value);
+  void count(const Entry& entry);
+  void discount(const Entry& entry);
   void touch(Entry& entry);
   void forget_old_tombstones();
 
@@ -90,6 +118,7 @@ class TypeTable {
   Log log_;
   std::map<std::uint64_t, const Entry*> tombstones_;  // by sequence
   std::size_t present_ = 0;
+  std::size_t zoned_ = 0;  // with forms for zones
   std::uint64_t head_ = 0;
   std::uint64_t horizon_ = 0;
   std::uint64_t hash_ = 0;  // sum of the resources' hashes: order does not matter

@@ -1,6 +1,7 @@
 // A client of one type that follows the xDS rules by the book, driven by bytes: whatever requests,
 // changes, lost connections and late answers those spell, in the end it must hold exactly what it
-// asked for. Used with random bytes by a test and with hostile ones by a fuzz target.
+// asked for, in the form for its zone. Used with random bytes by a test and with hostile ones by a
+// fuzz target.
 #pragma once
 
 #include <cstddef>
@@ -46,6 +47,8 @@ class SubscriptionModel {
   static constexpr std::size_t kBigResponse = 1UL << 20U;
   static constexpr std::size_t kTombstones = 2;  // so few that they are soon forgotten
   static constexpr std::string_view kNames = "abcdef";
+  static constexpr std::string_view kByName = "ef";  // that a wildcard does not cover
+  static constexpr const char* kZone = "east";       // the client's
 
   [[nodiscard]] bool full_state() const { return is_full_state(type_url_); }
 
@@ -90,13 +93,20 @@ class SubscriptionModel {
     }
   }
 
-  // Values begin with the name, as real resources contain theirs.
+  static Listing listing_of(std::string_view name) {
+    return kByName.find(name) == std::string_view::npos ? Listing::kListed : Listing::kByNameOnly;
+  }
+
+  // Values begin with the name, as real resources contain theirs. Odd ones have forms for zones.
   void put(std::string_view name, int value) {
-    table_.update(name, std::string(name) + std::to_string(value));
+    const std::string text = std::string(name) + std::to_string(value);
+    const ZoneValues zones =
+        value % 2 == 0 ? ZoneValues{} : ZoneValues{{kZone, text + "e"}, {"west", text + "w"}};
+    table_.update(name, text, zones, listing_of(name));
   }
 
   void connect() {
-    subscription_.emplace(variant_, full_state());
+    subscription_.emplace(variant_, full_state(), kZone);
     started_ = false;
     wildcard_ = false;
     legacy_ = true;
@@ -160,7 +170,7 @@ class SubscriptionModel {
   }
 
   [[nodiscard]] bool asks_for(const std::string& name) const {
-    return wildcard_ || names_.contains(name);
+    return (wildcard_ && listing_of(name) == Listing::kListed) || names_.contains(name);
   }
   void drop_unasked() {
     std::erase_if(held_, [this](const auto& entry) { return !asks_for(entry.first); });
@@ -267,7 +277,7 @@ class SubscriptionModel {
       const bool exists = entry != nullptr && entry->resource != nullptr;
       const auto held = held_.find(name);
       if (exists && started_ && asks_for(name) &&
-          (held == held_.end() || held->second != entry->resource->value())) {
+          (held == held_.end() || held->second != entry->form_for(kZone)->value())) {
         fault_ = "not told of " + name;
       }
       const bool may_linger = variant_ == XdsVariant::kSotw && !full_state();

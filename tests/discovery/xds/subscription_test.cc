@@ -3,6 +3,7 @@
 // A conversation is a list of steps; each does one thing and then says what the server sends.
 // Things to do, in words:
 //   put a=1 b=2     the table's resources take these values
+//   hide a=1        likewise, for those alone who ask for it by name
 //   del a           and lose this one
 //   req ...         a request: "+a" asks for a name (state of the world: one of all names), "-a"
 //                   unsubscribes, "a=1" is held by the client at that value, "ack", "nack" and
@@ -82,6 +83,9 @@ class Peer {
     }
     if (verb == "put") {
       std::ranges::for_each(words, [&](const auto& w) { table_.update(name_of(w), w); });
+    } else if (verb == "hide") {
+      std::ranges::for_each(
+          words, [&](const auto& w) { table_.update(name_of(w), w, {}, Listing::kByNameOnly); });
     } else if (verb == "del") {
       std::ranges::for_each(words, [&](const auto& w) { table_.remove(w); });
     } else if (verb == "req") {
@@ -594,6 +598,57 @@ INSTANTIATE_TEST_SUITE_P(
     }),
     name_of_case);
 
+INSTANTIATE_TEST_SUITE_P(ByNameOnly, SubscriptionRules,
+                         testing::ValuesIn(std::vector<Conversation>{
+                             {"AWildcardDoesNotCoverThem",
+                              kSotw,
+                              kCluster,
+                              {{"put a=1", "."},
+                               {"hide x=1", "."},
+                               {"req", "a=1"},
+                               {"req ack", "."},
+                               {"hide x=2", "."},
+                               {"del x", "."},
+                               {"put b=1", "a=1 b=1"}}},
+                             {"WhoNamesThemGetsThem",
+                              kSotw,
+                              kCluster,
+                              {{"hide x=1 y=1", "."},
+                               {"req +x", "x=1"},
+                               {"req ack +x", "."},
+                               {"hide y=2", "."},
+                               {"hide x=2", "x=2"},
+                               {"req ack +x", "."},
+                               {"del x", "()"}}},
+                             {"AWildcardThatNamesOneGetsThatOne",
+                              kSotw,
+                              kCluster,
+                              {{"put a=1", "."},
+                               {"hide x=1 y=1", "."},
+                               {"req +* +x +a", "a=1 x=1"},
+                               {"req ack +* +x +a", "."},
+                               {"hide y=2", "."},
+                               {"hide x=2", "a=1 x=2"}}},
+                             {"InDeltaAWildcardIsToldOfThemWhileItNamesThem",
+                              kDelta,
+                              kCluster,
+                              {{"put a=1", "."},
+                               {"hide x=1 y=1", "."},
+                               {"req +* +x", "a=1 x=1"},
+                               {"req ack", "."},
+                               {"hide x=2 y=2", "x=2"},
+                               {"req ack", "."},
+                               {"req -x", "-x"},
+                               {"req ack", "."},
+                               {"hide x=3", "."},
+                               {"del x", "."}}},
+                             {"WhatAWildcardSaysToHoldOfThemIsRemoved",
+                              kDelta,
+                              kCluster,
+                              {{"put a=1", "."}, {"hide x=1", "."}, {"req a=1 x=1", "-x"}}},
+                         }),
+                         name_of_case);
+
 struct AcknowledgementCase {
   std::string request;
   Acknowledgement want;
@@ -742,6 +797,71 @@ TEST(Subscription, NamesBehindTheForgottenRemovalsAreToldAgain) {
   EXPECT_FALSE(peer.subscription().fell_behind(peer.table()));
   EXPECT_EQ(peer.act("req ack"), "-a b=2");
   EXPECT_EQ(peer.act("req ack"), ".");
+}
+
+// What a client of `zone` is told that asks for everything, and says to hold `held` of "a".
+std::string told_in(const TypeTable& table, const std::string& zone, const std::string& held = "") {
+  Subscription subscription(kDelta, true, zone);
+  DeltaRequest request;
+  if (!held.empty()) {
+    request.initial_versions.emplace("a", Resource(kCluster, "a", held).version());
+  }
+  subscription.handle(request);
+  const auto content = subscription.next(table, "1", kNoLimit);
+  std::string bytes;
+  for (const SharedBytes& part : content->resources) {
+    bytes += part.bytes;
+  }
+  DeltaDiscoveryResponse response;
+  EXPECT_TRUE(response.ParseFromString(bytes));
+  std::string told;
+  for (const auto& resource : response.resources()) {
+    told += resource.resource().value() + " ";
+  }
+  return told;
+}
+
+TEST(Subscription, AClientGetsTheFormForItsZone) {
+  TypeTable table(kCluster);
+  table.update("a", "all", {{"east", "a in east"}, {"west", "a in west"}});
+  table.update("b", "b everywhere");
+  EXPECT_EQ(told_in(table, ""), "all b everywhere ");
+  EXPECT_EQ(told_in(table, "north"), "all b everywhere ");
+  EXPECT_EQ(told_in(table, "east"), "a in east b everywhere ");
+  EXPECT_EQ(told_in(table, "west"), "a in west b everywhere ");
+  EXPECT_EQ(table.serialisations(), 4U);
+  // It holds what it was told, and not what others are.
+  EXPECT_EQ(told_in(table, "east", "a in east"), "b everywhere ");
+  EXPECT_EQ(told_in(table, "east", "all"), "a in east b everywhere ");
+}
+
+TEST(Subscription, AClientFollowsTheFormForItsZone) {
+  TypeTable table(kEndpoints);
+  Subscription east(kSotw, false, "east");
+  const auto told = [&](const std::string& nonce) {
+    SotwRequest request;
+    request.names = {"a"};
+    request.nonce = nonce;
+    east.handle(request);
+    const auto content = east.next(table, "n", kNoLimit);
+    if (!content) {
+      return std::string(".");
+    }
+    DiscoveryResponse response;
+    EXPECT_TRUE(response.ParseFromString(std::string(content->resources.front().bytes)));
+    return response.resources(0).value();
+  };
+  table.update("a", "all");
+  EXPECT_EQ(told(""), "all");
+  EXPECT_EQ(told("n"), ".");
+  EXPECT_TRUE(table.update("a", "all", {{"east", "in east"}}));
+  EXPECT_FALSE(table.update("a", "all", {{"east", "in east"}}));
+  EXPECT_EQ(told("n"), "in east");
+  EXPECT_TRUE(table.update("a", "all", {{"west", "in west"}}));
+  EXPECT_EQ(told("n"), "all");
+  EXPECT_TRUE(table.has_zone_forms());
+  EXPECT_TRUE(table.update("a", "all"));
+  EXPECT_FALSE(table.has_zone_forms());
 }
 
 TEST(Subscription, ItRemembersNothingOfAnUnsubscribedName) {
