@@ -1,6 +1,6 @@
 // A gRPC client without a proxy: gRPC's own xDS client, which we did not write, finds the backend.
 //
-// Usage: GRPC_XDS_BOOTSTRAP_CONFIG=... proxyless_client TARGET
+// Usage: GRPC_XDS_BOOTSTRAP=FILE proxyless_client TARGET DEADLINE_MS
 // For each line on standard input it makes one call and prints a line: "ok REPLY" or
 // "failed CODE TEXT". The environment is read once per process, hence a program of its own.
 #include <chrono>
@@ -29,9 +29,9 @@ std::string text_of(const grpc::ByteBuffer& buffer) {
   return text;
 }
 
-std::string call(grpc::GenericStub& stub) {
+std::string call(grpc::GenericStub& stub, std::chrono::milliseconds deadline) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  context.set_deadline(std::chrono::system_clock::now() + deadline);
   const grpc::Slice slice("hello");
   const grpc::ByteBuffer request(&slice, 1);
   grpc::ByteBuffer reply;
@@ -48,13 +48,14 @@ std::string call(grpc::GenericStub& stub) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::cerr << "usage: proxyless_client TARGET\n";
+  if (argc != 3) {
+    std::cerr << "usage: proxyless_client TARGET DEADLINE_MS\n";
     return 2;
   }
+  const std::chrono::milliseconds deadline(std::stoi(argv[2]));
   grpc::GenericStub stub(grpc::CreateChannel(argv[1], grpc::InsecureChannelCredentials()));
   for (std::string line; std::getline(std::cin, line);) {
-    std::cout << call(stub) << std::endl;
+    std::cout << call(stub, deadline) << std::endl;
   }
   return 0;
 }

@@ -1,27 +1,11 @@
 // libgrpc's xDS client against our server: it asks for listener, route, cluster and endpoints by
 // name in state of the world, and then makes a real call to a real backend.
-#include <array>
-#include <cstdio>
-#include <fcntl.h>
-#include <functional>
-#include <memory>
-#include <spawn.h>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <unistd.h>
-#include <utility>
-#include <vector>
 
 #include <gmock/gmock.h>
-#include <grpcpp/generic/async_generic_service.h>
-#include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
-#include <grpcpp/support/byte_buffer.h>
-#include <grpcpp/support/slice.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_urls.h"
@@ -35,6 +19,8 @@
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "tests/discovery/xds/xds_fixture.h"
+#include "tests/support/grpc_backend.h"
+#include "tests/support/proxyless_client.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -45,125 +31,18 @@ namespace endpoint = envoy::config::endpoint::v3;
 namespace http = envoy::extensions::filters::network::http_connection_manager::v3;
 namespace listener = envoy::config::listener::v3;
 namespace route = envoy::config::route::v3;
+using support::GrpcBackend;
+using support::ProxylessClient;
+using support::ProxylessOptions;
 using testing::HasSubstr;
 
 constexpr std::string_view kTarget = "backend.mesh:8080";
 constexpr std::string_view kService = "default/backend";
 
-// Answers every method of every service with its name.
-class Backend {
- public:
-  explicit Backend(std::string name) : service_(std::move(name)) {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_)
-        .RegisterCallbackGenericService(&service_);
-    server_ = builder.BuildAndStart();
-  }
-  [[nodiscard]] int port() const { return port_; }
-
- private:
-  class Call final : public grpc::ServerGenericBidiReactor {
-   public:
-    explicit Call(const std::string& name) : slice_(name), reply_(&slice_, 1) {
-      StartRead(&request_);
-    }
-    void OnReadDone(bool ok) override {
-      if (ok) {
-        StartWriteAndFinish(&reply_, {}, grpc::Status::OK);
-      } else {
-        Finish(grpc::Status::CANCELLED);
-      }
-    }
-    void OnDone() override { delete this; }
-
-   private:
-    grpc::Slice slice_;
-    grpc::ByteBuffer request_;
-    grpc::ByteBuffer reply_;
-  };
-  class Service final : public grpc::CallbackGenericService {
-   public:
-    explicit Service(std::string name) : name_(std::move(name)) {}
-    grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override {
-      return new Call(name_);
-    }
-
-   private:
-    std::string name_;
-  };
-
-  Service service_;
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
-};
-
-// The program, one line in and one line out.
-class ProxylessClient {
- public:
-  explicit ProxylessClient(const std::string& control_plane) {
-    std::array<int, 2> in{};
-    std::array<int, 2> out{};
-    EXPECT_EQ(pipe2(in.data(), O_CLOEXEC), 0);
-    EXPECT_EQ(pipe2(out.data(), O_CLOEXEC), 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-    std::string bootstrap = R"(GRPC_XDS_BOOTSTRAP_CONFIG={"xds_servers":[{"server_uri":")" +
-                            control_plane +
-                            R"(","channel_creds":[{"type":"insecure"}],)"
-                            R"("server_features":["xds_v3"]}],"node":{"id":"default.client",)"
-                            R"("locality":{"zone":"east"}}})";
-    std::string program = MESHDNS_PROXYLESS_CLIENT;
-    std::string target = "xds:///" + std::string(kTarget);
-    const std::array<char*, 3> arguments = {program.data(), target.data(), nullptr};
-    const std::array<char*, 2> environment = {bootstrap.data(), nullptr};
-    EXPECT_EQ(posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments.data(),
-                          environment.data()),
-              0);
-    posix_spawn_file_actions_destroy(&actions);
-    close(in[0]);
-    close(out[1]);
-    to_ = in[1];
-    from_ = fdopen(out[0], "r");
-  }
-  ProxylessClient(const ProxylessClient&) = delete;
-  ProxylessClient& operator=(const ProxylessClient&) = delete;
-  ~ProxylessClient() {
-    close(to_);
-    int status = 0;
-    waitpid(pid_, &status, 0);
-    EXPECT_EQ(status, 0);
-    fclose(from_);
-  }
-
-  std::string call() {
-    EXPECT_EQ(write(to_, "\n", 1), 1);
-    std::array<char, 1024> line{};
-    if (fgets(line.data(), line.size(), from_) == nullptr) {
-      return "gone";
-    }
-    const std::string text(line.data());
-    return text.substr(0, text.find('\n'));
-  }
-
-  // Calls until the answer is `want`, for at most ten seconds.
-  std::string call_until(const std::string& want) {
-    std::string last;
-    for (int i = 0; i < 1000 && last != want; ++i) {
-      last = call();
-      if (last != want) {
-        usleep(10'000);
-      }
-    }
-    return last;
-  }
-
- private:
-  pid_t pid_ = 0;
-  int to_ = -1;
-  FILE* from_ = nullptr;
-};
+// A client of the server's that looks for kTarget.
+ProxylessOptions client_of(const TestServer& server) {
+  return {.control_plane = server.address(), .target = std::string(kTarget), .zone = "east"};
+}
 
 template <typename Message>
 ResourceUpdate resource(std::string_view type_url, std::string_view name, const Message& message) {
@@ -212,7 +91,7 @@ ResourceUpdate cluster_resource(cluster::Cluster::LbPolicy policy) {
   return resource(kClusterTypeUrl, "backend-cluster", message);
 }
 
-ResourceUpdate endpoints_resource(const Backend& backend) {
+ResourceUpdate endpoints_resource(const GrpcBackend& backend) {
   endpoint::ClusterLoadAssignment message;
   message.set_cluster_name(std::string(kService));
   endpoint::LocalityLbEndpoints* const locality = message.add_endpoints();
@@ -227,14 +106,14 @@ ResourceUpdate endpoints_resource(const Backend& backend) {
 }
 
 TEST(Proxyless, LibgrpcFindsABackendThroughOurServerAndFollowsItsEndpoints) {
-  const Backend first("first");
-  const Backend second("second");
+  const GrpcBackend first("first");
+  const GrpcBackend second("second");
   TestServer server;
   server.resources().apply(
       {listener_resource(), route_resource(), cluster_resource(cluster::Cluster::ROUND_ROBIN),
        endpoints_resource(first)},
       {});
-  ProxylessClient client(server.address());
+  ProxylessClient client(client_of(server));
   EXPECT_EQ(client.call(), "ok first");
 
   server.resources().apply({endpoints_resource(second)}, {});
@@ -254,9 +133,9 @@ TEST(Proxyless, LibgrpcFindsABackendThroughOurServerAndFollowsItsEndpoints) {
 }
 
 TEST(Proxyless, ResourcesMayComeLaterThanTheQuestion) {
-  const Backend backend("late");
+  const GrpcBackend backend("late");
   TestServer server;
-  ProxylessClient client(server.address());
+  ProxylessClient client(client_of(server));
   ControlLoop loop;
   server.resources().apply({listener_resource(), route_resource()}, {});
   // The call waits for the cluster, which this test adds once the client has asked for it.
@@ -270,14 +149,14 @@ TEST(Proxyless, ResourcesMayComeLaterThanTheQuestion) {
 }
 
 TEST(Proxyless, WhatLibgrpcRefusesIsCountedAndLoggedInItsWords) {
-  const Backend backend("never");
+  const GrpcBackend backend("never");
   TestServer server;
   server.resources().apply(
       {listener_resource(), route_resource(), cluster_resource(cluster::Cluster::MAGLEV),
        endpoints_resource(backend)},
       {});
   {
-    ProxylessClient client(server.address());
+    ProxylessClient client(client_of(server));
     EXPECT_THAT(client.call(), HasSubstr("failed"));
     ControlLoop loop;
     EXPECT_TRUE(
