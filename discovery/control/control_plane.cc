@@ -247,6 +247,7 @@ struct ControlPlane::Impl {
     metrics.dataplanes.set(static_cast<double>(store.dataplanes()));
     metrics.services.set(static_cast<double>(store.services()));
     metrics.problems.set(static_cast<double>(directory.problem_count()));
+    metrics.grpc_refused.set(static_cast<double>(store.refused_for_grpc()));
     metrics.generated.add(store.services_generated() - metrics.generated.value());
   }
 

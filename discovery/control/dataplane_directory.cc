@@ -293,15 +293,15 @@ void DataplaneDirectory::commit() {
     logger_.info("published services={} removed={} of={}", stats.services_generated,
                  stats.services_removed, store_.services());
   }
-  std::set<std::string> duplicates;
-  for (const auto& [file, problem] : store_.duplicates()) {
+  std::set<std::string> problems;
+  for (const auto& [file, problem] : store_.problems()) {
     std::string line = one_line(fmt::format("{}:{}: {}", file, problem.line, problem.reason));
-    if (!duplicates_.contains(line)) {
+    if (!store_problems_.contains(line)) {
       logger_.error("{}", line);
     }
-    duplicates.insert(std::move(line));
+    problems.insert(std::move(line));
   }
-  duplicates_ = std::move(duplicates);
+  store_problems_ = std::move(problems);
 }
 
 std::vector<std::string> DataplaneDirectory::problems() const {
@@ -312,12 +312,12 @@ std::vector<std::string> DataplaneDirectory::problems() const {
   for (const auto& [name, file] : known_) {
     all.insert(all.end(), file.problems.begin(), file.problems.end());
   }
-  all.insert(all.end(), duplicates_.begin(), duplicates_.end());
+  all.insert(all.end(), store_problems_.begin(), store_problems_.end());
   return all;
 }
 
 std::size_t DataplaneDirectory::problem_count() const {
-  return (folder_problem_.empty() ? 0 : 1) + file_problems_ + duplicates_.size();
+  return (folder_problem_.empty() ? 0 : 1) + file_problems_ + store_problems_.size();
 }
 
 }  // namespace meshdns::discovery

@@ -61,8 +61,8 @@ class DataplaneDirectory {
   // When expire() has something to do.
   [[nodiscard]] std::optional<TimePoint> next_expiry() const;
 
-  // What is wrong now, as "file:line: reason", duplicates between files included; the line is left
-  // out where there is none.
+  // What is wrong now, as "file:line: reason", what the store finds included; the line is left out
+  // where there is none.
   [[nodiscard]] std::vector<std::string> problems() const;
   [[nodiscard]] std::size_t problem_count() const;
 
@@ -102,7 +102,7 @@ class DataplaneDirectory {
   std::map<std::string, TimePoint> settling_;  // likewise: unsettled, since it was closed
   std::string folder_problem_;
   std::size_t file_problems_ = 0;
-  std::set<std::string> duplicates_;  // as last reported
+  std::set<std::string> store_problems_;  // as last reported
 };
 
 }  // namespace meshdns::discovery

@@ -13,6 +13,8 @@
 
 #include "base/log.h"
 #include "discovery/control/dataplane_file.h"
+#include "discovery/control/grpc_catalog.h"
+#include "discovery/control/mesh_change.h"
 #include "discovery/control/service_generator.h"
 #include "discovery/dataplane.h"
 #include "discovery/feeds/resource_encoding.h"
@@ -26,12 +28,6 @@ namespace {
 const Dataplane* first_of(const std::map<std::string, SourcedDataplane>& claims) {
   return claims.empty() ? nullptr : claims.begin()->second.dataplane.get();
 }
-
-// What one commit does to the resources of a mesh.
-struct MeshChange {
-  std::vector<ResourceUpdate> updates;
-  std::vector<ResourceRemoval> removals;
-};
 
 }  // namespace
 
@@ -120,25 +116,7 @@ DataplaneStore::CommitStats DataplaneStore::commit() {
   CommitStats stats;
   std::map<std::string, MeshChange> changes;
   for (const ServiceId& id : std::exchange(dirty_services_, {})) {
-    MeshChange& change = changes[id.mesh];
-    const auto members = members_.find(id);
-    if (members == members_.end()) {
-      warnings_.erase(id);
-      change.removals.push_back({std::string(kServiceTypeUrl), id.to_string()});
-      change.removals.push_back({std::string(kClusterLoadAssignmentTypeUrl), id.to_string()});
-      ++stats.services_removed;
-      continue;
-    }
-    std::vector<const Dataplane*> dataplanes;
-    std::ranges::transform(members->second, std::back_inserter(dataplanes),
-                           [](const auto& member) { return member.second; });
-    GeneratedService generated = generate_service(id, dataplanes, default_zone_);
-    warn(id, std::move(generated.warnings));
-    change.updates.push_back(
-        {std::string(kServiceTypeUrl), id.to_string(), encode_service(generated.service)});
-    change.updates.push_back({std::string(kClusterLoadAssignmentTypeUrl), id.to_string(),
-                              encode_endpoints(id.to_string(), generated.endpoints)});
-    ++stats.services_generated;
+    generate(id, changes[id.mesh], stats);
   }
   for (const DataplaneId& id : std::exchange(dirty_dataplanes_, {})) {
     MeshChange& change = changes[id.mesh];
@@ -150,11 +128,42 @@ DataplaneStore::CommitStats DataplaneStore::commit() {
                                 encode_dataplane(*first_of(claims->second))});
     }
   }
+  GrpcCatalog::Changes for_grpc = grpc_.take_changes();
+  for (const std::string& contest : for_grpc.contests) {
+    logger_.warn("{}", contest);
+  }
+  for (auto& [mesh, change] : for_grpc.meshes) {
+    std::ranges::move(change.updates, std::back_inserter(changes[mesh].updates));
+    std::ranges::move(change.removals, std::back_inserter(changes[mesh].removals));
+  }
   for (auto& [mesh, change] : changes) {
     audiences_.find_or_make(mesh)->apply(change.updates, change.removals);
   }
   services_generated_ += stats.services_generated;
   return stats;
+}
+
+void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitStats& stats) {
+  const auto members = members_.find(id);
+  if (members == members_.end()) {
+    warnings_.erase(id);
+    grpc_.remove(id);
+    change.removals.push_back({std::string(kServiceTypeUrl), id.to_string()});
+    change.removals.push_back({std::string(kClusterLoadAssignmentTypeUrl), id.to_string()});
+    ++stats.services_removed;
+    return;
+  }
+  std::vector<const Dataplane*> dataplanes;
+  std::ranges::transform(members->second, std::back_inserter(dataplanes),
+                         [](const auto& member) { return member.second; });
+  GeneratedService generated = generate_service(id, dataplanes, default_zone_);
+  std::ranges::copy(grpc_.put(generated), std::back_inserter(generated.warnings));
+  change.updates.push_back(
+      {std::string(kServiceTypeUrl), id.to_string(), encode_service(generated.service)});
+  change.updates.push_back({std::string(kClusterLoadAssignmentTypeUrl), id.to_string(),
+                            encode_endpoints(id.to_string(), generated.endpoints)});
+  warn(id, std::move(generated.warnings));
+  ++stats.services_generated;
 }
 
 void DataplaneStore::warn(const ServiceId& id, std::vector<std::string> warnings) {
@@ -172,19 +181,31 @@ void DataplaneStore::warn(const ServiceId& id, std::vector<std::string> warnings
   }
 }
 
-std::vector<DataplaneStore::Duplicate> DataplaneStore::duplicates() const {
-  std::vector<Duplicate> duplicates;
+std::vector<DataplaneStore::FileProblem> DataplaneStore::problems() const {
+  std::vector<FileProblem> problems;
   for (const DataplaneId& id : contested_) {
     const Claims& claims = claims_.at(id);
     const auto first = claims.begin();
     for (auto claim = std::next(first); claim != claims.end(); ++claim) {
-      duplicates.push_back(
+      problems.push_back(
           {claim->first,
            {*claim->second.line, fmt::format("the dataplane {} is already at {}:{}", id.to_string(),
                                              first->first, *first->second.line)}});
     }
   }
-  return duplicates;
+  for (const GrpcCatalog::Refused& refused : grpc_.refused()) {
+    FileProblem problem = place_of(refused.service);
+    problem.problem.reason = fmt::format("service {}: left out, since gRPC would refuse {}",
+                                         refused.service.to_string(), refused.reason);
+    problems.push_back(std::move(problem));
+  }
+  return problems;
+}
+
+DataplaneStore::FileProblem DataplaneStore::place_of(const ServiceId& id) const {
+  const DataplaneId& first_member = members_.at(id).begin()->first;
+  const auto& [file, dataplane] = *claims_.at(first_member).begin();
+  return {file, {*dataplane.line, ""}};
 }
 
 std::vector<std::string> DataplaneStore::warnings() const {
@@ -194,6 +215,7 @@ std::vector<std::string> DataplaneStore::warnings() const {
       all.push_back(fmt::format("service {}: {}", id.to_string(), warning));
     }
   }
+  std::ranges::copy(grpc_.contests(), std::back_inserter(all));
   return all;
 }
 

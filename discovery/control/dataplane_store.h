@@ -17,8 +17,10 @@
 #include "base/result.h"
 #include "discovery/control/audiences.h"
 #include "discovery/control/dataplane_file.h"
-#include "discovery/control/dataplane_yaml.h"
+#include "discovery/control/grpc_catalog.h"
+#include "discovery/control/mesh_change.h"
 #include "discovery/dataplane.h"
+#include "discovery/feeds/yaml_entity.h"
 #include "discovery/service.h"
 #include "discovery/xds/resource_set.h"
 
@@ -51,12 +53,15 @@ class DataplaneStore {
   [[nodiscard]] std::size_t services() const { return members_.size(); }
   // Over all commits.
   [[nodiscard]] std::uint64_t services_generated() const { return services_generated_; }
-  // What is wrong between files: dataplanes of `file` that another one has already.
-  struct Duplicate {
+  // What is wrong beyond the text of one file.
+  struct FileProblem {
     std::string file;
     YamlProblem problem;
   };
-  [[nodiscard]] std::vector<Duplicate> duplicates() const;
+  // Dataplanes of `file` that another one has already, and resources made of a dataplane of `file`
+  // that are left out because gRPC's clients would refuse them.
+  [[nodiscard]] std::vector<FileProblem> problems() const;
+  [[nodiscard]] std::size_t refused_for_grpc() const { return grpc_.refused_count(); }
   // Warnings about services as they are now.
   [[nodiscard]] std::vector<std::string> warnings() const;
 
@@ -70,7 +75,11 @@ class DataplaneStore {
   void join(const Dataplane& dataplane);
   void leave(const Dataplane& dataplane);
   void note_contest(const DataplaneId& id, const Claims& claims);
+  // Puts the service's resources as its members make them, or removes them, into `change`.
+  void generate(const ServiceId& id, MeshChange& change, CommitStats& stats);
   void warn(const ServiceId& id, std::vector<std::string> warnings);
+  // Where the first dataplane with an inbound of the service is told of.
+  [[nodiscard]] FileProblem place_of(const ServiceId& id) const;
 
   std::string default_zone_;
   Logger& logger_;
@@ -82,6 +91,7 @@ class DataplaneStore {
   std::set<ServiceId> dirty_services_;
   std::set<DataplaneId> dirty_dataplanes_;
   std::map<ServiceId, std::vector<std::string>> warnings_;
+  GrpcCatalog grpc_;
   std::uint64_t services_generated_ = 0;
   Audiences audiences_;
 };

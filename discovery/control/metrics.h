@@ -17,6 +17,9 @@ struct ControlMetrics {
                                 "What is wrong now in the folder of dataplanes.")),
         generated(registry.counter("meshdns_control_services_generated_total",
                                    "Services made anew because a dataplane of theirs changed.")),
+        grpc_refused(
+            registry.gauge("meshdns_control_grpc_refused",
+                           "Resources left out because gRPC's clients would refuse them.")),
         log_lines_dropped(registry.gauge("meshdns_log_lines_dropped",
                                          "Log lines lost because they came too fast.")) {
     build_info.set(1);
@@ -27,6 +30,7 @@ struct ControlMetrics {
   Gauge& services;
   Gauge& problems;
   Counter& generated;
+  Gauge& grpc_refused;
   Gauge& log_lines_dropped;
 };
 

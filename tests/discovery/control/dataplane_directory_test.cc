@@ -10,14 +10,20 @@
 #include <ostream>
 #include <poll.h>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/file_system.h"
 #include "base/log.h"
+#include "discovery/control/dataplane_file.h"
 #include "discovery/control/dataplane_store.h"
+#include "discovery/control/grpc_rules.h"
+#include "discovery/dataplane.h"
 #include "discovery/xds/resource_set.h"
+#include "discovery/xds/type_table.h"
+#include "discovery/xds/type_urls.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/temporary_directory.h"
 
@@ -27,6 +33,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
+using testing::UnorderedElementsAre;
 
 std::string entity(const std::string& name) {
   return "type: Dataplane\nmesh: default\nname: " + name +
@@ -34,6 +41,10 @@ std::string entity(const std::string& name) {
          "{kuma.io/service: " +
          name + "}\n";
 }
+
+// The service itself, its endpoints and its dataplane; for gRPC's clients listener, routes, cluster
+// and endpoints.
+constexpr std::size_t kResourcesOfAService = 7;
 
 class DataplaneDirectoryTest : public testing::Test {
  protected:
@@ -59,6 +70,18 @@ class DataplaneDirectoryTest : public testing::Test {
   }
   [[nodiscard]] ResourceSet::Stats published() {
     return store_.resources("default").value()->stats();
+  }
+  [[nodiscard]] std::vector<std::string> served_endpoints() {
+    std::vector<std::string> names;
+    const auto resources = store_.resources("default").value();
+    resources->read(kClusterLoadAssignmentTypeUrl, [&](const TypeTable& table) {
+      for (const auto& [sequence, entry] : table.log()) {
+        if (entry->resource != nullptr) {
+          names.push_back(entry->name);
+        }
+      }
+    });
+    return names;
   }
 
   support::TemporaryDirectory root_;
@@ -129,7 +152,7 @@ TEST_F(DataplaneDirectoryTest, TakesAFileThatIsRenamedOverAnother) {
   rename("a.yaml.new", "a.yaml");
   take_events();
   EXPECT_EQ(store_.services(), 1U);
-  EXPECT_EQ(published().resources, 3U);
+  EXPECT_EQ(published().resources, kResourcesOfAService);
   EXPECT_EQ(published().commits, 2U);
 }
 
@@ -275,19 +298,49 @@ TEST_F(DataplaneDirectoryTest, AFilesNameForgesNoLine) {
                           HasSubstr("is already at " + path_ + "/z?.yaml:1")));
 }
 
+// A dataplane as no file can hold it: more than a client of gRPC's receives.
+DataplaneChange too_much(const std::string& service) {
+  auto dataplane = std::make_shared<Dataplane>();
+  dataplane->mesh = "default";
+  dataplane->name = service + "-1";
+  Inbound& inbound = dataplane->inbounds.emplace_back();
+  inbound.port = 80;
+  inbound.tags = {{"kuma.io/service", service},
+                  {"kuma.io/zone", std::string(kMaxGrpcResourceBytes, 'z')}};
+  return {.put = {{dataplane->id(), {dataplane, std::make_shared<const int>(7)}}}, .removed = {}};
+}
+
+TEST_F(DataplaneDirectoryTest, NamesTheDataplaneOfWhichGrpcWouldRefuseSomething) {
+  write("a.yaml", entity("web"));
+  start();
+  const DataplaneChange change = too_much("big");
+  store_.change_file("b.yaml", change);
+  directory_.rescan();
+  EXPECT_THAT(directory_.problems(),
+              ElementsAre(StartsWith("b.yaml:7: service default/big: left out, since gRPC would "
+                                     "refuse the endpoints 'default/big:80': endpoints: its ")));
+  EXPECT_EQ(directory_.problem_count(), 1U);
+  EXPECT_EQ(store_.refused_for_grpc(), 1U);
+  EXPECT_THAT(served_endpoints(),
+              UnorderedElementsAre("default/web", "default/web:80", "default/big"));
+  store_.change_file("b.yaml", {.put = {}, .removed = {change.put.front().first}});
+  directory_.rescan();
+  EXPECT_EQ(directory_.problem_count(), 0U);
+}
+
 TEST_F(DataplaneDirectoryTest, PublishesOnlyWhatAChangeTouches) {
   for (int i = 0; i < 100; ++i) {
     write(std::to_string(i) + ".yaml", entity("s" + std::to_string(i)));
   }
   start();
   const auto before = published();
-  EXPECT_EQ(before.resources, 300U);  // service, endpoints and dataplane of each
+  EXPECT_EQ(before.resources, 100 * kResourcesOfAService);
   write("7.new", entity("other"));
   rename("7.new", "7.yaml");
   take_events();
   const auto after = published();
-  EXPECT_EQ(after.resources, 300U);
-  EXPECT_EQ(after.serialisations - before.serialisations, 3U);
+  EXPECT_EQ(after.resources, 100 * kResourcesOfAService);
+  EXPECT_EQ(after.serialisations - before.serialisations, kResourcesOfAService);
   EXPECT_EQ(after.commits - before.commits, 1U);
   EXPECT_EQ(store_.services_generated(), 101U);
 }
