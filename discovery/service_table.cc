@@ -93,7 +93,8 @@ TableChange ServiceTable::apply(const ServiceDelta& delta) {
   const auto feed = std::ranges::find(feeds_, delta.feed);
   assert(feed != feeds_.end());
   const auto rank = static_cast<std::size_t>(feed - feeds_.begin());
-  const Removals removals = removals_of(rank, delta);
+  Removals removals = removals_of(rank, delta);
+  hold_with_services(rank, removals);
   const std::size_t before =
       services_.count_of(rank) + records_.count_of(rank) + endpoints_.count_of(rank);
 
@@ -169,6 +170,22 @@ void ServiceTable::hold(std::size_t rank, const Removals& removals) {
     held_endpoints_.try_emplace({rank, id}, until);
   }
   held_total_.add(removals.size());
+}
+
+void ServiceTable::hold_with_services(std::size_t rank, Removals& removals) {
+  if (held_services_.empty()) {
+    return;
+  }
+  std::erase_if(removals.endpoints, [&](const ServiceId& id) {
+    for (std::size_t other = 0; other < feeds_.size(); ++other) {
+      const auto service = held_services_.find({other, id});
+      if (service != held_services_.end()) {
+        held_endpoints_.try_emplace({rank, id}, service->second);
+        return true;
+      }
+    }
+    return false;
+  });
 }
 
 void ServiceTable::remove(std::size_t rank, const Removals& removals, TableChange& change) {

@@ -5,7 +5,7 @@
 // feed that comes first in the configured order wins; the other's stands in when it goes. Services
 // and endpoints come and go on their own: either may be there without the other. A delta that takes
 // away more than half of a feed's entries, and at least ten, is believed only after a hold-down:
-// until then the entries keep answering.
+// until then the entries keep answering. Endpoints stay at least as long as their service is held.
 #pragma once
 
 #include <chrono>
@@ -111,6 +111,8 @@ class ServiceTable {
   [[nodiscard]] Removals removals_of(std::size_t rank, const ServiceDelta& delta) const;
   void remove(std::size_t rank, const Removals& removals, TableChange& change);
   void hold(std::size_t rank, const Removals& removals);
+  // Holds, and takes out of `removals`, the endpoints of services that are held down.
+  void hold_with_services(std::size_t rank, Removals& removals);
   // What the effective view now says of these keys, into `change`.
   void report(const ServiceId& id, TableChange& change) const;
   void report(const std::string& record, TableChange& change) const;

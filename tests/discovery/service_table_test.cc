@@ -159,6 +159,18 @@ TEST_F(ServiceTableTest, HoldsDownEndpointsToo) {
   EXPECT_EQ(table_.next_expiry(), std::nullopt);
 }
 
+TEST_F(ServiceTableTest, EndpointsStayAsLongAsTheirServiceIsHeldDown) {
+  (void)table_.apply({.feed = "mesh", .services = many_services(20)});
+  (void)table_.apply({.feed = "static", .endpoints = {endpoints("s1"), endpoints("s2")}});
+  (void)table_.apply({.feed = "mesh", .full_state = true});
+  clock_.advance(std::chrono::seconds(1));
+  EXPECT_TRUE(table_.apply({.feed = "static", .removed_endpoints = {{"default", "s1"}}}).empty());
+  clock_.advance(ServiceTable::kHoldDown - std::chrono::seconds(1));
+  const auto change = table_.expire();
+  EXPECT_EQ(change.removed_services.size(), 20U);
+  EXPECT_EQ(change.removed_endpoints, (std::vector<ServiceId>{{"default", "s1"}}));
+}
+
 TEST_F(ServiceTableTest, KeepsNameRecordsLikeServices) {
   const NameRecord record{"api.example.org", {}, 60};
   EXPECT_EQ(table_.apply({.feed = "mesh", .records = {record}}).records.size(), 1U);
