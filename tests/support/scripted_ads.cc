@@ -25,9 +25,12 @@ namespace meshdns::support {
 namespace {
 
 using envoy::service::discovery::v3::DeltaDiscoveryRequest;
+using envoy::service::discovery::v3::DiscoveryRequest;
 
 constexpr const char* kDeltaMethod =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+constexpr const char* kSotwMethod =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
 
 // What the test's thread and gRPC's threads share. Outlives the streams.
 struct Desk {
@@ -49,10 +52,8 @@ class Stream final : public grpc::ServerGenericBidiReactor {
       finish_locked(grpc::Status::OK);
     } else {
       grpc::Slice slice;
-      DeltaDiscoveryRequest request;
-      if (incoming_.DumpToSingleSlice(&slice).ok() &&
-          request.ParseFromArray(slice.begin(), static_cast<int>(slice.size()))) {
-        requests_.push_back(std::move(request));
+      if (incoming_.DumpToSingleSlice(&slice).ok()) {
+        requests_.emplace_back(slice.begin(), slice.end());
       }
       incoming_.Clear();
       StartRead(&incoming_);
@@ -87,11 +88,11 @@ class Stream final : public grpc::ServerGenericBidiReactor {
       write_locked();
     }
   }
-  std::optional<DeltaDiscoveryRequest> take_locked() {
+  std::optional<std::string> take_locked() {
     if (requests_.empty()) {
       return std::nullopt;
     }
-    DeltaDiscoveryRequest request = std::move(requests_.front());
+    std::string request = std::move(requests_.front());
     requests_.pop_front();
     return request;
   }
@@ -118,7 +119,7 @@ class Stream final : public grpc::ServerGenericBidiReactor {
   std::shared_ptr<Stream> self_;  // until gRPC lets go of it
   grpc::ByteBuffer incoming_;
   grpc::ByteBuffer outgoing_;
-  std::deque<DeltaDiscoveryRequest> requests_;
+  std::deque<std::string> requests_;
   std::deque<std::string> messages_;
   std::optional<grpc::Status> end_;
   bool writing_ = false;
@@ -138,7 +139,7 @@ struct ScriptedAds::Impl final : public grpc::CallbackGenericService {
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
     const std::lock_guard lock(desk->mutex);
-    if (context->method() != kDeltaMethod || desk->refusals > 0) {
+    if (context->method() != method || desk->refusals > 0) {
       desk->refusals -= desk->refusals > 0 ? 1 : 0;
       return new Refusal();
     }
@@ -155,6 +156,20 @@ struct ScriptedAds::Impl final : public grpc::CallbackGenericService {
     return stream.get();
   }
 
+  template <typename Request>
+  std::optional<Request> next_request(std::chrono::milliseconds bound) {
+    std::unique_lock lock(desk->mutex);
+    std::optional<std::string> octets;
+    static_cast<void>(desk->changed.wait_for(lock, bound, [&] {
+      octets = stream->take_locked();
+      return octets || stream->is_over_locked();
+    }));
+    Request request;
+    return octets && request.ParseFromString(*octets) ? std::optional(std::move(request))
+                                                      : std::nullopt;
+  }
+
+  std::string method = kDeltaMethod;
   std::shared_ptr<Desk> desk = std::make_shared<Desk>();
   std::shared_ptr<Stream> stream;  // the newest; guarded by the desk's mutex
   int seen = 0;
@@ -165,6 +180,9 @@ struct ScriptedAds::Impl final : public grpc::CallbackGenericService {
 ScriptedAds::ScriptedAds(const Options& options) : impl_(std::make_unique<Impl>()) {
   if (options.port != 0) {
     impl_->address.port = options.port;
+  }
+  if (options.sotw) {
+    impl_->method = kSotwMethod;
   }
   auto credentials = grpc::InsecureServerCredentials();
   if (!options.certificate.empty()) {
@@ -201,13 +219,11 @@ bool ScriptedAds::await_stream(std::chrono::milliseconds bound) {
 }
 
 std::optional<DeltaDiscoveryRequest> ScriptedAds::next_request(std::chrono::milliseconds bound) {
-  std::unique_lock lock(impl_->desk->mutex);
-  std::optional<DeltaDiscoveryRequest> request;
-  static_cast<void>(impl_->desk->changed.wait_for(lock, bound, [&] {
-    request = impl_->stream->take_locked();
-    return request || impl_->stream->is_over_locked();
-  }));
-  return request;
+  return impl_->next_request<DeltaDiscoveryRequest>(bound);
+}
+
+std::optional<DiscoveryRequest> ScriptedAds::next_sotw_request(std::chrono::milliseconds bound) {
+  return impl_->next_request<DiscoveryRequest>(bound);
 }
 
 void ScriptedAds::send(const std::string& message) {

@@ -1,5 +1,5 @@
-// A control plane of the delta variant that says exactly what a test tells it, to one client: any
-// bytes as messages, any end of a stream. It keeps what the client says.
+// A control plane of one variant, delta or state of the world, that says exactly what a test tells
+// it, to one client: any bytes as messages, any end of a stream. It keeps what the client says.
 //
 // gRPC's threads move the bytes; every function is for the test's thread.
 #pragma once
@@ -19,9 +19,10 @@ namespace meshdns::support {
 class ScriptedAds {
  public:
   struct Options {
-    std::uint16_t port = 0;   // of 127.0.0.1; 0: a free one
-    std::string certificate;  // PEM; empty: plaintext
-    std::string key;
+    std::uint16_t port = 0;     // of 127.0.0.1; 0: a free one
+    std::string certificate{};  // PEM; empty: plaintext
+    std::string key{};
+    bool sotw = false;  // the other variant ends with UNIMPLEMENTED
   };
   ScriptedAds() : ScriptedAds(Options{}) {}
   explicit ScriptedAds(const Options& options);
@@ -37,6 +38,9 @@ class ScriptedAds {
   [[nodiscard]] std::string authorization() const;
   // What the client of the stream says next; nothing when it says nothing or is gone.
   [[nodiscard]] std::optional<envoy::service::discovery::v3::DeltaDiscoveryRequest> next_request(
+      std::chrono::milliseconds bound = kHangBound);
+  // The same in state of the world.
+  [[nodiscard]] std::optional<envoy::service::discovery::v3::DiscoveryRequest> next_sotw_request(
       std::chrono::milliseconds bound = kHangBound);
   // One message behind those before it.
   void send(const std::string& message);
