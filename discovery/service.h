@@ -108,6 +108,8 @@ struct AcceptedResource {
 struct ServiceDelta {
   std::string feed;
   bool full_state = false;  // whatever is not listed here is gone
+  // Something was asked for by its name and is not here yet: this is not all of a first table.
+  bool awaits_more = false;
   std::vector<Service> services{};
   std::vector<ServiceId> removed_services{};
   std::vector<NameRecord> records{};

@@ -1,6 +1,7 @@
 // When a first table counts as known. Delta xDS does not mark the last response of a table that
 // comes in several: a large one is taken for one of them until a small one comes, or nothing for a
-// while. What a client asks for meanwhile is not denied; it is not known yet.
+// while. What is asked for by name is waited for, but not for ever: nobody has to say that it does
+// not exist. What a client asks for meanwhile is not denied; it is not known yet.
 //
 // Values of the control thread.
 #pragma once
@@ -22,12 +23,15 @@ class FirstTable {
  public:
   static constexpr std::size_t kPartResources = 256;  // a response with so many may be a part
   static constexpr std::chrono::milliseconds kSettle{250};
+  // The xDS protocol's own bound for a resource that does not come.
+  static constexpr std::chrono::seconds kMissing{15};
 
   // Whether the table is whole with this response.
   [[nodiscard]] bool ends_with(const discovery::ServiceDelta& delta, TimePoint now) {
-    const bool whole =
-        delta.full_state || delta.services.size() + delta.endpoints.size() < kPartResources;
-    whole_at_ = whole ? std::nullopt : std::optional(now + kSettle);
+    const bool is_small = delta.services.size() + delta.endpoints.size() < kPartResources;
+    const bool whole = !delta.awaits_more && (delta.full_state || is_small);
+    const std::chrono::milliseconds patience = delta.awaits_more ? kMissing : kSettle;
+    whole_at_ = whole ? std::nullopt : std::optional(now + patience);
     return whole;
   }
   // When it is whole if nothing more comes; nothing when it is, or has not begun.

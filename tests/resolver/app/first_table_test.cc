@@ -49,6 +49,18 @@ TEST(FirstTable, WaitsAfterEachLargeResponseForTheRest) {
   EXPECT_EQ(table.whole_at(), std::nullopt);
 }
 
+TEST(FirstTable, WaitsForWhatIsAskedForByNameButNotForEver) {
+  const support::ManualClock clock;
+  FirstTable table;
+  discovery::ServiceDelta part = delta_of(1);
+  part.awaits_more = true;
+  EXPECT_FALSE(table.ends_with(part, clock.now()));
+  EXPECT_EQ(table.whole_at(), clock.now() + FirstTable::kMissing);
+  part.full_state = true;
+  EXPECT_FALSE(table.ends_with(part, clock.now()));
+  EXPECT_TRUE(table.ends_with(delta_of(1), clock.now()));
+}
+
 discovery::ServiceDelta endpoints_of(std::size_t services) {
   discovery::ServiceDelta delta{.feed = "endpoints"};
   delta.endpoints.resize(services);
