@@ -13,11 +13,11 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/feeds/endpoint_health.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/config/core/v3/address.pb.h"
-#include "envoy/config/core/v3/health_check.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 #include "envoy/config/endpoint/v3/endpoint_components.pb.h"
 
@@ -32,20 +32,6 @@ constexpr std::size_t kMaxNameOctets = 253;  // RFC 1035 section 2.3.4, without 
 
 tl::unexpected<Error> invalid(std::string message) {
   return fail(ErrorCode::kInvalidArgument, std::move(message));
-}
-
-Health health_of(core::HealthStatus status) {
-  switch (status) {
-    case core::HEALTHY:
-    case core::DEGRADED:  // serves, though not well
-      return Health::kHealthy;
-    case core::UNHEALTHY:
-    case core::DRAINING:
-    case core::TIMEOUT:
-      return Health::kUnhealthy;
-    default:
-      return Health::kUnknown;
-  }
 }
 
 Result<Endpoint> decode_endpoint(const endpoint::LbEndpoint& message, const std::string& zone) {
