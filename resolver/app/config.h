@@ -121,6 +121,16 @@ struct Config {
   [[nodiscard]] bool uses_kuma_socket() const { return !kuma.dynamicconfig_socket.empty(); }
   [[nodiscard]] bool uses_kuma() const { return !kuma.cp_addresses.empty() || uses_kuma_socket(); }
 
+  // Any control plane that speaks xDS instead, where it has a server: see docs/XDS.md.
+  struct Xds {
+    std::vector<std::string> servers;  // HOST:PORT or unix:PATH, in order
+    std::string node_id;               // empty: control_plane.node
+    std::string node_cluster = "meshdns";
+    bool tls = false;
+    std::string ca_cert_file;  // empty: the system's
+  } xds;
+  [[nodiscard]] bool uses_xds() const { return !xds.servers.empty(); }
+
   std::optional<SocketAddress> admin_listen;  // nothing: no admin HTTP
   LogOptions log;
 

@@ -25,6 +25,7 @@
 #include "resolver/app/kuma_settings.h"
 #include "resolver/app/route_text.h"
 #include "resolver/app/setting_text.h"
+#include "resolver/app/xds_settings.h"
 #include "resolver/forward/upstream_server.h"
 
 extern char**
@@ -147,13 +148,17 @@ void check_addresses(const Config& config, ConfigMerger& merger) {
   for (const ConfiguredGroup& group : config.upstreams.groups) {
     check_servers("upstreams.groups", group.servers);
   }
-  const auto control_plane = SocketAddress::parse(config.control_plane.address);
-  if (control_plane && (control_plane->port == 0 || control_plane->ip.is_unspecified())) {
-    merger.report_key(
-        "control_plane.address",
-        fmt::format("{} is no place to connect to (write the control plane's address and "
-                    "port)",
-                    control_plane->to_string()));
+  const auto check_control_plane = [&](std::string_view key, const std::string& text) {
+    const auto address = SocketAddress::parse(text);
+    if (address && (address->port == 0 || address->ip.is_unspecified())) {
+      merger.report_key(key, fmt::format("{} is no place to connect to (write the control plane's "
+                                         "address and port)",
+                                         address->to_string()));
+    }
+  };
+  check_control_plane("control_plane.address", config.control_plane.address);
+  for (const std::string& server : config.xds.servers) {
+    check_control_plane("xds.servers", server);
   }
 }
 
@@ -186,11 +191,28 @@ void check_kuma(const LoadedConfig& loaded, ConfigMerger& merger) {
   }
 }
 
+void check_xds(const LoadedConfig& loaded, ConfigMerger& merger) {
+  for (const char* const other :
+       {"control_plane.address", "kuma.cp_addresses", "kuma.dynamicconfig_socket"}) {
+    if (loaded.origins.contains(other)) {
+      merger.report_key("xds.servers",
+                        fmt::format("there is a control plane already, by {} (remove one of the "
+                                    "two)",
+                                    loaded.origins.at(other)));
+    }
+  }
+  const Config::Xds& xds = loaded.config.xds;
+  if (!xds.ca_cert_file.empty() && !xds.tls) {
+    merger.report_key("xds.ca_cert_file",
+                      "nothing is checked without TLS (set xds.tls to true, or remove this)");
+  }
+}
+
 // A table has one source: what two of them say of the same would have to be told apart by whoever
 // reads an answer.
 void check_file(const LoadedConfig& loaded, ConfigMerger& merger) {
   for (const char* const other :
-       {"control_plane.address", "kuma.cp_addresses", "kuma.dynamicconfig_socket"}) {
+       {"control_plane.address", "kuma.cp_addresses", "kuma.dynamicconfig_socket", "xds.servers"}) {
     if (loaded.origins.contains(other)) {
       merger.report_key("services.file", fmt::format("services come from {} already, by {} (remove "
                                                      "one of the two)",
@@ -224,6 +246,9 @@ void finish(LoadedConfig& loaded, const ConfigSources& sources, ConfigMerger& me
   if (loaded.config.uses_kuma()) {
     fill_kuma(loaded);
     check_kuma(loaded, merger);
+  }
+  if (loaded.config.uses_xds()) {
+    check_xds(loaded, merger);
   }
   if (loaded.config.uses_file()) {
     check_file(loaded, merger);
@@ -276,6 +301,10 @@ LoadedConfig load_config(const ConfigSources& sources, FileSystem& files) {
   merger.apply_flags(sources);
   if (loaded.config.uses_kuma()) {
     read_kuma_files(loaded, sources, files, merger);
+  }
+  // Only whether it can be read; it is read again at each connection.
+  if (const auto read = read_xds_credentials(files, loaded.config.xds); !read) {
+    merger.report_key("xds.ca_cert_file", read.error().message);
   }
   finish(loaded, sources, merger);
   return loaded;

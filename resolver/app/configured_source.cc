@@ -15,6 +15,7 @@
 #include "base/build_info.h"
 #include "base/file_system.h"
 #include "base/log.h"
+#include "discovery/feeds/cluster_feed.h"
 #include "discovery/feeds/file_feed.h"
 #include "discovery/feeds/kuma_node.h"
 #include "discovery/feeds/kuma_poller.h"
@@ -22,6 +23,7 @@
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/node.h"
+#include "resolver/app/cluster_feeds.h"
 #include "resolver/app/config.h"
 #include "resolver/app/control_plane_feeds.h"
 #include "resolver/app/control_plane_link.h"
@@ -31,6 +33,7 @@
 #include "resolver/app/kuma_settings.h"
 #include "resolver/app/meshdns_feeds.h"
 #include "resolver/app/table_source.h"
+#include "resolver/app/xds_settings.h"
 
 namespace meshdns::dns {
 namespace {
@@ -63,6 +66,15 @@ discovery::NodeInfo kuma_proxy_node(const Config& config) {
   return discovery::kuma_node(proxy, user_agent());
 }
 
+discovery::NodeInfo xds_node(const Config& config) {
+  discovery::NodeInfo node;
+  node.id = config.xds.node_id.empty() ? config.control_plane.node : config.xds.node_id;
+  node.cluster = config.xds.node_cluster;
+  node.zone = config.zone;
+  node.user_agent = user_agent();
+  return node;
+}
+
 bool needs_endpoints(const Config& config) {
   return config.instance_names || config.answers == discovery::Answers::kEndpoints;
 }
@@ -71,6 +83,11 @@ bool needs_endpoints(const Config& config) {
 std::unique_ptr<ControlPlaneFeeds> make_feeds(const Config& config) {
   if (config.uses_kuma()) {
     return std::make_unique<KumaFeeds>();
+  }
+  if (config.uses_xds()) {
+    return std::make_unique<ClusterFeeds>(
+        discovery::ClusterFeed::Options{.naming = {.mesh = config.mesh, .zones = config.zones},
+                                        .endpoints = needs_endpoints(config)});
   }
   return std::make_unique<MeshdnsFeeds>(
       MeshdnsFeeds::Options{.mesh = config.mesh, .endpoints = needs_endpoints(config)});
@@ -86,6 +103,12 @@ ControlPlaneLink::Options link_options(const Config& config, FileSystem& files) 
     options.credentials = [&files, kuma = config.kuma] {
       return read_kuma_credentials(files, kuma);
     };
+    return options;
+  }
+  if (config.uses_xds()) {
+    options.addresses = config.xds.servers;
+    options.node = xds_node(config);
+    options.credentials = [&files, xds = config.xds] { return read_xds_credentials(files, xds); };
     return options;
   }
   options.addresses = {config.control_plane.address};
@@ -146,6 +169,12 @@ std::string feed_fingerprint(const Config& config) {
   }
   if (config.uses_kuma()) {
     return fmt::format("kuma mesh={} name={}", config.mesh, config.kuma.name);
+  }
+  if (config.uses_xds()) {
+    const discovery::NodeInfo node = xds_node(config);
+    return fmt::format("xds servers={} node={} cluster={} zone={} mesh={}",
+                       fmt::join(config.xds.servers, ","), node.id, node.cluster, node.zone,
+                       config.mesh);
   }
   return fmt::format("mesh={} zone={} node={} control_plane={}", config.mesh, config.zone,
                      config.control_plane.node, config.control_plane.address);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/xds/ads_client.h"
+#include "resolver/app/certificate_file.h"
 #include "resolver/app/config.h"
 #include "resolver/app/setting_values.h"
 
@@ -23,7 +24,8 @@ namespace {
 
 constexpr std::string_view kScheme = "https://";
 constexpr std::size_t kMaxTokenBytes = 16384;
-constexpr std::size_t kMaxCertificateBytes = 1UL << 20U;
+constexpr std::string_view kCertificateIsFrom =
+    "kuma-cp writes its own as kuma-cp.crt into its work directory, ~/.kuma by default";
 constexpr std::size_t kMaxDataplaneBytes = 1UL << 20U;
 
 constexpr std::array<KumaVariable, 8> kVariables{{
@@ -54,20 +56,6 @@ Result<std::string> read_token(FileSystem& files, const std::string& path) {
         fmt::format("{} holds no token (it is one word, as kumactl prints it)", escape_text(path)));
   }
   return token;
-}
-
-Result<std::string> read_certificates(FileSystem& files, const std::string& path) {
-  auto text = read_file(files, path, kMaxCertificateBytes);
-  if (!text) {
-    return refuse(fmt::format(
-        "{} (kuma-cp writes its own as kuma-cp.crt into its work directory, ~/.kuma by default)",
-        escape_text(text.error().message)));
-  }
-  if (text->find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
-    return refuse(
-        fmt::format("{} holds no certificate (it is to be in PEM form)", escape_text(path)));
-  }
-  return text;
 }
 
 std::string text_of(const YAML::Node& document, const char* key) {
@@ -150,7 +138,7 @@ Result<discovery::AdsCredentials> read_kuma_credentials(FileSystem& files,
                                                         const Config::Kuma& kuma) {
   discovery::AdsCredentials credentials{.tls = true, .ca_certificates = {}, .token = {}};
   if (!kuma.ca_cert_file.empty()) {
-    auto certificates = read_certificates(files, kuma.ca_cert_file);
+    auto certificates = read_certificates(files, kuma.ca_cert_file, kCertificateIsFrom);
     if (!certificates) {
       return tl::unexpected(std::move(certificates.error()));
     }

@@ -26,6 +26,7 @@
 #include "resolver/app/setting_text.h"
 #include "resolver/app/setting_values.h"
 #include "resolver/app/upstream_text.h"
+#include "resolver/app/xds_settings.h"
 #include "resolver/forward/upstream_server.h"
 #include "resolver/snapshot/port_lists.h"
 
@@ -562,6 +563,21 @@ const std::array kSettings = {
             [](const Config& c) {
               return Texts{c.kuma.readiness_port ? std::to_string(*c.kuma.readiness_port) : "none"};
             }),
+
+    list_of<[](auto& c) -> auto& { return c.xds.servers; }, parse_control_plane>(
+        {"xds.servers", "--xds-server", "HOST:PORT|unix:/PATH",
+         "any xDS control plane instead, for its clusters; with several, the first that answers"},
+        kRestart),
+    value_of<[](auto& c) -> auto& { return c.xds.node_id; }, parse_node_text>(
+        {"xds.node_id", "--xds-node-id", "TEXT",
+         "this resolver's node id towards it; empty: that of control_plane.node"}),
+    value_of<[](auto& c) -> auto& { return c.xds.node_cluster; }, parse_node_text>(
+        {"xds.node_cluster", "--xds-node-cluster", "TEXT", "the cluster of that node"}),
+    boolean<[](auto& c) -> auto& { return c.xds.tls; }>("xds.tls", "--xds-tls",
+                                                        "whether it is spoken to over TLS"),
+    value_of<[](auto& c) -> auto& { return c.xds.ca_cert_file; }, parse_optional_file>(
+        {"xds.ca_cert_file", "--xds-ca-cert-file", "PATH",
+         "file with the certificates that its own is checked against; empty: the system's"}),
 
     special({"admin.listen", "--admin", "ADDRESS:PORT|none",
              "where /metrics, /healthz, /readyz, /config, /table, /vips, /cache and /upstreams are "

@@ -151,6 +151,8 @@ TEST(ParseConfig, ChecksWhatConcernsMoreThanOneKey) {
                           HasSubstr("192.0.2.1:0 is no place to send to")));
   EXPECT_THAT(parse_config("control_plane: {address: '127.0.0.1:0'}\n", "x").errors,
               ElementsAre(HasSubstr("127.0.0.1:0 is no place to connect to")));
+  EXPECT_THAT(parse_config("xds: {servers: ['0.0.0.0:18000']}\n", "x").errors,
+              ElementsAre(HasSubstr("0.0.0.0:18000 is no place to connect to")));
 }
 
 TEST(LoadConfig, PrefersFlagsThenEnvironmentThenFile) {

@@ -85,8 +85,14 @@ TEST(ReloadPlan, CarriesEverySettingOver) {
   const ReloadPlan file_plan = plan_reload(file, parse(""));
   EXPECT_THAT(file_plan.needs_restart, ElementsAre("services.file"));
   EXPECT_EQ(file_plan.next.config.services.file, "/f");
+  const LoadedConfig xds =
+      parse("xds: {servers: ['a:1'], node_id: n, node_cluster: c, tls: true, ca_cert_file: /c}\n");
+  const ReloadPlan xds_plan = plan_reload(xds, parse(""));
   for (const Setting& setting : settings()) {
-    if (setting.key.starts_with("kuma.")) {
+    if (setting.key.starts_with("xds.")) {
+      EXPECT_THAT(xds_plan.needs_restart, testing::Contains(setting.key));
+      EXPECT_EQ(setting.print(xds_plan.next.config), setting.print(xds.config)) << setting.key;
+    } else if (setting.key.starts_with("kuma.")) {
       const bool is_of_kuma = kuma.origins.contains(setting.key);
       const ReloadPlan& changed = is_of_kuma ? kuma_plan : socket_plan;
       EXPECT_THAT(changed.needs_restart, testing::Contains(setting.key));
