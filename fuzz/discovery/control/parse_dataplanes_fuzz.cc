@@ -1,6 +1,7 @@
 // A Dataplane file over its versions, which an octet 1 parts. Whatever it holds: a version written
 // in place drops nothing, each problem names a line that is there in words fit for a log, the same
-// text again changes nothing, and what is made of its dataplanes is what a resolver takes.
+// text again changes nothing, and what is made of its dataplanes is what a resolver takes, and what
+// gRPC's clients do.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +15,7 @@
 
 #include "base/folder_watch.h"
 #include "discovery/control/dataplane_file.h"
+#include "discovery/control/grpc_catalog.h"
 #include "discovery/control/service_generator.h"
 #include "discovery/dataplane.h"
 #include "discovery/feeds/mesh_feed.h"
@@ -58,6 +60,7 @@ void check_resources(const DataplaneFile& file) {
       services[service].push_back(entry.dataplane.get());
     }
   }
+  GrpcCatalog catalog;
   for (const auto& [id, dataplanes] : services) {
     const GeneratedService generated = generate_service(id, dataplanes, "zone");
     const auto decoded = decode_service(encode_service(generated.service));
@@ -65,7 +68,10 @@ void check_resources(const DataplaneFile& file) {
     envoy::config::endpoint::v3::ClusterLoadAssignment endpoints;
     require(endpoints.ParseFromString(encode_endpoints(id.to_string(), generated.endpoints)),
             "the endpoints' resource decodes");
+    (void)catalog.put(generated);
   }
+  (void)catalog.take_changes();
+  require(catalog.refused_count() == 0, "gRPC's clients take what is made for them");
 }
 
 // A file that has no mistake is what its text says, however it came to be.
