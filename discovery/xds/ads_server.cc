@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -31,6 +32,7 @@
 #include "discovery/xds/request.h"
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/server_session.h"
+#include "discovery/xds/stream_status.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -80,9 +82,10 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     const XdsVariant variant =
         context->method() == kSotwMethod ? XdsVariant::kSotw : XdsVariant::kDelta;
     auto session = std::make_unique<ServerSession>(variant, options, audience_for, logger, metrics);
-    const StreamPtr stream = AdsServerStream::open(
-        std::move(session), {[this](const StreamPtr& admitted) { admit(admitted); },
-                             [this](AdsServerStream* done) { forget(done); }});
+    const StreamPtr stream =
+        AdsServerStream::open(std::move(session), context->peer(),
+                              {[this](const StreamPtr& admitted) { admit(admitted); },
+                               [this](AdsServerStream* done) { forget(done); }});
     metrics.streams_opened.add();
     open_streams.emplace(stream.get(), stream);
     metrics.streams.set(static_cast<double>(open_streams.size()));
@@ -149,6 +152,19 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     return {at->second.streams.begin(), at->second.streams.end()};
   }
 
+  std::vector<StreamPtr> some_streams(std::size_t limit) {
+    const std::lock_guard lock(mutex);
+    std::vector<StreamPtr> some;
+    some.reserve(std::min(limit, open_streams.size()));
+    for (const auto& [key, stream] : open_streams) {
+      if (some.size() == limit) {
+        break;
+      }
+      some.push_back(stream);
+    }
+    return some;
+  }
+
   Result<void> listen();
   void shut_down();
 
@@ -206,17 +222,9 @@ void AdsServer::Impl::shut_down() {
   if (!pusher.joinable()) {
     return;
   }
-  std::vector<StreamPtr> streams;
-  {
-    const std::lock_guard lock(mutex);
-    for (const auto& [key, stream] : open_streams) {
-      streams.push_back(stream);
-    }
-  }
-  for (const StreamPtr& stream : streams) {
+  for (const StreamPtr& stream : some_streams(std::numeric_limits<std::size_t>::max())) {
     stream->end({grpc::StatusCode::UNAVAILABLE, "shutting down"});
   }
-  streams.clear();
   server->Shutdown(std::chrono::system_clock::now() + options.shutdown_grace);
   server->Wait();
   {
@@ -247,6 +255,17 @@ std::uint16_t AdsServer::port() const { return static_cast<std::uint16_t>(impl_-
 std::size_t AdsServer::streams() const {
   const std::lock_guard lock(impl_->mutex);
   return impl_->open_streams.size();
+}
+
+std::vector<StreamStatus> AdsServer::statuses(std::size_t limit) const {
+  // Without the server's lock, which a stream may wait for while it holds its own.
+  const std::vector<StreamPtr> streams = impl_->some_streams(limit);
+  std::vector<StreamStatus> statuses;
+  statuses.reserve(streams.size());
+  for (const StreamPtr& stream : streams) {
+    statuses.push_back(stream->status());
+  }
+  return statuses;
 }
 
 void AdsServer::shutdown() { impl_->shut_down(); }

@@ -15,12 +15,14 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/resource_set.h"
+#include "discovery/xds/stream_status.h"
 
 namespace meshdns::discovery {
 
@@ -56,6 +58,8 @@ class AdsServer {
 
   [[nodiscard]] std::uint16_t port() const;
   [[nodiscard]] std::size_t streams() const;
+  // What is said on the open streams, of `limit` of them at most. Any thread may ask.
+  [[nodiscard]] std::vector<StreamStatus> statuses(std::size_t limit) const;
   // Ends every stream with UNAVAILABLE, waits at most the grace, then cuts. No callback runs after
   // it returns. A second call does nothing.
   void shutdown();

@@ -3,6 +3,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "base/result.h"
 #include "discovery/xds/resource.h"
 #include "discovery/xds/server_session.h"
+#include "discovery/xds/stream_status.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -61,16 +63,24 @@ grpc::Status to_status(const Error& error) {
 }
 
 std::shared_ptr<AdsServerStream> AdsServerStream::open(std::unique_ptr<ServerSession> session,
-                                                       Events events) {
+                                                       std::string peer, Events events) {
   std::shared_ptr<AdsServerStream> stream(
-      new AdsServerStream(std::move(session), std::move(events)));
+      new AdsServerStream(std::move(session), std::move(peer), std::move(events)));
   stream->self_ = stream;
   stream->StartRead(&stream->incoming_);
   return stream;
 }
 
-AdsServerStream::AdsServerStream(std::unique_ptr<ServerSession> session, Events events)
-    : session_(std::move(session)), events_(std::move(events)) {}
+AdsServerStream::AdsServerStream(std::unique_ptr<ServerSession> session, std::string peer,
+                                 Events events)
+    : peer_(std::move(peer)), session_(std::move(session)), events_(std::move(events)) {}
+
+StreamStatus AdsServerStream::status() {
+  const std::lock_guard lock(mutex_);
+  StreamStatus status = session_->status();
+  status.peer = peer_;
+  return status;
+}
 
 void AdsServerStream::OnReadDone(bool ok) {
   const std::lock_guard lock(mutex_);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/support/byte_buffer.h>
@@ -15,6 +16,7 @@
 
 #include "base/result.h"
 #include "discovery/xds/server_session.h"
+#include "discovery/xds/stream_status.h"
 
 namespace meshdns::discovery {
 
@@ -27,9 +29,10 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
     std::function<void(AdsServerStream*)> on_done;
   };
 
-  // The reactor to hand to gRPC, which it outlives by its own reference.
+  // The reactor to hand to gRPC, which it outlives by its own reference. `peer`: the client's
+  // address, for status().
   static std::shared_ptr<AdsServerStream> open(std::unique_ptr<ServerSession> session,
-                                               Events events);
+                                               std::string peer, Events events);
   AdsServerStream(const AdsServerStream&) = delete;
   AdsServerStream& operator=(const AdsServerStream&) = delete;
   ~AdsServerStream() override = default;
@@ -38,13 +41,14 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   void push();
   // Ends the stream after the write that is outstanding.
   void end(const grpc::Status& status);
+  [[nodiscard]] StreamStatus status();
   // Written once by on_admitted's receiver, under the stream's lock.
   [[nodiscard]] const std::shared_ptr<ResourceSet>& audience() const {
     return session_->audience();
   }
 
  private:
-  AdsServerStream(std::unique_ptr<ServerSession> session, Events events);
+  AdsServerStream(std::unique_ptr<ServerSession> session, std::string peer, Events events);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -55,6 +59,7 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   void push_locked();
   void end_locked(const grpc::Status& status);
 
+  const std::string peer_;
   std::mutex mutex_;  // guards everything below
   std::unique_ptr<ServerSession> session_;
   Events events_;

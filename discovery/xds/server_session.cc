@@ -15,6 +15,7 @@
 #include "discovery/xds/node.h"
 #include "discovery/xds/request.h"
 #include "discovery/xds/resource.h"
+#include "discovery/xds/stream_status.h"
 #include "discovery/xds/subscription.h"
 #include "discovery/xds/type_table.h"
 #include "discovery/xds/type_urls.h"
@@ -27,6 +28,8 @@ namespace {
 constexpr std::size_t kResponseBytes = 1UL << 20U;
 // A client's words in a log line.
 constexpr std::size_t kLoggedErrorOctets = 2048;
+// And as long as its stream is there.
+constexpr std::size_t kKeptErrorOctets = 512;
 
 }  // namespace
 
@@ -92,13 +95,14 @@ Result<void> ServerSession::take(Request request) {
   if (auto admitted = admit(std::move(request.node)); !admitted) {
     return admitted;
   }
-  auto subscription = this->subscription(request.type_url);
-  if (!subscription) {
-    return tl::unexpected(std::move(subscription.error()));
+  auto found = conversation(request.type_url);
+  if (!found) {
+    return tl::unexpected(std::move(found.error()));
   }
-  const Acknowledgement acknowledgement = (*subscription)->handle(request);
-  note(acknowledgement, request.type_url, request.error.value_or(""));
-  if ((*subscription)->size() > 2 * options_.max_names) {
+  Conversation& conversation = **found;
+  const Acknowledgement acknowledgement = conversation.subscription.handle(request);
+  note(acknowledgement, request.type_url, request.error.value_or(""), conversation);
+  if (conversation.subscription.size() > 2 * options_.max_names) {
     return fail(ErrorCode::kExhausted,
                 fmt::format("a subscription to more than {} names", options_.max_names));
   }
@@ -122,25 +126,29 @@ Result<void> ServerSession::admit(std::optional<NodeInfo> node) {
   return {};
 }
 
-Result<Subscription*> ServerSession::subscription(const std::string& type_url) {
+Result<ServerSession::Conversation*> ServerSession::conversation(const std::string& type_url) {
   const TypeKey key{type_order(type_url), type_url};
-  const auto at = subscriptions_.find(key);
-  if (at != subscriptions_.end()) {
+  const auto at = conversations_.find(key);
+  if (at != conversations_.end()) {
     return &at->second;
   }
-  if (subscriptions_.size() >= options_.max_types) {
+  if (conversations_.size() >= options_.max_types) {
     return fail(ErrorCode::kExhausted,
                 fmt::format("more than {} types on one stream", options_.max_types));
   }
-  return &subscriptions_.try_emplace(key, variant_, is_full_state(type_url), node_.zone)
-              .first->second;
+  Subscription subscription(variant_, is_full_state(type_url), node_.zone);
+  return &conversations_.try_emplace(key, Conversation{std::move(subscription)}).first->second;
 }
 
 void ServerSession::note(Acknowledgement acknowledgement, const std::string& type_url,
-                         const std::string& error) {
+                         const std::string& error, Conversation& conversation) {
   if (acknowledgement == Acknowledgement::kAck) {
+    conversation.acknowledged_version = conversation.sent_version;
+    conversation.acknowledged_nonce = conversation.sent_nonce;
     metrics_.acks.of(type_url).add();
   } else if (acknowledgement == Acknowledgement::kNack) {
+    conversation.nack_nonce = conversation.sent_nonce;
+    conversation.nack_text = error.substr(0, kKeptErrorOctets);
     metrics_.nacks.of(type_url).add();
     logger_.warn("response rejected node={} type={} error=\"{}\"", escape_name(node_.id),
                  escape_name(type_url), escape_text(error.substr(0, kLoggedErrorOctets)));
@@ -152,11 +160,11 @@ Result<std::optional<EncodedResponse>> ServerSession::next() {
     return std::nullopt;
   }
   const std::string nonce = std::to_string(last_nonce_ + 1);
-  for (auto& [key, subscription] : subscriptions_) {
+  for (auto& [key, conversation] : conversations_) {
     const std::string& type_url = key.second;
     std::optional<Subscription::Content> content;
     bool fell_behind = false;
-    audience_->read(type_url, [&, &state = subscription](const TypeTable& table) {
+    audience_->read(type_url, [&, &state = conversation.subscription](const TypeTable& table) {
       fell_behind = state.fell_behind(table);
       if (!fell_behind) {
         content = state.next(table, nonce, kResponseBytes);
@@ -167,6 +175,8 @@ Result<std::optional<EncodedResponse>> ServerSession::next() {
     }
     if (content) {
       ++last_nonce_;
+      conversation.sent_version = content->version;
+      conversation.sent_nonce = nonce;
       metrics_.responses.of(type_url).add();
       auto response =
           encode_response(variant_, *std::move(content), type_url, nonce, options_.identifier);
@@ -175,6 +185,31 @@ Result<std::optional<EncodedResponse>> ServerSession::next() {
     }
   }
   return std::nullopt;
+}
+
+StreamStatus ServerSession::status() const {
+  StreamStatus status{.node = node_.id,
+                      .zone = node_.zone,
+                      .user_agent = node_.user_agent,
+                      .peer = {},
+                      .variant = variant_};
+  for (const auto& [key, conversation] : conversations_) {
+    const Subscription& subscription = conversation.subscription;
+    TypeStatus type{.type_url = key.second,
+                    .wildcard = subscription.wildcard(),
+                    .names = subscription.names(),
+                    .sent_version = conversation.sent_version,
+                    .sent_nonce = conversation.sent_nonce,
+                    .acknowledged_version = conversation.acknowledged_version,
+                    .acknowledged_nonce = conversation.acknowledged_nonce,
+                    .awaits_ack = subscription.awaits_ack(),
+                    .nack_nonce = conversation.nack_nonce,
+                    .nack_text = conversation.nack_text};
+    audience_->read(key.second,
+                    [&](const TypeTable& table) { type.lag = subscription.lag(table); });
+    status.types.push_back(std::move(type));
+  }
+  return status;
 }
 
 }  // namespace meshdns::discovery

@@ -19,6 +19,7 @@
 #include "discovery/xds/request.h"
 #include "discovery/xds/resource.h"
 #include "discovery/xds/resource_set.h"
+#include "discovery/xds/stream_status.h"
 #include "discovery/xds/subscription.h"
 
 namespace meshdns::discovery {
@@ -52,19 +53,32 @@ class ServerSession {
   // behind and must start again with the versions it holds.
   [[nodiscard]] Result<std::optional<EncodedResponse>> next();
 
+  // Without its peer, which the session does not know.
+  [[nodiscard]] StreamStatus status() const;
   // Null before the first request.
   [[nodiscard]] const std::shared_ptr<ResourceSet>& audience() const { return audience_; }
   [[nodiscard]] const NodeInfo& node() const { return node_; }
 
  private:
   using TypeKey = std::pair<int, std::string>;  // type_order, type_url
+  // A subscription, and what was said of its responses.
+  struct Conversation {
+    Subscription subscription;
+    std::string sent_version{};
+    std::string sent_nonce{};
+    std::string acknowledged_version{};
+    std::string acknowledged_nonce{};
+    std::string nack_nonce{};
+    std::string nack_text{};
+  };
 
   Result<void> decode_and_take(std::string_view bytes);
   template <typename Request>
   Result<void> take(Request request);
   Result<void> admit(std::optional<NodeInfo> node);
-  Result<Subscription*> subscription(const std::string& type_url);
-  void note(Acknowledgement acknowledgement, const std::string& type_url, const std::string& error);
+  Result<Conversation*> conversation(const std::string& type_url);
+  void note(Acknowledgement acknowledgement, const std::string& type_url, const std::string& error,
+            Conversation& conversation);
 
   XdsVariant variant_;
   const AdsServer::Options& options_;
@@ -74,7 +88,7 @@ class ServerSession {
 
   NodeInfo node_;
   std::shared_ptr<ResourceSet> audience_;
-  std::map<TypeKey, Subscription> subscriptions_;
+  std::map<TypeKey, Conversation> conversations_;
   std::uint64_t last_nonce_ = 0;
 };
 

@@ -72,7 +72,13 @@ class Subscription {
   // stream, with its initial versions, can bring it up to date.
   [[nodiscard]] bool fell_behind(const TypeTable& table) const;
 
+  // How many changes of the table there are since the client was told, whatever they are of: 0 when
+  // it holds all that it asks for, or has it on its way.
+  [[nodiscard]] std::uint64_t lag(const TypeTable& table) const;
+
   [[nodiscard]] bool wildcard() const { return wildcard_; }
+  // That it asks for, beside everything.
+  [[nodiscard]] std::size_t names() const { return names_.size(); }
   [[nodiscard]] bool awaits_ack() const { return awaits_ack_; }
   // Names this subscription remembers.
   [[nodiscard]] std::size_t size() const {

@@ -1,6 +1,7 @@
 // The half of Subscription that decides what to send.
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -91,6 +92,10 @@ std::optional<Subscription::Content> Subscription::next(const TypeTable& table,
 bool Subscription::fell_behind(const TypeTable& table) const {
   return variant_ == XdsVariant::kDelta && wildcard_ && pass_begun_ &&
          std::max(synced_, pass_head_) < table.horizon();
+}
+
+std::uint64_t Subscription::lag(const TypeTable& table) const {
+  return started_ ? table.head() - synced_ + untold_.size() : 0;
 }
 
 // Whether the client asks for an entry. A name unsubscribed from under a wildcard is covered no

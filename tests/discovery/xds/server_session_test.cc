@@ -18,6 +18,7 @@
 #include "discovery/xds/request.h"
 #include "discovery/xds/resource.h"
 #include "discovery/xds/resource_set.h"
+#include "discovery/xds/stream_status.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "tests/discovery/xds/xds_fixture.h"
@@ -101,6 +102,54 @@ TEST_F(Session, ASotwResponseIsAMessageAsProtobufReadsIt) {
   ASSERT_EQ(message.resources_size(), 1);
   EXPECT_EQ(message.resources(0).value(), "value");
   EXPECT_EQ(metrics.response_bytes.value(), (*response)->size());
+}
+
+TEST_F(Session, ItsStatusTellsWhatWasAskedSentTakenAndRefused) {
+  resources->apply({{kService, "default/web", "value"}}, {});
+  open(XdsVariant::kSotw);
+  EXPECT_TRUE(session->status().types.empty());
+  DiscoveryRequest first;
+  first.mutable_node()->set_id("default.client");
+  first.mutable_node()->mutable_locality()->set_zone("east");
+  first.set_type_url(kService);
+  first.add_resource_names("default/web");
+  ASSERT_TRUE(receive(first));
+  EXPECT_EQ(session->status().node, "default.client");
+  EXPECT_EQ(session->status().zone, "east");
+  TypeStatus type = session->status().types.at(0);
+  EXPECT_EQ(type.type_url, kService);
+  EXPECT_FALSE(type.wildcard);
+  EXPECT_EQ(type.names, 1U);
+  EXPECT_EQ(type.sent_nonce, "");
+  EXPECT_GT(type.lag, 0U);
+
+  ASSERT_EQ(next_type(), kService);
+  type = session->status().types.at(0);
+  EXPECT_EQ(type.sent_nonce, "1");
+  EXPECT_EQ(type.acknowledged_nonce, "");
+  EXPECT_TRUE(type.awaits_ack);
+  EXPECT_EQ(type.lag, 0U);
+  const std::string first_version = type.sent_version;
+
+  DiscoveryRequest ack = first;
+  ack.set_response_nonce("1");
+  ASSERT_TRUE(receive(ack));
+  EXPECT_EQ(session->status().types.at(0).acknowledged_version, first_version);
+  EXPECT_FALSE(session->status().types.at(0).awaits_ack);
+
+  resources->apply({{kService, "default/web", "worse"}}, {});
+  EXPECT_EQ(session->status().types.at(0).lag, 1U);
+  ASSERT_EQ(next_type(), kService);
+  DiscoveryRequest nack = first;
+  nack.set_response_nonce("2");
+  nack.mutable_error_detail()->set_message(std::string(100'000, 'n'));
+  ASSERT_TRUE(receive(nack));
+  type = session->status().types.at(0);
+  EXPECT_EQ(type.nack_nonce, "2");
+  EXPECT_EQ(type.nack_text, std::string(512, 'n'));
+  EXPECT_EQ(type.sent_nonce, "2");
+  EXPECT_EQ(type.acknowledged_version, first_version);
+  EXPECT_FALSE(type.awaits_ack);
 }
 
 TEST_F(Session, ADeltaResponseIsAMessageAsProtobufReadsIt) {
