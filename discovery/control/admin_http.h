@@ -1,4 +1,5 @@
-// A small HTTP server for GET requests of operators: health, readiness, metrics.
+// A small HTTP server for GET requests of operators: health, readiness, metrics,
+// streams.
 //
 // Runs on the control thread's io_context. Bounded: 32 connections, 8 KiB of header, 10 s a
 // request. When all connections are taken, the one that has waited longest for its request makes

@@ -29,6 +29,7 @@
 #include "discovery/control/dataplane_directory.h"
 #include "discovery/control/dataplane_store.h"
 #include "discovery/control/metrics.h"
+#include "discovery/control/streams_page.h"
 #include "discovery/dns_name.h"
 #include "discovery/xds/ads_server.h"
 #include "discovery/xds/metrics.h"
@@ -166,7 +167,11 @@ struct ControlPlane::Impl {
       metrics.log_lines_dropped.set(static_cast<double>(logs.dropped()));
       return {200, "text/plain; version=0.0.4", registry.render()};
     }
-    return {404, "text/plain", "there are /healthz, /readyz and /metrics\n"};
+    if (path == "/streams") {
+      return {200, "application/json",
+              streams_page(server->statuses(kMaxStreamsShown), server->streams())};
+    }
+    return {404, "text/plain", "there are /healthz, /readyz, /metrics and /streams\n"};
   }
 
   void wait_for_events() {

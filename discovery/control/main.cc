@@ -109,7 +109,8 @@ void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& l
                   "xDS over gRPC, ADDRESS:PORT; port 0 takes a free one")
       ->capture_default_str()
       ->envname("MESHDNS_CP_LISTEN");
-  verb.add_option("--admin", options.admin, "admin HTTP: /healthz /readyz /metrics, ADDRESS:PORT")
+  verb.add_option("--admin", options.admin,
+                  "admin HTTP: /healthz /readyz /metrics /streams, ADDRESS:PORT")
       ->capture_default_str()
       ->envname("MESHDNS_CP_ADMIN");
   verb.add_option("--zone", options.zone, "zone of inbounds without kuma.io/zone")

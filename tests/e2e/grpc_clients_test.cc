@@ -276,6 +276,52 @@ TEST_F(GrpcClients, AreNotSeenByAProxyThatAsksForEverything) {
             fmt::format("default/backend 127.0.0.1:{} east\n", port_));
 }
 
+TEST_F(GrpcClients, AreListedWithWhatTheyWereToldAndSaid) {
+  ProxylessClient client(client_in("east"));
+  EXPECT_EQ(client.call(), "ok first");
+  // The ACK of the endpoints may come later than the call's answer.
+  std::string page;
+  EXPECT_TRUE(wait_until([&] {
+    page = control_plane_.get("/streams").body;
+    return page.find(R"("awaits_ack":true)") == std::string::npos;
+  }));
+  EXPECT_THAT(page, StartsWith(R"({"open":1,"streams":[)"));
+  EXPECT_THAT(page, HasSubstr(R"("node":"default.client","zone":"east","peer":"ipv4:127.0.0.1:)"));
+  EXPECT_THAT(page, HasSubstr(R"("agent":"gRPC C-core linux)"));
+  for (const char* const type : {"cluster", "endpoint", "listener", "route"}) {
+    const std::size_t at = page.find(fmt::format(R"("type":"{}")", type));
+    ASSERT_NE(at, std::string::npos) << page;
+    const std::string line = page.substr(at, page.find('\n', at) - at);
+    EXPECT_THAT(line, HasSubstr(R"("wildcard":false,"names":1,"sent":{"version":")"));
+    EXPECT_THAT(line, Not(HasSubstr(R"("acknowledged":null)")));
+    EXPECT_THAT(line, HasSubstr(R"("awaits_ack":false,"lag":0,"last_nack":null)"));
+  }
+}
+
+TEST_F(GrpcClients, AreListedWithWhatTheyRefused) {
+  const Process refusing(e2e::python_script(
+      "ads_client.py", {control_plane_.address(), "refuse", "no service pleases me"}));
+  std::string page;
+  EXPECT_TRUE(wait_until([&] {
+    page = control_plane_.get("/streams").body;
+    return page.find("pleases") != std::string::npos;
+  }));
+  EXPECT_THAT(page, HasSubstr(R"("node":"default.grpcio")"));
+  EXPECT_THAT(page, HasSubstr(R"("protocol":"delta")"));
+  EXPECT_THAT(page, HasSubstr(R"("wildcard":true,"names":0,)"));
+  EXPECT_THAT(page, HasSubstr(R"("acknowledged":null,"awaits_ack":false,"lag":0,)"
+                              R"("last_nack":{"nonce":"1","text":"no service pleases me"})"));
+}
+
+TEST_F(GrpcClients, AreListedNoMoreWhenTheyAreGone) {
+  {
+    ProxylessClient client(client_in("east"));
+    EXPECT_EQ(client.call(), "ok first");
+  }
+  EXPECT_TRUE(wait_until(
+      [&] { return control_plane_.get("/streams").body == "{\"open\":0,\"streams\":[]}\n"; }));
+}
+
 TEST_F(GrpcClients, InPythonReachABackend) {
   const TemporaryDirectory folder;
   ProcessOptions options =
