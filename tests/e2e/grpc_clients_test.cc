@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -172,6 +173,15 @@ TEST_F(GrpcClients, CallTheirOwnZoneAndAnotherWhenItHasNone) {
   EXPECT_TRUE(becomes(east, {"ok first"}));
   EXPECT_TRUE(becomes(nowhere, {"ok first", "ok second"}));
   EXPECT_EQ(nacks(), 0U);
+}
+
+TEST_F(GrpcClients, CallAnotherZoneWhenTheirOwnCannotBeReached) {
+  auto fourth = std::make_unique<GrpcBackend>("fourth", fmt::format("127.0.0.4:{}", port_));
+  put({.name = "fourth", .address = "127.0.0.4", .port = port_, .zone = "north"});
+  ProxylessClient north(client_in("north"));
+  EXPECT_TRUE(becomes(north, {"ok fourth"}));
+  fourth.reset();
+  EXPECT_TRUE(becomes(north, {"ok first"}));
 }
 
 TEST_F(GrpcClients, OfAZoneThatComesLaterNeedNotAskAnew) {
