@@ -147,6 +147,7 @@ TEST_P(Xds, ClustersAreServicesWithAddressesGivenHere) {
   const ScriptedUpstream upstream(always_address("192.0.2.1"));
   start_with(GetParam(),
              {eds("Web"),
+              eds("web"),
               eds("db.shop"),
               eds("outbound|80||web.shop"),
               {"www", cluster_with(kLogicalDns, "www", {"www.example.org"})},
@@ -156,6 +157,7 @@ TEST_P(Xds, ClustersAreServicesWithAddressesGivenHere) {
   const std::string web = resolver_.address_of("web.mesh");
   EXPECT_THAT(web, StartsWith("24"));
   EXPECT_EQ(resolver_.address_of("WEB.mesh"), web);
+  EXPECT_THAT(resolver_.log(), HasSubstr("hostname taken name=web.mesh"));
   EXPECT_THAT(resolver_.address_of("db.shop.mesh"), StartsWith("24"));
   EXPECT_THAT(resolver_.address_of("www.mesh"), StartsWith("24"));
   EXPECT_THAT(data_of("web.mesh", "AAAA"), IsEmpty());
@@ -343,6 +345,19 @@ TEST_F(XdsDelta, ARestartIsSentNothingThatItHas) {
   ASSERT_TRUE(wait_rcode("db.mesh", "NXDOMAIN"));
   EXPECT_THAT(data_of("web.mesh"), ElementsAre("192.0.2.1"));
   EXPECT_EQ(resolver_.get("/readyz").status, 200);
+}
+
+TEST_F(XdsDelta, AnAssignmentThatDoesNotComeHoldsUpItsOwnNameAlone) {
+  start_with(Variant::kDelta, {eds("web"), eds("missing")}, {"--answers", "endpoints"});
+  tell_endpoints({at("web", {{"192.0.2.1"}})});
+  ASSERT_TRUE(wait_data("web.mesh", {"192.0.2.1"}));
+  EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("feed endpoints: nothing yet"));
+  // It is waited for 15 s.
+  EXPECT_TRUE(
+      wait_until([&] { return resolver_.get("/readyz").status == 200; }, std::chrono::seconds(60)))
+      << resolver_.get("/readyz").body;
+  EXPECT_EQ(rcode_of("missing.mesh"), "SERVFAIL");
+  EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("1 services are withheld"));
 }
 
 TEST_F(XdsDelta, ALostStreamIsTakenUpWithWhatIsHeld) {
