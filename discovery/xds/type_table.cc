@@ -15,6 +15,11 @@ namespace {
 
 using EntryOf = std::string_view (Resource::*)() const;
 
+// Whether a wildcard is told of it in a form that depends on the zone.
+bool is_zoned(const TypeTable::Entry& entry) {
+  return entry.listing == Listing::kListed && !entry.zone_forms.empty();
+}
+
 // Joins the entries of all listed resources in log order, starting a new chunk past `chunk_bytes`.
 std::shared_ptr<const TypeTable::Body> join(const TypeTable::Log& log, std::uint64_t head,
                                             EntryOf entry_of, std::size_t chunk_bytes) {
@@ -119,7 +124,7 @@ ResourcePtr TypeTable::serialise(std::string_view name, std::string_view value) 
 // What an entry with a resource adds to the table as a whole.
 void TypeTable::count(const Entry& entry) {
   ++present_;
-  zoned_ += entry.zone_forms.empty() ? 0U : 1U;
+  zoned_ += is_zoned(entry) ? 1U : 0U;
   hash_ += entry.resource->hash();
   for (const auto& [zone, form] : entry.zone_forms) {
     hash_ += form->hash();
@@ -128,7 +133,7 @@ void TypeTable::count(const Entry& entry) {
 
 void TypeTable::discount(const Entry& entry) {
   --present_;
-  zoned_ -= entry.zone_forms.empty() ? 0U : 1U;
+  zoned_ -= is_zoned(entry) ? 1U : 0U;
   hash_ -= entry.resource->hash();
   for (const auto& [zone, form] : entry.zone_forms) {
     hash_ -= form->hash();

@@ -84,7 +84,7 @@ class TypeTable {
   [[nodiscard]] std::uint64_t head() const { return head_; }
   // Removals up to this sequence number may have been forgotten.
   [[nodiscard]] std::uint64_t horizon() const { return horizon_; }
-  // Whether any resource has forms for zones.
+  // Whether any listed resource has forms for zones.
   [[nodiscard]] bool has_zone_forms() const { return zoned_ > 0; }
   // A hash over all names and values, as text: DiscoveryResponse.version_info. Equal tables have
   // equal versions, at any replica.
@@ -118,7 +118,7 @@ class TypeTable {
   Log log_;
   std::map<std::uint64_t, const Entry*> tombstones_;  // by sequence
   std::size_t present_ = 0;
-  std::size_t zoned_ = 0;  // with forms for zones
+  std::size_t zoned_ = 0;  // listed, with forms for zones
   std::uint64_t head_ = 0;
   std::uint64_t horizon_ = 0;
   std::uint64_t hash_ = 0;  // sum of the resources' hashes: order does not matter

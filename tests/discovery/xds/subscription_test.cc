@@ -642,6 +642,14 @@ INSTANTIATE_TEST_SUITE_P(ByNameOnly, SubscriptionRules,
                                {"req ack", "."},
                                {"hide x=3", "."},
                                {"del x", "."}}},
+                             {"AWildcardThatCoversNothingGetsAnEmptyAnswer",
+                              kDelta,
+                              kCluster,
+                              {{"hide x=1", "."},
+                               {"req", "()"},
+                               {"req ack", "."},
+                               {"hide x=2", "."},
+                               {"put a=1", "a=1"}}},
                              {"WhatAWildcardSaysToHoldOfThemIsRemoved",
                               kDelta,
                               kCluster,
@@ -862,6 +870,22 @@ TEST(Subscription, AClientFollowsTheFormForItsZone) {
   EXPECT_TRUE(table.has_zone_forms());
   EXPECT_TRUE(table.update("a", "all"));
   EXPECT_FALSE(table.has_zone_forms());
+}
+
+TEST(Subscription, FormsOfWhatIsThereByNameOnlyDoNotPartFreshWildcards) {
+  TypeTable table(kEndpoints);
+  table.update("a", std::string(kNoLimit / 2, 'v'));
+  table.update("b", std::string(kNoLimit / 2, 'v'));
+  table.update("x", "all", {{"east", "in east"}}, Listing::kByNameOnly);
+  DeltaRequest everything;
+  everything.subscribe = {"*"};
+  Subscription nowhere(kDelta, false);
+  Subscription east(kDelta, false, "east");
+  nowhere.handle(everything);
+  east.handle(everything);
+  const auto one = nowhere.next(table, "1", kNoLimit);
+  const auto other = east.next(table, "1", kNoLimit);
+  EXPECT_EQ(one->resources.at(0).bytes.data(), other->resources.at(0).bytes.data());
 }
 
 TEST(Subscription, ItRemembersNothingOfAnUnsubscribedName) {
