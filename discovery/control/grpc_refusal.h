@@ -1,6 +1,7 @@
 // How a check of grpc_rules.h ends: the parts of it share these.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,17 +22,8 @@ struct GrpcRefusal {
   throw GrpcRefusal{std::move(field), std::move(reason)};
 }
 
-// True when there is nothing in `message`, at any depth, that our schema lacks. What an Any holds
-// is read by itself.
 template <typename Message>
-[[nodiscard]] bool is_known(const Message& message) {
-  Message known = message;
-  known.DiscardUnknownFields();
-  return known.ByteSizeLong() == message.ByteSizeLong();
-}
-
-template <typename Message>
-[[nodiscard]] Message read_known(const std::string& field, std::string_view bytes) {
+[[nodiscard]] Message read_message(const std::string& field, std::string_view bytes) {
   Message message;
   if (bytes.size() > kMaxGrpcResourceBytes) {
     refuse(field, fmt::format("its {} octets are more than gRPC's clients receive, {}",
@@ -41,7 +33,16 @@ template <typename Message>
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     refuse(field, "does not decode");
   }
-  if (!is_known(message)) {
+  return message;
+}
+
+// Likewise; refused is also what our schema lacks, at any depth but for what an Any holds.
+template <typename Message>
+[[nodiscard]] Message read_known(const std::string& field, std::string_view bytes) {
+  auto message = read_message<Message>(field, bytes);
+  const std::size_t before = message.ByteSizeLong();
+  message.DiscardUnknownFields();
+  if (message.ByteSizeLong() != before) {
     refuse(field, "has a field that is not known here");
   }
   return message;

@@ -62,16 +62,14 @@ Zones zones_of(std::span<const Endpoint> endpoints) {
   return zones;
 }
 
-// `own_zone`: the one before all others; null when all are alike.
-std::string encode_zones(const std::string& target, const Zones& zones,
-                         const std::string* own_zone) {
+// All of priority 0.
+endpoint_v3::ClusterLoadAssignment assignment_of(const std::string& target, const Zones& zones) {
   endpoint_v3::ClusterLoadAssignment message;
   message.set_cluster_name(target);
   for (const auto& [zone, members] : zones) {
     endpoint_v3::LocalityLbEndpoints& locality = *message.add_endpoints();
     locality.mutable_locality()->set_zone(zone);
     locality.mutable_load_balancing_weight()->set_value(static_cast<std::uint32_t>(members.size()));
-    locality.set_priority(own_zone == nullptr || zone == *own_zone ? 0 : 1);
     for (const Endpoint* const member : members) {
       endpoint_v3::LbEndpoint& added = *locality.add_lb_endpoints();
       added.set_health_status(core_v3::HEALTHY);
@@ -80,7 +78,14 @@ std::string encode_zones(const std::string& target, const Zones& zones,
       socket.set_port_value(member->port);
     }
   }
-  return message.SerializeAsString();
+  return message;
+}
+
+// Puts `zone` before all others.
+void prefer(endpoint_v3::ClusterLoadAssignment& message, const std::string& zone) {
+  for (endpoint_v3::LocalityLbEndpoints& locality : *message.mutable_endpoints()) {
+    locality.set_priority(locality.locality().zone() == zone ? 0 : 1);
+  }
 }
 
 }  // namespace
@@ -132,10 +137,11 @@ ResourceUpdate grpc_cluster(const std::string& target) {
 
 GrpcEndpoints grpc_endpoints(const std::string& target, std::span<const Endpoint> endpoints) {
   const Zones zones = zones_of(endpoints);
+  endpoint_v3::ClusterLoadAssignment message = assignment_of(target, zones);
   GrpcEndpoints made;
   made.update = {.type_url = std::string(kClusterLoadAssignmentTypeUrl),
                  .name = target,
-                 .value = encode_zones(target, zones, nullptr),
+                 .value = message.SerializeAsString(),
                  .listing = Listing::kByNameOnly};
   if (zones.size() < 2) {
     return made;
@@ -149,7 +155,8 @@ GrpcEndpoints grpc_endpoints(const std::string& target, std::span<const Endpoint
   }
   for (const auto& [zone, members] : zones) {
     if (!zone.empty()) {
-      made.update.zone_values.emplace(zone, encode_zones(target, zones, &zone));
+      prefer(message, zone);
+      made.update.zone_values.emplace(zone, message.SerializeAsString());
     }
   }
   return made;

@@ -159,10 +159,10 @@ Result<void> check_grpc_cluster(std::string_view name, std::string_view value) {
 
 Result<void> check_grpc_endpoints(std::string_view name, std::string_view value) {
   return run("endpoints", name, [&] {
-    const auto assignment = read_known<endpoint_v3::ClusterLoadAssignment>("endpoints", value);
+    const auto assignment = read_message<endpoint_v3::ClusterLoadAssignment>("endpoints", value);
     require_name("cluster_name", assignment.cluster_name(), name);
-    if (assignment.has_policy()) {
-      refuse("policy", "is not known here");
+    if (assignment.has_policy() || !assignment.named_endpoints().empty()) {
+      refuse("policy", "neither policy nor named_endpoints is known here");
     }
     check_localities(assignment);
   });

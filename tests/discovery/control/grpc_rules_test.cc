@@ -1,9 +1,12 @@
 #include "discovery/control/grpc_rules.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
+#include <google/protobuf/message.h>
+#include <google/protobuf/unknown_field_set.h>
 #include <gtest/gtest.h>
 
 #include "discovery/xds/resource_set.h"
@@ -51,6 +54,40 @@ TEST(GrpcRules, AnErrorNamesTheResourceAndTheField) {
       "the endpoints 'default/backend:8080': "
       "endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: "
       "'backend.example.org' is no IP address");
+}
+
+// Fields of a later schema may have rules of their own.
+TEST(GrpcRules, FieldsThatAreNotKnownAreRefusedInEveryPartOfTheEndpoints) {
+  using Message = google::protobuf::Message;
+  using Messages = GrpcMessages;
+  const auto locality = [](Messages& m) { return m.endpoints.mutable_endpoints(0); };
+  const auto endpoint = [&](Messages& m) { return locality(m)->mutable_lb_endpoints(0); };
+  const auto address = [&](Messages& m) {
+    return endpoint(m)->mutable_endpoint()->mutable_address();
+  };
+  const std::vector<std::function<Message*(Messages&)>> parts = {
+      [](Messages& m) { return &m.endpoints; },
+      [&](Messages& m) { return locality(m); },
+      [&](Messages& m) { return locality(m)->mutable_locality(); },
+      [&](Messages& m) { return locality(m)->mutable_load_balancing_weight(); },
+      [&](Messages& m) { return endpoint(m); },
+      [&](Messages& m) { return endpoint(m)->mutable_endpoint(); },
+      [&](Messages& m) { return endpoint(m)->mutable_load_balancing_weight(); },
+      [&](Messages& m) { return address(m); },
+      [&](Messages& m) { return address(m)->mutable_socket_address(); },
+  };
+  for (const auto& part : parts) {
+    GrpcMessages messages = good_messages(8080);
+    messages.endpoints.mutable_endpoints(0)
+        ->mutable_lb_endpoints(0)
+        ->mutable_load_balancing_weight()
+        ->set_value(1);
+    ASSERT_TRUE(check_grpc_endpoints(kRuleTarget, messages.endpoints.SerializeAsString()));
+    Message& message = *part(messages);
+    message.GetReflection()->MutableUnknownFields(&message)->AddVarint(1000, 1);
+    EXPECT_FALSE(check_grpc_endpoints(kRuleTarget, messages.endpoints.SerializeAsString()))
+        << message.GetTypeName();
+  }
 }
 
 TEST(GrpcRules, EveryFormOfAResourceIsChecked) {
