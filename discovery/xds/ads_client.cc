@@ -1,5 +1,6 @@
 #include "discovery/xds/ads_client.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <map>
@@ -24,6 +25,7 @@
 #include "discovery/xds/grpc_transport.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
+#include "discovery/xds/refusal_pace.h"
 #include "discovery/xds/request.h"
 #include "discovery/xds/response.h"
 #include "discovery/xds/type_urls.h"
@@ -75,9 +77,16 @@ constexpr int kLongestLookBack = 60;
 }  // namespace
 
 struct AdsClient::Impl {
+  // A refusal that waits.
+  struct LateReply {
+    TimePoint due;
+    std::string request;
+  };
   struct Subscriber {
     ClientSubscription state;
     OnResponse on_response;
+    RefusalPace pace;
+    std::optional<LateReply> late{};
   };
   using TypeKey = std::pair<int, std::string>;  // type_order, type_url
 
@@ -107,6 +116,13 @@ struct AdsClient::Impl {
   void begin(Subscriber& subscriber);
   void on_response(Result<DecodedResponse> response);
   void take(const DecodedResponse& response);
+  [[nodiscard]] std::chrono::milliseconds note_reply(const DecodedResponse& response,
+                                                     const ClientSubscription::Reply& reply,
+                                                     RefusalPace& pace);
+  // Sends what the subscriber is late with, before anything else of its type.
+  void catch_up(Subscriber& subscriber);
+  void await_late_replies();
+  void send_late_replies();
   void on_end(const AdsCallEnd& end);
   void lost(const std::string& reason);
   void stop();
@@ -176,6 +192,8 @@ Result<AdsPeer> AdsClient::Impl::peer_of(const std::string& name) const {
 }
 
 void AdsClient::Impl::begin(Subscriber& subscriber) {
+  subscriber.late.reset();
+  subscriber.pace.reset();
   // The node goes with the first request of a stream only.
   auto request = subscriber.state.begin(variant, node_sent ? nullptr : &options.node);
   if (request) {
@@ -258,19 +276,70 @@ void AdsClient::Impl::take(const DecodedResponse& response) {
     logger.warn("response of a type not asked for type={}", escape_name(response.type_url));
     return;
   }
-  auto& [state, subscriber_on_response] = at->second;
-  const ClientSubscription::Reply reply = state.take(response, subscriber_on_response);
+  Subscriber& subscriber = at->second;
+  catch_up(subscriber);
+  ClientSubscription::Reply reply = subscriber.state.take(response, subscriber.on_response);
+  const auto delay = note_reply(response, reply, subscriber.pace);
+  if (!running) {
+    return;
+  }
+  if (delay.count() == 0) {
+    call->send(std::move(reply.request));
+  } else {
+    subscriber.late = LateReply{clock.now() + delay, std::move(reply.request)};
+    await_late_replies();
+  }
+}
+
+// Returns how long the reply is to wait.
+std::chrono::milliseconds AdsClient::Impl::note_reply(const DecodedResponse& response,
+                                                      const ClientSubscription::Reply& reply,
+                                                      RefusalPace& pace) {
   if (reply.rejected == 0) {
     metrics.acks.of(response.type_url).add();
-  } else {
-    metrics.nacks.of(response.type_url).add();
-    metrics.rejected_resources.of(response.type_url).add(reply.rejected);
+    pace.reset();
+    return std::chrono::milliseconds(0);
+  }
+  metrics.nacks.of(response.type_url).add();
+  metrics.rejected_resources.of(response.type_url).add(reply.rejected);
+  const auto delay = pace.next(response.version, reply.error);
+  if (delay.count() == 0) {
     logger.warn("resources rejected type={} count={} error=\"{}\"", escape_name(response.type_url),
                 reply.rejected, escape_text(reply.error));
+  } else {
+    logger.debug("the same resources rejected again type={} count={} reply_after_ms={}",
+                 escape_name(response.type_url), reply.rejected, delay.count());
   }
-  if (running) {
-    call->send(reply.request);
+  return delay;
+}
+
+void AdsClient::Impl::catch_up(Subscriber& subscriber) {
+  if (subscriber.late) {
+    call->send(std::move(subscriber.late->request));
+    subscriber.late.reset();
   }
+}
+
+void AdsClient::Impl::await_late_replies() {
+  std::optional<TimePoint> next;
+  for (const auto& [key, subscriber] : subscribers) {
+    if (subscriber.late) {
+      next = std::min(next.value_or(subscriber.late->due), subscriber.late->due);
+    }
+  }
+  if (next) {
+    const auto delay = std::chrono::ceil<std::chrono::milliseconds>(*next - clock.now());
+    call->run_after(std::max(delay, std::chrono::milliseconds(0)), [this] { send_late_replies(); });
+  }
+}
+
+void AdsClient::Impl::send_late_replies() {
+  for (auto& [key, subscriber] : subscribers) {
+    if (subscriber.late && subscriber.late->due <= clock.now()) {
+      catch_up(subscriber);
+    }
+  }
+  await_late_replies();
 }
 
 void AdsClient::Impl::on_end(const AdsCallEnd& end) {
@@ -344,7 +413,7 @@ void AdsClient::subscribe(std::string_view type_url, const Interest& interest,
   const auto [at, added] = impl_->subscribers.try_emplace(
       Impl::key_of(type_url),
       Impl::Subscriber{ClientSubscription(type_url, interest, std::move(held)),
-                       std::move(on_response)});
+                       std::move(on_response), RefusalPace(std::random_device{}())});
   if (added && impl_->call != nullptr) {
     impl_->begin(at->second);
   }
@@ -360,6 +429,7 @@ void AdsClient::set_interest(std::string_view type_url, const Interest& interest
     state.change_offline(interest);
     return;
   }
+  impl_->catch_up(at->second);
   const NodeInfo* const node = impl_->node_sent ? nullptr : &impl_->options.node;
   for (std::string& request : state.change(interest, node)) {
     impl_->node_sent = true;

@@ -88,7 +88,8 @@ class AdsClient {
 
   // Runs a task on the control thread, in order; callable from any thread.
   using Post = std::function<void(std::function<void()>)>;
-  // Applies what it can and returns the rest: none is an ACK, any is a NACK that names each.
+  // Applies what it can and returns the rest: none is an ACK, any is a NACK that names each. A NACK
+  // of the same for the same again is sent some seconds later (RefusalPace).
   using OnResponse = std::function<std::vector<Rejection>(const ResponseView&)>;
   // True when the first response of a stream has arrived, false when that stream is lost.
   using OnConnection = std::function<void(bool connected)>;

@@ -29,6 +29,9 @@ class AdsCall {
   virtual void send(std::string request) = 0;
   // Asks for one response: exactly one event follows.
   virtual void read() = 0;
+  // Runs `task` once, later, unless the stream is destroyed before. A new one replaces the one
+  // before.
+  virtual void run_after(std::chrono::milliseconds delay, std::function<void()> task) = 0;
 };
 
 // Why a stream ended, as gRPC says it.

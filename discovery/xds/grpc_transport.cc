@@ -256,23 +256,6 @@ class Stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byte
   bool closed_ = false;
 };
 
-class GrpcCall final : public AdsCall {
- public:
-  GrpcCall(std::shared_ptr<grpc::Channel> channel, const std::string& token, XdsVariant variant,
-           const AdsClient::Post& post, AdsCallEvents events)
-      : handle_(std::make_shared<CallHandle>(std::move(events))),
-        stream_(std::move(channel), token, variant, post, handle_) {
-    stream_.start();
-  }
-
-  void send(std::string request) override { stream_.send(std::move(request)); }
-  void read() override { stream_.read(); }
-
- private:
-  std::shared_ptr<CallHandle> handle_;
-  Stream stream_;  // gone before the handle, which posted tasks look for later
-};
-
 // A timer whose callback, on a thread of gRPC's, only posts.
 class Timer {
  public:
@@ -312,6 +295,29 @@ class Timer {
   AdsClient::Post post_;
   std::shared_ptr<Done> rung_ = std::make_shared<Done>();
   grpc::Alarm alarm_;
+};
+
+class GrpcCall final : public AdsCall {
+ public:
+  GrpcCall(std::shared_ptr<grpc::Channel> channel, const std::string& token, XdsVariant variant,
+           const AdsClient::Post& post, AdsCallEvents events)
+      : post_(post),
+        handle_(std::make_shared<CallHandle>(std::move(events))),
+        stream_(std::move(channel), token, variant, post, handle_) {
+    stream_.start();
+  }
+
+  void send(std::string request) override { stream_.send(std::move(request)); }
+  void read() override { stream_.read(); }
+  void run_after(std::chrono::milliseconds delay, std::function<void()> task) override {
+    timer_ = std::make_unique<Timer>(delay, post_, std::move(task));
+  }
+
+ private:
+  AdsClient::Post post_;
+  std::shared_ptr<CallHandle> handle_;
+  Stream stream_;  // gone before the handle, which posted tasks look for later
+  std::unique_ptr<Timer> timer_;
 };
 
 // Connects on a thread of its own, which ends within a tenth of a second once nobody waits for it.

@@ -1,6 +1,8 @@
 // The client's rules, with the test as server and as clock.
 #include "discovery/xds/ads_client.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -249,6 +251,86 @@ TEST_F(AdsClientRules, RefusesWhatNoServerMayDoAndTakesTheRest) {
     EXPECT_EQ(reply.has_error_detail(), !row.want_error.empty()) << row.name;
     EXPECT_THAT(reply.error_detail().message(), HasSubstr(row.want_error)) << row.name;
   }
+}
+
+TEST_F(AdsClientRules, TheSameRefusalOfTheSameAgainWaitsLongerAndLonger) {
+  options.sotw_only = true;
+  start();
+  const auto repeat = [&](const std::string& version) {
+    DecodedResponse response{.type_url = kService,
+                             .version = version,
+                             .nonce = "n" + std::to_string(++responses),
+                             .resources = {resource("web", "", "bad")},
+                             .removed = {}};
+    stream().timer = nullptr;
+    stream().requests.clear();
+    const auto on_response = stream().events.on_response;
+    on_response(std::move(response));
+  };
+  repeat("1");
+  EXPECT_EQ(last_sotw_request().response_nonce(), "n1") << "the first is sent at once";
+  EXPECT_FALSE(stream().timer);
+  std::chrono::milliseconds waited{0};
+  for (int times = 0; times < 8; ++times) {
+    repeat("1");
+    EXPECT_TRUE(stream().requests.empty());
+    ASSERT_TRUE(stream().timer);
+    EXPECT_GE(stream().delay, std::min(waited, std::chrono::milliseconds(4000)));
+    EXPECT_LE(stream().delay, std::chrono::milliseconds(6000));
+    waited = stream().delay;
+    clock.advance(waited);
+    const auto timer = stream().timer;
+    timer();
+    EXPECT_EQ(last_sotw_request().response_nonce(), "n" + std::to_string(responses));
+    EXPECT_FALSE(last_sotw_request().error_detail().message().empty());
+  }
+  EXPECT_EQ(metrics.nacks.of(kService).value(), 9U);
+  repeat("2");
+  EXPECT_FALSE(stream().requests.empty()) << "of another version";
+  respond({resource("web", "")});
+  repeat("2");
+  EXPECT_FALSE(stream().requests.empty()) << "it was good in between";
+}
+
+TEST_F(AdsClientRules, ALateRefusalGoesBeforeWhatElseIsSaidOfItsTypeAndNoOtherTypeWaits) {
+  options.sotw_only = true;
+  start({.wildcard = false, .names = {"web"}}, kEndpoints);
+  subscribe(kService, {.wildcard = true, .names = {}});
+  const auto refuse = [&] {
+    DecodedResponse response{.type_url = kEndpoints,
+                             .version = "1",
+                             .nonce = "n" + std::to_string(++responses),
+                             .resources = {resource("web", "", "bad", kEndpoints)},
+                             .removed = {}};
+    const auto on_response = stream().events.on_response;
+    on_response(std::move(response));
+  };
+  const auto nonces = [&] {
+    std::vector<std::string> all;
+    for (const std::string& octets : stream().requests) {
+      DiscoveryRequest request;
+      EXPECT_TRUE(request.ParseFromString(octets));
+      all.push_back(request.response_nonce() + (request.has_error_detail() ? " refused" : ""));
+    }
+    stream().requests.clear();
+    return all;
+  };
+  refuse();
+  refuse();
+  EXPECT_THAT(nonces(), ElementsAre("", "", "n1 refused"));
+  respond({resource("a", "")});
+  EXPECT_THAT(nonces(), ElementsAre("n3")) << "services";
+  refuse();
+  EXPECT_THAT(nonces(), ElementsAre("n2 refused"));
+  client->set_interest(kEndpoints, {.wildcard = false, .names = {"web", "db"}});
+  EXPECT_THAT(nonces(), ElementsAre("n4 refused", "n4"));
+  // A stream that ends takes what was late along.
+  refuse();
+  end();
+  ring();
+  EXPECT_THAT(nonces(), ElementsAre("", ""));
+  refuse();
+  EXPECT_THAT(nonces(), ElementsAre("n6 refused"));
 }
 
 TEST_F(AdsClientRules, ANackIsPrintableAndBounded) {

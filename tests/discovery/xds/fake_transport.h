@@ -23,6 +23,8 @@ struct FakeStream {
   int reads = 0;
   bool open = true;
   AdsPeer peer = {};
+  std::chrono::milliseconds delay{};  // of the timer
+  std::function<void()> timer{};
 };
 
 class FakeCall final : public AdsCall {
@@ -33,6 +35,10 @@ class FakeCall final : public AdsCall {
   ~FakeCall() override { stream_.open = false; }
   void send(std::string request) override { stream_.requests.push_back(std::move(request)); }
   void read() override { ++stream_.reads; }
+  void run_after(std::chrono::milliseconds delay, std::function<void()> task) override {
+    stream_.delay = delay;
+    stream_.timer = std::move(task);
+  }
 
  private:
   FakeStream& stream_;
