@@ -108,6 +108,7 @@ struct AdsClient::Impl {
   }
 
   void connect();
+  void give_up_if_silent();
   [[nodiscard]] Result<AdsPeer> peer_of(const std::string& name) const;
   // Looks at the targets before the one that serves, one after the other.
   void look_back_later();
@@ -171,7 +172,16 @@ void AdsClient::Impl::connect() {
   for (auto& [key, subscriber] : subscribers) {
     begin(subscriber);
   }
+  if (options.targets.size() > 1) {
+    call->run_after(options.first_response_timeout, [this] { give_up_if_silent(); });
+  }
   call->read();
+}
+
+void AdsClient::Impl::give_up_if_silent() {
+  if (!connected) {
+    lost(fmt::format("no response within {} ms", options.first_response_timeout.count()));
+  }
 }
 
 Result<AdsPeer> AdsClient::Impl::peer_of(const std::string& name) const {

@@ -81,6 +81,9 @@ class AdsClient {
     Backoff::Options backoff;
     std::size_t max_receive_bytes = 64UL << 20U;
     std::chrono::milliseconds connect_timeout{5'000};
+    // How long a stream may stay without a word where there are other targets: servers that have
+    // nothing for a node (yet) say nothing at all.
+    std::chrono::milliseconds first_response_timeout{15'000};
     std::chrono::milliseconds keepalive_time{30'000};
     std::chrono::milliseconds keepalive_timeout{10'000};
     bool sotw_only = false;

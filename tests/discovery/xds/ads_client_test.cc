@@ -399,6 +399,28 @@ TEST_F(AdsClientRules, TriesEachTargetOnceBeforeItWaits) {
   EXPECT_EQ(world.streams[2].target, "unix:/one");
 }
 
+TEST_F(AdsClientRules, AServerThatSaysNothingIsPassedOverForTheNextOne) {
+  options.targets = {"unix:/silent", "unix:/two"};
+  start();
+  EXPECT_EQ(stream().delay, options.first_response_timeout);
+  const auto silent = std::exchange(stream().timer, nullptr);
+  ASSERT_TRUE(silent);
+  silent();
+  EXPECT_FALSE(world.streams[0].open);
+  ring();
+  EXPECT_EQ(stream().target, "unix:/two");
+  respond({resource("web", "1")});
+  ASSERT_TRUE(stream().timer);
+  stream().timer();
+  EXPECT_TRUE(stream().open) << "it has spoken";
+  EXPECT_TRUE(client->connected());
+}
+
+TEST_F(AdsClientRules, ASilentServerIsWaitedForWhereThereIsNoOther) {
+  start();
+  EXPECT_FALSE(stream().timer);
+}
+
 TEST_F(AdsClientRules, ANewTargetIsTakenAtTheNextConnection) {
   options.targets = {"unix:/one", "unix:/two"};
   start();
