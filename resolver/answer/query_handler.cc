@@ -241,12 +241,15 @@ Outcome QueryHandler::respond(const Snapshot& snapshot, Query& query, Transport 
       return error_outcome(query, rcode::kRefused, &kNotSupportedError, buffer);
     }
   }
-  const ZoneMatch owned = snapshot.zones().find(query.name);
+  const ZoneMatch owned = snapshot.find_zone(query.name);
   if (owned.zone != nullptr) {
     if (query.qclass != rrclass::kIn) {
       return error_outcome(query, rcode::kRefused, &kNotSupportedError, buffer);
     }
-    if (!owned.zone->ready) {
+    if (owned.zone->is_shared && snapshot.find(query.name, query.name_hash).is_named()) {
+      return respond_outside(snapshot, query, transport, buffer);
+    }
+    if (owned.zone->is_shared || !owned.zone->ready) {
       return error_outcome(query, rcode::kServFail, &kNotReadyError, buffer);
     }
     LocalAnswer answer(snapshot, query, transport, owned.offset, buffer);

@@ -51,7 +51,7 @@ struct Place {
 Place find_place(const Snapshot& snapshot, NameView folded, std::uint64_t hash) {
   Place place;
   const ZoneMatch fixed = snapshot.static_records().zones().find(folded);
-  place.zone = snapshot.zones().find(folded);
+  place.zone = snapshot.find_zone(folded);
   // The longer suffix is the inner zone; a zone file's word counts where both are the same.
   if (fixed.zone != nullptr && (place.zone.zone == nullptr || fixed.offset <= place.zone.offset)) {
     place.zone = fixed;

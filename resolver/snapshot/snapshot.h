@@ -19,6 +19,7 @@
 #include "resolver/snapshot/standing.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
+#include "resolver/snapshot/wildcard_depths.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/sip_hash.h"
@@ -35,6 +36,7 @@ struct ZoneTimes {
 struct SnapshotTables {
   PageTable<NameEntry> names;
   PageTable<PointerEntry> pointers;
+  WildcardDepths wildcards;  // among the names: hosts, and those that are withheld
 };
 
 class Snapshot {
@@ -70,7 +72,9 @@ class Snapshot {
     return sip_hash<1, 3>(key_, folded.octets());
   }
   void prefetch(std::uint64_t hash) const { tables_.names.prefetch(hash); }
-  // `hash` is hash(folded). A name that is a zone's apex alone is absent here.
+  // `hash` is hash(folded). A name that is a zone's apex alone is absent here. For a name that is
+  // not there stands the wildcard with the most labels that it is below, however many labels lie
+  // between: unlike RFC 4592's, a feed's wildcard is not hidden by names beside the one asked for.
   [[nodiscard]] Host find(NameView folded, std::uint64_t hash) const;
   // The ports of a host that find() gave.
   [[nodiscard]] std::span<const Port> ports(const Host& host) const {
@@ -81,6 +85,8 @@ class Snapshot {
 
   // The zones that feeds fill, and the reverse ones.
   [[nodiscard]] const ZoneSet& zones() const { return *zones_; }
+  // The zone whose word counts for the name now: none for a shared one whose names are all known.
+  [[nodiscard]] ZoneMatch find_zone(NameView folded) const;
   // What comes before all feeds. Its names are not in tables().
   [[nodiscard]] const StaticRecords& static_records() const { return *static_records_; }
   [[nodiscard]] const ZoneTimes& times() const { return times_; }
@@ -93,6 +99,9 @@ class Snapshot {
   [[nodiscard]] const SnapshotTables& tables() const { return tables_; }
 
  private:
+  [[nodiscard]] Host find_exactly(NameView folded, std::uint64_t hash) const;
+  [[nodiscard]] Host find_wildcard(NameView folded) const;
+
   SnapshotTables tables_;
   // Shared between snapshots; readers do not touch the counts.
   std::shared_ptr<const ZoneSet> zones_;

@@ -24,6 +24,7 @@
 #include "resolver/snapshot/standing.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
+#include "resolver/snapshot/wildcard_depths.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/sip_hash.h"
@@ -36,6 +37,17 @@ std::string to_key(NameView name) { return {name.octets().begin(), name.octets()
 NameView to_view(const std::string& key) {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): a map key holds octets as char.
   return NameView({reinterpret_cast<const std::uint8_t*>(key.data()), key.size()});
+}
+
+// Folded.
+Result<Name> parse_zone(const std::string& text) {
+  auto name = Name::from_text(text);
+  if (!name || name->view().is_root()) {
+    return fail(ErrorCode::kInvalidArgument,
+                "zone \"" + text + "\" is not a domain name below the root");
+  }
+  name->fold();
+  return *name;
 }
 
 // Changes only while few pages were touched, so that one change stays within four pages in all: an
@@ -56,20 +68,28 @@ Result<std::unique_ptr<SnapshotBuilder>> SnapshotBuilder::create(const Options& 
                                 [&name](const OwnedZone& zone) { return zone.name == name; });
   };
   for (const std::string& text : options.owned_zones) {
-    auto name = Name::from_text(text);
-    if (!name || name->view().is_root()) {
-      return fail(ErrorCode::kInvalidArgument,
-                  "zone \"" + text + "\" is not a domain name below the root");
+    const auto name = parse_zone(text);
+    if (!name) {
+      return tl::unexpected(name.error());
     }
-    name->fold();
     if (is_new(*name)) {
-      zones.push_back({*name, false, std::nullopt});
+      zones.push_back({.name = *name});
+    }
+  }
+  for (const std::string& text : options.shared_zones) {
+    const auto name = parse_zone(text);
+    if (!name) {
+      return tl::unexpected(name.error());
+    }
+    if (std::ranges::none_of(
+            zones, [&](const OwnedZone& zone) { return name->view().is_within(zone.name); })) {
+      zones.push_back({.name = *name, .is_shared = true});
     }
   }
   for (const IpPrefix& pool : options.vip_pools) {
     for (const Name& name : reverse_zones(pool)) {
       if (is_new(name)) {
-        zones.push_back({name, false, pool});
+        zones.push_back({.name = name, .pool = pool});
       }
     }
   }
@@ -345,8 +365,8 @@ void SnapshotBuilder::release_name(OwnerIndex owner, const std::string& name) {
 // does.
 void SnapshotBuilder::count_in_ancestors(NameView name, bool held) {
   const ZoneMatch zone = zones_->find(name);
-  if (zone.zone == nullptr || zone.offset == 0) {
-    return;
+  if (zone.zone == nullptr || zone.offset == 0 || zone.zone->is_shared) {
+    return;  // in others' zones, names above ours are theirs
   }
   const std::size_t zone_size = zone.zone->name.size();
   for (NameView above = name.parent(); above.size() > zone_size; above = above.parent()) {
@@ -385,6 +405,9 @@ void SnapshotBuilder::publish_name(const std::string& name) {
   }
   const std::uint64_t hash = hash_name(wanted.name);
   const NameEntry* const entry = find_name(wanted.name, hash);
+  if (WildcardDepths::is_wildcard(wanted.name)) {
+    count_wildcard(wanted.name, entry != nullptr && is_host(entry->kind), is_host(wanted.kind));
+  }
   if (wanted.kind == EntryKind::kFree) {
     if (entry != nullptr) {
       tables_.names.erase(hash, *entry);
@@ -393,6 +416,15 @@ void SnapshotBuilder::publish_name(const std::string& name) {
     fill(tables_.names.insert(hash), wanted);
   } else if (!is_same(*entry, wanted)) {
     fill(tables_.names.replace(hash, *entry), wanted);
+  }
+}
+
+// `had`, `has`: whether an owner has the wildcard, before and now.
+void SnapshotBuilder::count_wildcard(NameView name, bool had, bool has) {
+  if (has && !had) {
+    tables_.wildcards.add(name);
+  } else if (had && !has) {
+    tables_.wildcards.remove(name);
   }
 }
 

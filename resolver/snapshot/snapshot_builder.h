@@ -72,13 +72,15 @@ class SnapshotBuilder {
  public:
   struct Options {
     std::vector<std::string> owned_zones{"mesh."};  // presentation form
+    std::vector<std::string> shared_zones = {};     // OwnedZone::is_shared; not inside an owned one
     std::vector<IpPrefix> vip_pools = {};           // their reverse zones are owned as well
     ZoneTimes times = {};
     HttpsRecords https_records = HttpsRecords::kTlsPorts;
     std::optional<HashKey> hash_key = std::nullopt;  // random when absent; given in tests
   };
 
-  // Fails on a zone that is no DNS name, or the root. All zones start as not ready.
+  // Fails on a zone that is no DNS name, or the root. A shared zone inside an owned one is owned.
+  // All zones start as not ready.
   [[nodiscard]] static Result<std::unique_ptr<SnapshotBuilder>> create(const Options& options);
   SnapshotBuilder(const SnapshotBuilder&) = delete;
   SnapshotBuilder& operator=(const SnapshotBuilder&) = delete;
@@ -170,6 +172,7 @@ class SnapshotBuilder {
   void count_in_ancestors(NameView name, bool held);
   void erase_unused_node(const std::string& name);
   void publish_name(const std::string& name);
+  void count_wildcard(NameView name, bool had, bool has);
   void publish_pointers(OwnerIndex owner);
   void release_pointer(OwnerIndex owner, const IpAddress& address);
   void publish_pointer(const IpAddress& address);

@@ -22,6 +22,7 @@
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/table_entry.h"
+#include "resolver/snapshot/wildcard_depths.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/sip_hash.h"
 
@@ -236,6 +237,9 @@ class ImageReader {
                                             .addresses = addresses_,
                                             .ttl = ttl,
                                             .ports = *ports});
+    if (is_host(static_cast<EntryKind>(kind)) && WildcardDepths::is_wildcard(*name)) {
+      image_.tables.wildcards.add(*name);
+    }
     return true;
   }
 

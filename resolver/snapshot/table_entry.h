@@ -24,6 +24,11 @@ enum class EntryKind : std::uint8_t {
   kEmptyNonTerminal,  // a name that only exists because longer ones do (RFC 8020)
 };
 
+// Whether a service or a record has the name.
+[[nodiscard]] constexpr bool is_host(EntryKind kind) {
+  return kind == EntryKind::kHost || kind == EntryKind::kWithheld;
+}
+
 // What does not fit an entry: a name above 32 octets, or addresses beyond one of each family.
 // Immutable; counted by the entries that refer to it.
 class SideRecord {

@@ -14,7 +14,7 @@
 
 namespace meshdns::dns {
 
-// A zone whose names never go upstream.
+// A zone whose names never go upstream, or not before it is known which of them are ours.
 struct OwnedZone {
   Name name;  // folded
   // Whether every feed that fills it with services has delivered. Until then its names are SERVFAIL
@@ -25,6 +25,8 @@ struct OwnedZone {
   // Whether single endpoints below its services may still come: such a name that is not there is
   // not known either.
   bool awaits_instances = false;
+  // Others have names in it, too: once ours are known, the rest of it is as outside of any zone.
+  bool is_shared = false;
 };
 
 // Where a name stands among zones: the innermost zone that holds it.
