@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/feeds/endpoints_feed.h"
-#include "discovery/feeds/kuma_table.h"
+#include "discovery/feeds/name_records.h"
 #include "discovery/feeds/mesh_feed.h"
 #include "discovery/feeds/resource_encoding.h"
 #include "discovery/feeds/service_file.h"
@@ -183,13 +183,9 @@ ServiceDelta FileFeed::read(const std::string& feed, const ResponseView& respons
       services.resources.push_back(item);
       continue;
     }
-    auto record = decode_name_record(item.value);
-    if (!record || record->name != item.name) {
-      rejections.push_back({item.name, record ? "another's record" : record.error().message});
-      continue;
+    if (read_name_record(item, delta, rejections)) {
+      delta.accepted.push_back({item.name, item.version, std::string(item.value)});
     }
-    delta.accepted.push_back({item.name, item.version, std::string(item.value)});
-    delta.records.push_back(*std::move(record));
   }
   ServiceDelta of_services = MeshFeed::read(services, mesh, rejections);
   delta.services = std::move(of_services.services);

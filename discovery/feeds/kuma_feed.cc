@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "discovery/feeds/kuma_mark.h"
 #include "discovery/feeds/kuma_table.h"
+#include "discovery/feeds/name_records.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/type_urls.h"
@@ -76,13 +77,7 @@ ServiceDelta KumaFeed::read(const ResponseView& response, std::vector<Rejection>
       delta.accepted.push_back({.name = item.name, .version = item.version, .value = {}});
       continue;
     }
-    auto record = decode_name_record(item.value);
-    if (!record || record->name != item.name) {
-      rejections.push_back({item.name, record ? "another's record" : record.error().message});
-      delta.full_state = false;
-      continue;
-    }
-    delta.records.push_back(std::move(*record));
+    static_cast<void>(read_name_record(item, delta, rejections));
   }
   delta.removed_records = response.removed;
   return delta;

@@ -9,7 +9,7 @@
 
 #include <boost/json.hpp>
 
-#include "discovery/feeds/kuma_table.h"
+#include "discovery/feeds/name_records.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
 
@@ -17,18 +17,6 @@ namespace meshdns::discovery {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::uint64_t kFnvOffset = 0xcbf29ce484222325;  // FNV-1a, 64 bits
-constexpr std::uint64_t kFnvPrime = 0x100000001b3;
-
-// Spreads a change of any bit over all, so that sums of several do not meet.
-std::uint64_t mix(std::uint64_t value) {
-  value ^= value >> 33U;
-  value *= 0xff51afd7ed558ccd;
-  value ^= value >> 33U;
-  value *= 0xc4ceb9fe1a85ec53;
-  return value ^ (value >> 33U);
-}
 
 std::optional<std::string> text_of(const json::object& from, const char* member) {
   const json::value* const value = from.if_contains(member);
@@ -98,14 +86,6 @@ std::optional<KumaMark> KumaMark::parse(std::string_view text) {
 std::optional<KumaMark> KumaMark::find(const HeldVersions& held) {
   const auto place = held.find(std::string(kName));
   return place == held.end() ? std::nullopt : parse(place->second);
-}
-
-std::uint64_t checksum(const NameRecord& record) {
-  std::uint64_t hash = kFnvOffset;
-  for (const char octet : encode_name_record(record)) {
-    hash = (hash ^ static_cast<unsigned char>(octet)) * kFnvPrime;
-  }
-  return mix(hash);
 }
 
 std::uint64_t checksum(const std::vector<NameRecord>& records) {

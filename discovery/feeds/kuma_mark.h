@@ -38,8 +38,7 @@ struct KumaMark {
   [[nodiscard]] static std::optional<KumaMark> find(const HeldVersions& held);
 };
 
-// Of one record: whatever of it is kept makes another number.
-[[nodiscard]] std::uint64_t checksum(const NameRecord& record);
+// The sum of those of all records.
 [[nodiscard]] std::uint64_t checksum(const std::vector<NameRecord>& records);
 
 }  // namespace meshdns::discovery

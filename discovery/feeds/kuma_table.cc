@@ -24,7 +24,6 @@
 #include "envoy/config/listener/v3/listener_components.pb.h"
 #include "envoy/config/route/v3/route_components.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
-#include "meshdns/mesh/v1/name_record.pb.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -267,42 +266,6 @@ Result<KumaTable> parse_kuma_table(std::string_view text) {
   }
   put_in_order(table);
   return table;
-}
-
-std::string encode_name_record(const NameRecord& record) {
-  mesh::v1::NameRecord message;
-  message.set_name(record.name);
-  for (const IpAddress& address : record.addresses) {
-    message.add_addresses(address.to_string());
-  }
-  if (record.ttl_seconds) {
-    message.set_ttl(*record.ttl_seconds);
-  }
-  return message.SerializeAsString();
-}
-
-Result<NameRecord> decode_name_record(std::string_view value) {
-  mesh::v1::NameRecord message;
-  if (value.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
-      !message.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
-    return invalid("the value is no meshdns.mesh.v1.NameRecord");
-  }
-  if (!is_dns_name(message.name())) {
-    return invalid(fmt::format("name: '{}' is no host name", escape_name(message.name())));
-  }
-  NameRecord record;
-  record.name = message.name();
-  for (const std::string& text : message.addresses()) {
-    const auto address = IpAddress::parse(text);
-    if (!address) {
-      return invalid(fmt::format("addresses: '{}' is no address", escape_name(text)));
-    }
-    record.addresses.push_back(*address);
-  }
-  if (message.has_ttl()) {
-    record.ttl_seconds = message.ttl();
-  }
-  return record;
 }
 
 }  // namespace meshdns::discovery

@@ -42,8 +42,4 @@ struct KumaTable {
 // no table, where kuma-dp would take it for an empty one. The error says what is wrong and where.
 [[nodiscard]] Result<KumaTable> parse_kuma_table(std::string_view json);
 
-// A record as it is kept on disk: octets of a meshdns.mesh.v1.NameRecord, and back.
-[[nodiscard]] std::string encode_name_record(const NameRecord& record);
-[[nodiscard]] Result<NameRecord> decode_name_record(std::string_view value);
-
 }  // namespace meshdns::discovery

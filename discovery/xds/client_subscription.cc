@@ -276,7 +276,8 @@ void ClientSubscription::remember(const ResponseView& view,
     rejected.insert(rejection.name);
   }
   for (const ResponseItem& item : view.resources) {
-    if (!rejected.contains(item.name)) {
+    if (!item.name.empty() &&
+        !rejected.contains(item.name)) {  // nothing can be said of the unnamed
       versions_.insert_or_assign(item.name, item.version);
     }
   }

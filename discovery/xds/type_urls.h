@@ -16,6 +16,9 @@ inline constexpr std::string_view kClusterTypeUrl =
     "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 inline constexpr std::string_view kClusterLoadAssignmentTypeUrl =
     "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+// Istio's; its one resource has no name.
+inline constexpr std::string_view kNameTableTypeUrl =
+    "type.googleapis.com/istio.networking.nds.v1.NameTable";
 // Not a type of its own: it may wrap a resource of any type in state of the world.
 inline constexpr std::string_view kWrapperTypeUrl =
     "type.googleapis.com/envoy.service.discovery.v3.Resource";

@@ -118,6 +118,18 @@ struct Config {
     std::optional<std::uint16_t> readiness_port;
     bool readiness_for_all = false;  // beyond loopback; load_config(): in a pod
   } kuma;
+  // An Istio control plane instead, where it has an address: see docs/ISTIO.md.
+  struct Istio {
+    std::vector<std::string> addresses;  // https://HOST:PORT or http://HOST:PORT, in order
+    std::string workload;                // load_config(): the host's name
+    std::string name_space = "default";
+    std::string domain = "svc.cluster.local";
+    std::optional<IpAddress> instance_ip;  // nothing: one of the host's
+    std::string token_file;                // empty: none is sent
+    std::string ca_cert_file;              // empty: the system's
+    std::vector<std::string> metadata;     // KEY=VALUE
+  } istio;
+  [[nodiscard]] bool uses_istio() const { return !istio.addresses.empty(); }
   [[nodiscard]] bool uses_kuma_socket() const { return !kuma.dynamicconfig_socket.empty(); }
   [[nodiscard]] bool uses_kuma() const { return !kuma.cp_addresses.empty() || uses_kuma_socket(); }
 

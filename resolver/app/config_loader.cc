@@ -21,6 +21,7 @@
 #include "resolver/app/config.h"
 #include "resolver/app/config_merger.h"
 #include "resolver/app/config_yaml.h"
+#include "resolver/app/istio_settings.h"
 #include "resolver/app/known_names.h"
 #include "resolver/app/kuma_settings.h"
 #include "resolver/app/route_text.h"
@@ -117,6 +118,20 @@ void read_kuma_files(LoadedConfig& loaded, const ConfigSources& sources, FileSys
   config.kuma.readiness_for_all = !variable(sources, "POD_NAME").empty();
 }
 
+// Only whether they can be read, as above.
+void read_istio_files(const Config& config, FileSystem& files, ConfigMerger& merger) {
+  for (std::string Config::Istio::* const file :
+       {&Config::Istio::ca_cert_file, &Config::Istio::token_file}) {
+    Config::Istio alone;
+    alone.*file = config.istio.*file;
+    if (const auto read = read_istio_credentials(files, alone); !read) {
+      merger.report_key(
+          file == &Config::Istio::ca_cert_file ? "istio.ca_cert_file" : "istio.token_file",
+          read.error().message);
+    }
+  }
+}
+
 void fill_derived(Config& config, const ConfigSources& sources) {
   if (config.state.directory.empty()) {
     config.state.directory = default_state_directory(sources, config.instance);
@@ -162,16 +177,30 @@ void check_addresses(const Config& config, ConfigMerger& merger) {
   }
 }
 
-void check_kuma(const LoadedConfig& loaded, ConfigMerger& merger) {
-  const std::string_view key =
-      loaded.config.uses_kuma_socket() ? "kuma.dynamicconfig_socket" : "kuma.cp_addresses";
-  for (const char* const other : {"control_plane.address", "kuma.cp_addresses"}) {
-    if (other != key && loaded.origins.contains(other)) {
+// The keys that name a control plane.
+constexpr std::array<const char*, 5> kControlPlanes{"control_plane.address", "kuma.cp_addresses",
+                                                    "kuma.dynamicconfig_socket", "xds.servers",
+                                                    "istio.addresses"};
+
+// There is one control plane. Of two that are asked for, the one that stands later above is
+// reported.
+void check_alone(const LoadedConfig& loaded, std::string_view key, ConfigMerger& merger) {
+  for (const char* const other : kControlPlanes) {
+    if (other == key) {
+      return;
+    }
+    if (loaded.origins.contains(other)) {
       merger.report_key(
           key, fmt::format("there is a control plane already, by {} (remove one of the two)",
                            loaded.origins.at(other)));
     }
   }
+}
+
+void check_kuma(const LoadedConfig& loaded, ConfigMerger& merger) {
+  const std::string_view key =
+      loaded.config.uses_kuma_socket() ? "kuma.dynamicconfig_socket" : "kuma.cp_addresses";
+  check_alone(loaded, key, merger);
   if (!loaded.config.kuma.dataplane_token.empty() &&
       !loaded.config.kuma.dataplane_token_file.empty()) {
     merger.report_key("kuma.dataplane_token",
@@ -192,15 +221,7 @@ void check_kuma(const LoadedConfig& loaded, ConfigMerger& merger) {
 }
 
 void check_xds(const LoadedConfig& loaded, ConfigMerger& merger) {
-  for (const char* const other :
-       {"control_plane.address", "kuma.cp_addresses", "kuma.dynamicconfig_socket"}) {
-    if (loaded.origins.contains(other)) {
-      merger.report_key("xds.servers",
-                        fmt::format("there is a control plane already, by {} (remove one of the "
-                                    "two)",
-                                    loaded.origins.at(other)));
-    }
-  }
+  check_alone(loaded, "xds.servers", merger);
   const Config::Xds& xds = loaded.config.xds;
   if (!xds.ca_cert_file.empty() && !xds.tls) {
     merger.report_key("xds.ca_cert_file",
@@ -208,11 +229,35 @@ void check_xds(const LoadedConfig& loaded, ConfigMerger& merger) {
   }
 }
 
+void check_istio(LoadedConfig& loaded, ConfigMerger& merger) {
+  Config::Istio& istio = loaded.config.istio;
+  check_alone(loaded, "istio.addresses", merger);
+  if (istio.workload.empty()) {
+    istio.workload = loaded.config.control_plane.node;
+    if (const auto name = parse_istio_name(istio.workload); !name) {
+      merger.report_key("istio.workload", name.error().message);
+    }
+  }
+  const auto tls = istio_uses_tls(istio);
+  if (!tls) {
+    merger.report_key("istio.addresses", tls.error().message);
+  } else if (!*tls && !istio.token_file.empty()) {
+    merger.report_key("istio.token_file",
+                      "a token is for https:// alone (remove it, or ask istiod there)");
+  }
+  if (loaded.config.instance_names) {
+    merger.report_key("instance_names",
+                      "Istio tells of no endpoints (set it to false, or remove it)");
+  }
+  if (loaded.config.answers == discovery::Answers::kEndpoints) {
+    merger.report_key("answers", "Istio tells of no endpoints (set it to vip, or remove it)");
+  }
+}
+
 // A table has one source: what two of them say of the same would have to be told apart by whoever
 // reads an answer.
 void check_file(const LoadedConfig& loaded, ConfigMerger& merger) {
-  for (const char* const other :
-       {"control_plane.address", "kuma.cp_addresses", "kuma.dynamicconfig_socket", "xds.servers"}) {
+  for (const char* const other : kControlPlanes) {
     if (loaded.origins.contains(other)) {
       merger.report_key("services.file", fmt::format("services come from {} already, by {} (remove "
                                                      "one of the two)",
@@ -249,6 +294,9 @@ void finish(LoadedConfig& loaded, const ConfigSources& sources, ConfigMerger& me
   }
   if (loaded.config.uses_xds()) {
     check_xds(loaded, merger);
+  }
+  if (loaded.config.uses_istio()) {
+    check_istio(loaded, merger);
   }
   if (loaded.config.uses_file()) {
     check_file(loaded, merger);
@@ -305,6 +353,9 @@ LoadedConfig load_config(const ConfigSources& sources, FileSystem& files) {
   // Only whether it can be read; it is read again at each connection.
   if (const auto read = read_xds_credentials(files, loaded.config.xds); !read) {
     merger.report_key("xds.ca_cert_file", read.error().message);
+  }
+  if (loaded.config.uses_istio()) {
+    read_istio_files(loaded.config, files, merger);
   }
   finish(loaded, sources, merger);
   return loaded;

@@ -1,6 +1,7 @@
 #include "resolver/app/configured_source.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <iterator>
@@ -14,11 +15,14 @@
 #include "base/backoff.h"
 #include "base/build_info.h"
 #include "base/file_system.h"
+#include "base/ip_address.h"
 #include "base/log.h"
 #include "discovery/feeds/cluster_feed.h"
 #include "discovery/feeds/file_feed.h"
+#include "discovery/feeds/istio_node.h"
 #include "discovery/feeds/kuma_node.h"
 #include "discovery/feeds/kuma_poller.h"
+#include "discovery/feeds/name_table.h"
 #include "discovery/feeds/service_yaml.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
@@ -28,12 +32,15 @@
 #include "resolver/app/control_plane_feeds.h"
 #include "resolver/app/control_plane_link.h"
 #include "resolver/app/file_source.h"
+#include "resolver/app/istio_feeds.h"
+#include "resolver/app/istio_settings.h"
 #include "resolver/app/kuma_feeds.h"
 #include "resolver/app/kuma_polling.h"
 #include "resolver/app/kuma_settings.h"
 #include "resolver/app/meshdns_feeds.h"
 #include "resolver/app/table_source.h"
 #include "resolver/app/xds_settings.h"
+#include "resolver/server/access_list.h"
 
 namespace meshdns::dns {
 namespace {
@@ -75,6 +82,34 @@ discovery::NodeInfo xds_node(const Config& config) {
   return node;
 }
 
+// Whether others may know it.
+bool is_of_a_network(const IpAddress& address) {
+  static const std::array<IpPrefix, 2> kLinkLocal{IpPrefix::parse("169.254.0.0/16").value(),
+                                                  IpPrefix::parse("fe80::/10").value()};
+  return !address.is_loopback() && std::ranges::none_of(kLinkLocal, [&](const IpPrefix& prefix) {
+    return prefix.contains(address);
+  });
+}
+
+// An address of this host, which istiod wants to hear of: the first that others may know.
+IpAddress host_address() {
+  constexpr std::array<std::uint8_t, 4> kLoopback{127, 0, 0, 1};
+  auto addresses = read_host_addresses().value_or(std::vector<IpAddress>());
+  std::ranges::sort(addresses);
+  const auto found = std::ranges::find_if(addresses, is_of_a_network);
+  return found == addresses.end() ? IpAddress(kLoopback) : *found;
+}
+
+discovery::NodeInfo istio_proxy_node(const Config& config) {
+  const Config::Istio& istio = config.istio;
+  return discovery::istio_node({.workload = istio.workload,
+                                .name_space = istio.name_space,
+                                .domain = istio.domain,
+                                .address = istio.instance_ip ? *istio.instance_ip : host_address(),
+                                .metadata = istio_metadata(istio)},
+                               user_agent());
+}
+
 bool needs_endpoints(const Config& config) {
   return config.instance_names || config.answers == discovery::Answers::kEndpoints;
 }
@@ -88,6 +123,10 @@ std::unique_ptr<ControlPlaneFeeds> make_feeds(const Config& config) {
     return std::make_unique<ClusterFeeds>(
         discovery::ClusterFeed::Options{.naming = {.mesh = config.mesh, .zones = config.zones},
                                         .endpoints = needs_endpoints(config)});
+  }
+  if (config.uses_istio()) {
+    return std::make_unique<IstioFeeds>(discovery::NameTableScope{
+        .name_space = config.istio.name_space, .domain = config.istio.domain});
   }
   return std::make_unique<MeshdnsFeeds>(
       MeshdnsFeeds::Options{.mesh = config.mesh, .endpoints = needs_endpoints(config)});
@@ -109,6 +148,17 @@ ControlPlaneLink::Options link_options(const Config& config, FileSystem& files) 
     options.addresses = config.xds.servers;
     options.node = xds_node(config);
     options.credentials = [&files, xds = config.xds] { return read_xds_credentials(files, xds); };
+    return options;
+  }
+  if (config.uses_istio()) {
+    std::ranges::transform(config.istio.addresses, std::back_inserter(options.addresses),
+                           istio_host_and_port);
+    options.node = istio_proxy_node(config);
+    if (istio_uses_tls(config.istio).value_or(true)) {
+      options.credentials = [&files, istio = config.istio] {
+        return read_istio_credentials(files, istio);
+      };
+    }
     return options;
   }
   options.addresses = {config.control_plane.address};
@@ -175,6 +225,10 @@ std::string feed_fingerprint(const Config& config) {
     return fmt::format("xds servers={} node={} cluster={} zone={} mesh={}",
                        fmt::join(config.xds.servers, ","), node.id, node.cluster, node.zone,
                        config.mesh);
+  }
+  if (config.uses_istio()) {
+    return fmt::format("istio namespace={} domain={} workload={}", config.istio.name_space,
+                       config.istio.domain, config.istio.workload);
   }
   return fmt::format("mesh={} zone={} node={} control_plane={}", config.mesh, config.zone,
                      config.control_plane.node, config.control_plane.address);

@@ -122,6 +122,9 @@ std::vector<IpPrefix> vip_pools(const Config& config) {
     // Where Kuma's own addresses are: 241/8 to 243/8, and the beginning of its old pool 240/4.
     return {IpPrefix::parse("240.0.0.0/6").value()};
   }
+  if (config.uses_istio()) {
+    return {};  // istiod gives the addresses, of whatever kind, and has no names for them
+  }
   std::vector<IpPrefix> pools{config.vip.ipv4_pool};
   if (config.vip.ipv6) {
     pools.push_back(config.vip.ipv6_pool);
@@ -132,6 +135,9 @@ std::vector<IpPrefix> vip_pools(const Config& config) {
 Result<std::unique_ptr<SnapshotBuilder>> make_builder(const Config& config, FileSystem& files) {
   SnapshotBuilder::Options options;
   options.owned_zones = config.zones;
+  if (config.uses_istio()) {
+    options.shared_zones = {config.istio.domain};
+  }
   options.vip_pools = vip_pools(config);
   options.https_records = config.https_records;
   options.times.ttl = static_cast<std::uint32_t>(config.ttl.count());

@@ -1,6 +1,5 @@
 #include "resolver/app/kuma_settings.h"
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <span>
@@ -18,14 +17,16 @@
 #include "resolver/app/certificate_file.h"
 #include "resolver/app/config.h"
 #include "resolver/app/setting_values.h"
+#include "resolver/app/token_file.h"
 
 namespace meshdns::dns {
 namespace {
 
 constexpr std::string_view kScheme = "https://";
-constexpr std::size_t kMaxTokenBytes = 16384;
 constexpr std::string_view kCertificateIsFrom =
     "kuma-cp writes its own as kuma-cp.crt into its work directory, ~/.kuma by default";
+constexpr std::string_view kTokenIsFrom =
+    "`kumactl generate dataplane-token --mesh MESH --name NAME` makes one";
 constexpr std::size_t kMaxDataplaneBytes = 1UL << 20U;
 
 constexpr std::array<KumaVariable, 8> kVariables{{
@@ -41,21 +42,6 @@ constexpr std::array<KumaVariable, 8> kVariables{{
 
 tl::unexpected<Error> refuse(std::string reason) {
   return fail(ErrorCode::kInvalidArgument, std::move(reason));
-}
-
-Result<std::string> read_token(FileSystem& files, const std::string& path) {
-  auto text = read_file(files, path, kMaxTokenBytes);
-  if (!text) {
-    return refuse(
-        fmt::format("{} (`kumactl generate dataplane-token --mesh MESH --name NAME` makes a token)",
-                    escape_text(text.error().message)));
-  }
-  auto token = parse_kuma_token(*text);
-  if (!token || token->empty()) {
-    return refuse(
-        fmt::format("{} holds no token (it is one word, as kumactl prints it)", escape_text(path)));
-  }
-  return token;
 }
 
 std::string text_of(const YAML::Node& document, const char* key) {
@@ -97,18 +83,6 @@ std::string kuma_host_and_port(const std::string& address) {
   return address.substr(kScheme.size());
 }
 
-Result<std::string> parse_kuma_token(const std::string& text) {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  std::string token = text.substr(0, text.find_last_not_of(kBlanks) + 1);
-  token.erase(0, std::min(token.find_first_not_of(kBlanks), token.size()));
-  const bool is_token = token.size() <= kMaxTokenBytes &&
-                        std::ranges::all_of(token, [](char c) { return c > ' ' && c <= '~'; });
-  if (!is_token) {
-    return refuse("is no token (write the one word that kumactl prints)");
-  }
-  return token;
-}
-
 std::span<const KumaVariable> kuma_variables() { return kVariables; }
 
 Result<KumaDataplane> read_kuma_dataplane(FileSystem& files, const std::string& path) {
@@ -147,7 +121,7 @@ Result<discovery::AdsCredentials> read_kuma_credentials(FileSystem& files,
   if (!kuma.dataplane_token.empty()) {
     credentials.token = kuma.dataplane_token;
   } else if (!kuma.dataplane_token_file.empty()) {
-    auto token = read_token(files, kuma.dataplane_token_file);
+    auto token = read_token(files, kuma.dataplane_token_file, kTokenIsFrom);
     if (!token) {
       return tl::unexpected(std::move(token.error()));
     }

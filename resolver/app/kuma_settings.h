@@ -20,9 +20,6 @@ namespace meshdns::dns {
 // Its "HOST:PORT".
 [[nodiscard]] std::string kuma_host_and_port(const std::string& address);
 
-// A token, without the blanks around it; may be empty. The error does not quote it.
-[[nodiscard]] Result<std::string> parse_kuma_token(const std::string& text);
-
 // Variables of kuma-dp that mean a setting of ours. They count where Kuma is the control plane, and
 // less than our own variables.
 struct KumaVariable {

@@ -21,10 +21,12 @@
 #include "discovery/feeds/kuma_socket.h"
 #include "discovery/service.h"
 #include "resolver/app/config.h"
+#include "resolver/app/istio_settings.h"
 #include "resolver/app/kuma_settings.h"
 #include "resolver/app/route_text.h"
 #include "resolver/app/setting_text.h"
 #include "resolver/app/setting_values.h"
+#include "resolver/app/token_file.h"
 #include "resolver/app/upstream_text.h"
 #include "resolver/app/xds_settings.h"
 #include "resolver/forward/upstream_server.h"
@@ -356,6 +358,24 @@ Result<void> set_readiness_port(Config& config, const std::string& text) {
   return {};
 }
 
+Result<std::string> parse_optional_istio_name(const std::string& text) {
+  return text.empty() ? Result<std::string>(text) : parse_istio_name(text);
+}
+
+Result<void> set_instance_ip(Config& config, const std::string& text) {
+  if (text == "auto") {
+    config.istio.instance_ip.reset();
+    return {};
+  }
+  const auto address = IpAddress::parse(text);
+  if (!address || address->is_unspecified()) {
+    return refuse(fmt::format("'{}' is no address of a host (write such as 192.0.2.10, or auto)",
+                              escape_name(text)));
+  }
+  config.istio.instance_ip = *address;
+  return {};
+}
+
 Result<void> set_admin_listen(Config& config, const std::string& text) {
   if (text == "none") {
     config.admin_listen.reset();
@@ -539,7 +559,7 @@ const std::array kSettings = {
         kRestart),
     value_of<[](auto& c) -> auto& { return c.kuma.name; }, parse_optional_node>(
         {"kuma.name", "--name", "NAME", "the name of this Dataplane towards it"}),
-    value_of<[](auto& c) -> auto& { return c.kuma.dataplane_token; }, parse_kuma_token>(
+    value_of<[](auto& c) -> auto& { return c.kuma.dataplane_token; }, parse_token>(
         {kTokenKey, "--dataplane-token", "TOKEN",
          "the token itself; a file of it is seen by fewer and can be renewed"}),
     value_of<[](auto& c) -> auto& { return c.kuma.dataplane_token_file; }, parse_optional_file>(
@@ -578,6 +598,34 @@ const std::array kSettings = {
     value_of<[](auto& c) -> auto& { return c.xds.ca_cert_file; }, parse_optional_file>(
         {"xds.ca_cert_file", "--xds-ca-cert-file", "PATH",
          "file with the certificates that its own is checked against; empty: the system's"}),
+
+    list_of<[](auto& c) -> auto& { return c.istio.addresses; }, parse_istio_address>(
+        {"istio.addresses", "--istio-address", "https://HOST:PORT|http://HOST:PORT",
+         "an Istio control plane instead; with several, the first that answers"},
+        kRestart),
+    value_of<[](auto& c) -> auto& { return c.istio.workload; }, parse_optional_istio_name>(
+        {"istio.workload", "--istio-workload", "NAME", "the name of this workload towards it"}),
+    value_of<[](auto& c) -> auto& { return c.istio.name_space; }, parse_istio_name>(
+        {"istio.namespace", "--istio-namespace", "NAME",
+         "the namespace this workload counts to, whose services have one label"}),
+    value_of<[](auto& c) -> auto& { return c.istio.domain; }, parse_istio_name>(
+        {"istio.domain", "--istio-domain", "DOMAIN", "where Kubernetes services have their names"}),
+    special(
+        {"istio.instance_ip", "--istio-instance-ip", "ADDRESS|auto", "this host's address there"},
+        set_instance_ip,
+        [](const Config& c) {
+          return Texts{c.istio.instance_ip ? c.istio.instance_ip->to_string() : "auto"};
+        }),
+    value_of<[](auto& c) -> auto& { return c.istio.token_file; }, parse_optional_file>(
+        {"istio.token_file", "--istio-token-file", "PATH",
+         "file with the token of this workload's service account"}),
+    value_of<[](auto& c) -> auto& { return c.istio.ca_cert_file; }, parse_optional_file>(
+        {"istio.ca_cert_file", "--istio-ca-cert-file", "PATH",
+         "file with the certificates that istiod's is checked against; empty: the system's"}),
+    list_of<[](auto& c) -> auto& { return c.istio.metadata; }, parse_istio_metadata>(
+        {"istio.metadata", "--istio-metadata", "KEY=VALUE",
+         "what else istiod is told, as by istio-agent's variables ISTIO_META_KEY"},
+        kRestart),
 
     special({"admin.listen", "--admin", "ADDRESS:PORT|none",
              "where /metrics, /healthz, /readyz, /config, /table, /vips, /cache and /upstreams are "

@@ -12,6 +12,7 @@
 
 #include "discovery/dns_name.h"
 #include "discovery/feeds/kuma_table.h"
+#include "discovery/feeds/name_records.h"
 #include "discovery/service.h"
 
 namespace {

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "discovery/feeds/endpoints_feed.h"
-#include "discovery/feeds/kuma_table.h"
 #include "discovery/feeds/mesh_feed.h"
+#include "discovery/feeds/name_records.h"
 #include "discovery/feeds/resource_encoding.h"
 #include "discovery/feeds/service_file.h"
 #include "discovery/feeds/yaml_entity.h"

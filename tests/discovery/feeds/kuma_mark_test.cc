@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "base/ip_address.h"
+#include "discovery/feeds/name_records.h"
 #include "discovery/service.h"
 
 namespace meshdns::discovery {

@@ -165,17 +165,5 @@ TEST(KumaTable, RefusesWhatIsNoTable) {
   }
 }
 
-TEST(KumaTable, ARecordIsTheSameAfterADisk) {
-  for (const NameRecord& record :
-       {NameRecord{"a.mesh", {ip("241.0.0.1"), ip("::ffff:f100:1")}, 30},
-        NameRecord{"b.mesh", {}, std::nullopt}, NameRecord{"c.mesh", {ip("2001:db8::1")}, 0}}) {
-    const auto read = decode_name_record(encode_name_record(record));
-    ASSERT_TRUE(read);
-    EXPECT_EQ(*read, record);
-  }
-  EXPECT_FALSE(decode_name_record("\xff"));
-  EXPECT_FALSE(decode_name_record(""));
-}
-
 }  // namespace
 }  // namespace meshdns::discovery

@@ -1,6 +1,7 @@
 // Wildcards of feeds, and zones that others have names in, too.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,7 +12,6 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
-#include "discovery/service.h"
 #include "resolver/answer/outcome.h"
 #include "resolver/answer/query_handler.h"
 #include "resolver/snapshot/port_lists.h"

@@ -88,10 +88,17 @@ TEST(ReloadPlan, CarriesEverySettingOver) {
   const LoadedConfig xds =
       parse("xds: {servers: ['a:1'], node_id: n, node_cluster: c, tls: true, ca_cert_file: /c}\n");
   const ReloadPlan xds_plan = plan_reload(xds, parse(""));
+  const LoadedConfig istio = parse(
+      "istio: {addresses: ['https://a:1'], workload: w, namespace: n, domain: d, instance_ip: "
+      "192.0.2.1,\n        token_file: t, ca_cert_file: c, metadata: ['A=b']}\n");
+  const ReloadPlan istio_plan = plan_reload(istio, parse(""));
   for (const Setting& setting : settings()) {
     if (setting.key.starts_with("xds.")) {
       EXPECT_THAT(xds_plan.needs_restart, testing::Contains(setting.key));
       EXPECT_EQ(setting.print(xds_plan.next.config), setting.print(xds.config)) << setting.key;
+    } else if (setting.key.starts_with("istio.")) {
+      EXPECT_THAT(istio_plan.needs_restart, testing::Contains(setting.key));
+      EXPECT_EQ(setting.print(istio_plan.next.config), setting.print(istio.config)) << setting.key;
     } else if (setting.key.starts_with("kuma.")) {
       const bool is_of_kuma = kuma.origins.contains(setting.key);
       const ReloadPlan& changed = is_of_kuma ? kuma_plan : socket_plan;
