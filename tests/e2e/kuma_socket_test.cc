@@ -13,6 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/e2e/resolver_fixture.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/http_get.h"
 #include "tests/support/kuma_listener.h"
@@ -33,7 +34,7 @@ using testing::Not;
 
 constexpr int kNotReady = 14;  // RFC 8914 section 4
 
-class KumaSocket : public testing::Test {
+class KumaSocket : public ResolverFixture {
  protected:
   void serve(const UnixHttpServer::Script& script) {
     envoy_ = std::make_unique<UnixHttpServer>(path_, script);
@@ -46,20 +47,6 @@ class KumaSocket : public testing::Test {
     more.insert(more.begin(),
                 {"--dynamicconfig-socket", path_, "--dynamicconfig-interval", "100ms"});
     resolver_.start(more);
-  }
-  [[nodiscard]] std::string rcode_of(const std::string& name, const std::string& type = "A") const {
-    const auto reply = ask(resolver_.dns(), {.name = name, .type = type});
-    return reply ? reply->rcode() : "none";
-  }
-  [[nodiscard]] std::vector<std::string> data_of(const std::string& name,
-                                                 const std::string& type = "A") const {
-    const auto reply = ask(resolver_.dns(), {.name = name, .type = type});
-    return reply ? reply->answer_data(type) : std::vector<std::string>{"no reply"};
-  }
-  [[nodiscard]] double metric(const std::string& name) const {
-    const std::string body = "\n" + resolver_.get("/metrics").body;
-    const auto place = body.find("\n" + name + " ");
-    return place == std::string::npos ? -1 : std::stod(body.substr(place + name.size() + 2));
   }
   // How often the log says so; it is written by a thread of its own.
   [[nodiscard]] std::size_t said(const std::string& text) const {
@@ -82,7 +69,6 @@ class KumaSocket : public testing::Test {
   std::atomic<bool> trickles_{true};
   std::atomic<int> octets_{0};
   std::unique_ptr<UnixHttpServer> envoy_;
-  ResolverProgram resolver_;
 };
 
 TEST_F(KumaSocket, TellsTheTableAndItsChanges) {

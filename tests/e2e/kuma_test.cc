@@ -19,6 +19,7 @@
 #include <gtest/gtest.h>
 
 #include "envoy/service/discovery/v3/discovery.pb.h"
+#include "tests/e2e/resolver_fixture.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/http_get.h"
 #include "tests/support/kuma_listener.h"
@@ -62,7 +63,7 @@ std::vector<std::string> asked(const ScriptedUpstream& upstream) {
   return questions;
 }
 
-class Kuma : public testing::Test {
+class Kuma : public ResolverFixture {
  protected:
   Kuma() {
     // As kuma-cp makes its own at the first start: for localhost, and signed by itself.
@@ -128,25 +129,10 @@ class Kuma : public testing::Test {
     tell_good(records);
     ASSERT_TRUE(resolver_.wait_ready()) << resolver_.get("/readyz").body << resolver_.log();
   }
-  [[nodiscard]] std::string rcode_of(const std::string& name, const std::string& type = "A") const {
-    const auto reply = ask(resolver_.dns(), {.name = name, .type = type});
-    return reply ? reply->rcode() : "none";
-  }
-  [[nodiscard]] std::vector<std::string> data_of(const std::string& name,
-                                                 const std::string& type = "A") const {
-    const auto reply = ask(resolver_.dns(), {.name = name, .type = type});
-    return reply ? reply->answer_data(type) : std::vector<std::string>{"no reply"};
-  }
-  [[nodiscard]] double metric(const std::string& name) const {
-    const std::string body = "\n" + resolver_.get("/metrics").body;
-    const auto place = body.find("\n" + name + " ");
-    return place == std::string::npos ? -1 : std::stod(body.substr(place + name.size() + 2));
-  }
 
   TemporaryDirectory folder_;
   std::uint16_t port_ = free_port();
   std::unique_ptr<ScriptedAds> control_plane_;
-  ResolverProgram resolver_;
   int nonce_ = 0;
 };
 

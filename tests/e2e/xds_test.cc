@@ -16,6 +16,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/e2e/resolver_fixture.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/http_get.h"
 #include "tests/support/process.h"
@@ -60,7 +61,7 @@ Resource at(const std::string& name, const std::vector<WireEndpoint>& endpoints,
 
 enum class Variant : std::uint8_t { kDelta, kSotw };
 
-class XdsFixture : public testing::Test {
+class XdsFixture : public ResolverFixture {
  protected:
   void start_server(Variant variant) {
     variant_ = variant;
@@ -104,15 +105,6 @@ class XdsFixture : public testing::Test {
     EXPECT_EQ(greeting().node_id, "test-id");
     set_clusters(clusters);
   }
-  [[nodiscard]] std::string rcode_of(const std::string& name, const std::string& type = "A") const {
-    const auto reply = ask(resolver_.dns(), {.name = name, .type = type});
-    return reply ? reply->rcode() : "none";
-  }
-  [[nodiscard]] std::vector<std::string> data_of(const std::string& name,
-                                                 const std::string& type = "A") const {
-    const auto reply = ask(resolver_.dns(), {.name = name, .type = type});
-    return reply ? reply->answer_data(type) : std::vector<std::string>{"no reply"};
-  }
   [[nodiscard]] bool wait_data(const std::string& name,
                                const std::vector<std::string>& addresses) const {
     return wait_until([&] { return data_of(name) == addresses; });
@@ -126,7 +118,6 @@ class XdsFixture : public testing::Test {
   Variant variant_ = Variant::kDelta;
   std::unique_ptr<ScriptedXds> server_;
   std::vector<Resource> clusters_;
-  ResolverProgram resolver_;
 
  private:
   static bool has(const std::vector<Resource>& all, const Resource& one, bool with_value) {

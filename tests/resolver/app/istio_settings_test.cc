@@ -101,6 +101,7 @@ TEST(IstioSettings, WhatDoesNotGoTogetherIsSaid) {
       {istio + "control_plane: {address: 'b:1'}\n", "there is a control plane already"},
       {istio + "kuma: {cp_addresses: ['https://b:1']}\n", "there is a control plane already"},
       {istio + "kuma: {dynamicconfig_socket: /s}\n", "there is a control plane already"},
+      {istio + "xds: {servers: ['b:1']}\n", "there is a control plane already"},
       {istio + "services: {file: /f}\n", "services come from istio.addresses already"},
       {istio + "instance_names: true\n", "Istio tells of no endpoints"},
       {istio + "answers: endpoints\n", "Istio tells of no endpoints"},
