@@ -15,7 +15,6 @@
 #include "base/log.h"
 #include "discovery/control/grpc_resources.h"
 #include "discovery/control/grpc_rules.h"
-#include "discovery/control/mesh_change.h"
 #include "discovery/control/service_generator.h"
 #include "discovery/service.h"
 #include "discovery/xds/resource_set.h"

@@ -11,8 +11,10 @@
 
 #include "base/ip_address.h"
 #include "discovery/control/grpc_rules.h"
+#include "discovery/control/mesh_change.h"
 #include "discovery/control/service_generator.h"
 #include "discovery/service.h"
+#include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
