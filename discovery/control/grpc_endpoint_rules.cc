@@ -16,7 +16,6 @@
 #include "base/log.h"
 #include "discovery/control/grpc_refusal.h"
 #include "envoy/config/core/v3/address.pb.h"
-#include "envoy/config/core/v3/health_check.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 #include "envoy/config/endpoint/v3/endpoint_components.pb.h"
 

@@ -12,6 +12,7 @@
 #include "discovery/control/grpc_rules.h"
 #include "discovery/service.h"
 #include "discovery/xds/resource_set.h"
+#include "discovery/xds/type_table.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 
 namespace meshdns::discovery {
