@@ -17,6 +17,7 @@
 #include "discovery/control/control_plane.h"
 #include "discovery/control/dataplane_directory.h"
 #include "discovery/control/dataplane_store.h"
+#include "discovery/xds/protobuf_log.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -164,6 +165,7 @@ ExitCode main_with_flags(int argc, char** argv) {
 }  // namespace meshdns::discovery
 
 int main(int argc, char** argv) {
+  meshdns::discovery::silence_protobuf();
   try {
     return meshdns::discovery::main_with_flags(argc, argv);
   } catch (const std::bad_alloc&) {

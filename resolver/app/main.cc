@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "base/socket_layer.h"
 #include "discovery/feeds/file_feed.h"
+#include "discovery/xds/protobuf_log.h"
 #include "resolver/app/app.h"
 #include "resolver/app/cache_command.h"
 #include "resolver/app/command_line.h"
@@ -253,6 +254,7 @@ ExitCode main_with_flags(int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
   using meshdns::dns::ExitCode;
+  meshdns::discovery::silence_protobuf();
   try {
     return static_cast<int>(meshdns::dns::main_with_flags(argc, argv));
   } catch (const std::bad_alloc&) {
