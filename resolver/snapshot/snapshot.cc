@@ -34,38 +34,11 @@ Snapshot::Snapshot(const SnapshotTables& tables, std::shared_ptr<const ZoneSet> 
       standing_(standing) {}
 
 Snapshot::Host Snapshot::find(NameView folded, std::uint64_t hash) const {
-  const Host host = find_exactly(folded, hash);
-  return host.state == NameState::kAbsent && tables_.wildcards.any() ? find_wildcard(folded) : host;
-}
-
-ZoneMatch Snapshot::find_zone(NameView folded) const {
-  const ZoneMatch match = zones_->find(folded);
-  const bool is_open =
-      match.zone != nullptr && match.zone->is_shared && match.zone->ready && standing_.denies;
-  return is_open ? ZoneMatch{} : match;
-}
-
-Snapshot::Host Snapshot::find_wildcard(NameView folded) const {
-  std::size_t labels = folded.label_count();
-  for (NameView above = folded; !above.is_root(); --labels) {
-    above = above.parent();
-    if (!tables_.wildcards.has(labels)) {
-      continue;
-    }
-    // No longer than the name itself, whose first label has an octet at least.
-    std::array<std::uint8_t, kMaxNameOctets> octets{1, '*'};
-    std::ranges::copy(above.octets(), octets.begin() + 2);
-    const auto wildcard = NameView(std::span(octets).first(above.size() + 2));
-    if (const Host host = find_exactly(wildcard, hash(wildcard)); host.is_named()) {
-      return host;
-    }
-  }
-  return {};
-}
-
-Snapshot::Host Snapshot::find_exactly(NameView folded, std::uint64_t hash) const {
-  const NameEntry* const entry = tables_.names.find(
+  const NameEntry* entry = tables_.names.find(
       hash, [folded](const NameEntry& candidate) { return candidate.name() == folded; });
+  if (entry == nullptr && tables_.wildcards.any()) {
+    entry = find_wildcard(folded);
+  }
   if (entry == nullptr) {
     return {};
   }
@@ -89,6 +62,28 @@ Snapshot::Host Snapshot::find_exactly(NameView folded, std::uint64_t hash) const
               .ipv6 = {},
               .ports = kNoPorts};
   }
+}
+
+const NameEntry* Snapshot::find_wildcard(NameView folded) const {
+  std::size_t labels = folded.label_count();
+  for (NameView above = folded; !above.is_root(); --labels) {
+    above = above.parent();
+    if (!tables_.wildcards.has(labels)) {
+      continue;
+    }
+    // No longer than the name itself, whose first label has an octet at least.
+    std::array<std::uint8_t, kMaxNameOctets> octets{1, '*'};
+    std::ranges::copy(above.octets(), octets.begin() + 2);
+    const auto wildcard = NameView(std::span(octets).first(above.size() + 2));
+    const NameEntry* const entry =
+        tables_.names.find(hash(wildcard), [wildcard](const NameEntry& candidate) {
+          return is_host(candidate.kind) && candidate.name() == wildcard;
+        });
+    if (entry != nullptr) {
+      return entry;
+    }
+  }
+  return nullptr;
 }
 
 std::optional<Snapshot::Pointer> Snapshot::find_pointer(const IpAddress& address) const {

@@ -86,7 +86,12 @@ class Snapshot {
   // The zones that feeds fill, and the reverse ones.
   [[nodiscard]] const ZoneSet& zones() const { return *zones_; }
   // The zone whose word counts for the name now: none for a shared one whose names are all known.
-  [[nodiscard]] ZoneMatch find_zone(NameView folded) const;
+  [[nodiscard]] ZoneMatch find_zone(NameView folded) const {
+    const ZoneMatch match = zones_->find(folded);
+    const bool is_open =
+        match.zone != nullptr && match.zone->is_shared && match.zone->ready && standing_.denies;
+    return is_open ? ZoneMatch{} : match;
+  }
   // What comes before all feeds. Its names are not in tables().
   [[nodiscard]] const StaticRecords& static_records() const { return *static_records_; }
   [[nodiscard]] const ZoneTimes& times() const { return times_; }
@@ -99,8 +104,8 @@ class Snapshot {
   [[nodiscard]] const SnapshotTables& tables() const { return tables_; }
 
  private:
-  [[nodiscard]] Host find_exactly(NameView folded, std::uint64_t hash) const;
-  [[nodiscard]] Host find_wildcard(NameView folded) const;
+  // Null where none stands for the name.
+  [[nodiscard]] const NameEntry* find_wildcard(NameView folded) const;
 
   SnapshotTables tables_;
   // Shared between snapshots; readers do not touch the counts.
