@@ -56,10 +56,7 @@ std::vector<Rejection> IstioFeed::on_response(const ResponseView& response) {
 }
 
 void IstioFeed::apply(const NameTable& table) {
-  if (table.skipped > 0) {
-    logger_.warn("parts of the name table are left out count={} first=\"{}\"", table.skipped,
-                 fmt::join(table.reasons, "; "));
-  }
+  note_left_out(table);
   is_missing_ = false;
   ServiceDelta delta{.feed = kName};
   HeldVersions next;
@@ -83,6 +80,17 @@ void IstioFeed::apply(const NameTable& table) {
   if (is_first || !delta.records.empty() || !delta.removed_records.empty()) {
     on_delta_(delta);
   }
+}
+
+// The whole table comes at each change, with the same faults.
+void IstioFeed::note_left_out(const NameTable& table) {
+  std::string left_out = table.skipped == 0 ? std::string()
+                                            : fmt::format("count={} first=\"{}\"", table.skipped,
+                                                          fmt::join(table.reasons, "; "));
+  if (!left_out.empty() && left_out != left_out_) {
+    logger_.warn("parts of the name table are left out {}", left_out);
+  }
+  left_out_ = std::move(left_out);
 }
 
 void IstioFeed::note_gone() {

@@ -41,6 +41,7 @@ class IstioFeed {
  private:
   std::vector<Rejection> on_response(const ResponseView& response);
   void apply(const NameTable& table);
+  void note_left_out(const NameTable& table);
   void note_gone();
 
   Logger& logger_;
@@ -48,6 +49,7 @@ class IstioFeed {
   OnDelta on_delta_;
   bool has_delivered_ = false;
   bool is_missing_ = false;  // there is no table any more, and that was said
+  std::string left_out_;     // of the latest table, as it was said; empty: nothing
   HeldVersions told_;        // of each record, its checksum as text
 };
 

@@ -260,6 +260,22 @@ TEST_F(IstioFeedTest, WhatIsLeftOutIsSaid) {
   EXPECT_THAT(log.str(), HasSubstr("parts of the name table are left out count=1"));
 }
 
+TEST_F(IstioFeedTest, WhatIsLeftOutAgainIsNotSaidAgain) {
+  const IstioHost bad{.host = "a b", .ips = {"10.0.0.1"}};
+  const std::string said = "parts of the name table are left out";
+  start();
+  tell({bad});
+  log.str("");
+  tell({bad, {.host = "good.example.org", .ips = {"10.0.0.1"}}});
+  EXPECT_THAT(log.str(), testing::Not(HasSubstr(said)));
+  tell({bad, {.host = "c d", .ips = {"10.0.0.1"}}});
+  EXPECT_THAT(log.str(), HasSubstr(said + " count=2"));
+  tell({{.host = "good.example.org", .ips = {"10.0.0.1"}}});
+  log.str("");
+  tell({bad});
+  EXPECT_THAT(log.str(), HasSubstr(said + " count=1")) << "it was good in between";
+}
+
 TEST(IstioFeedLog, IsReadBack) {
   const NameRecord record{.name = "*.example.org",
                           .addresses = {*IpAddress::parse("240.240.0.1")},
