@@ -2,9 +2,6 @@
 // of NDS. The control plane is the test's; what it says is what istiod says.
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <ios>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -36,13 +33,6 @@ using testing::IsEmpty;
 using testing::Not;
 
 constexpr const char* kNameTableType = "type.googleapis.com/istio.networking.nds.v1.NameTable";
-constexpr int kUnavailable = 14;  // gRPC's
-constexpr int kNotReady = 14;     // RFC 8914 section 4
-
-std::string read(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
 
 // What was asked about the names of these tests.
 std::vector<std::string> asked(const ScriptedUpstream& upstream) {
@@ -60,8 +50,8 @@ class Istio : public ResolverFixture {
   void start_control_plane(bool tls = false) {
     ScriptedAds::Options options{.port = port_, .certificate = {}, .key = {}};
     if (tls) {
-      options.certificate = read(folder_.file("istiod.crt"));
-      options.key = read(folder_.file("istiod.key"));
+      options.certificate = folder_.read("istiod.crt");
+      options.key = folder_.read("istiod.key");
     }
     control_plane_ = std::make_unique<ScriptedAds>(options);
   }

@@ -32,8 +32,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-constexpr int kNotReady = 14;  // RFC 8914 section 4
-
 class KumaSocket : public ResolverFixture {
  protected:
   void serve(const UnixHttpServer::Script& script) {

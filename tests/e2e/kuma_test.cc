@@ -5,9 +5,6 @@
 #include <csignal>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <ios>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <thread>
@@ -44,13 +41,6 @@ using testing::Not;
 constexpr const char* kListenerType = "type.googleapis.com/envoy.config.listener.v3.Listener";
 constexpr const char* kListener = "system_dynamicconfig";
 constexpr const char* kToken = "eyJhbGciOiJSUzI1NiJ9.eyJOYW1lIjoiY2xpZW50LTEifQ.c2lnbmF0dXJl";
-constexpr int kUnavailable = 14;  // gRPC's
-constexpr int kNotReady = 14;     // RFC 8914 section 4
-
-std::string read(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
 
 // What was asked about the names of these tests.
 std::vector<std::string> asked(const ScriptedUpstream& upstream) {
@@ -80,10 +70,8 @@ class Kuma : public ResolverFixture {
   }
 
   void start_control_plane() {
-    control_plane_ = std::make_unique<ScriptedAds>(
-        ScriptedAds::Options{.port = port_,
-                             .certificate = read(folder_.file("cp.crt")),
-                             .key = read(folder_.file("cp.key"))});
+    control_plane_ = std::make_unique<ScriptedAds>(ScriptedAds::Options{
+        .port = port_, .certificate = folder_.read("cp.crt"), .key = folder_.read("cp.key")});
   }
   [[nodiscard]] std::string url() const { return fmt::format("https://127.0.0.1:{}", port_); }
   [[nodiscard]] std::vector<std::string> flags(std::vector<std::string> more = {}) const {
@@ -148,7 +136,7 @@ TEST_F(Kuma, IsToldWhatASidecarTellsIt) {
   const auto& metadata = first.node().metadata().fields();
   EXPECT_EQ(metadata.at("dataplane.proxyType").string_value(), "dataplane");
   EXPECT_EQ(metadata.at("dataplane.dns.port").string_value(), std::to_string(resolver_.dns().port));
-  EXPECT_EQ(metadata.at("dataplane.resource").string_value(), read(folder_.file("dp.yaml")));
+  EXPECT_EQ(metadata.at("dataplane.resource").string_value(), folder_.read("dp.yaml"));
   EXPECT_THAT(metadata.at("workdir").string_value(), Not(IsEmpty()));
   std::vector<std::string> features;
   for (const auto& feature : metadata.at("features").list_value().values()) {
@@ -440,7 +428,7 @@ TEST_F(Kuma, ATokenItselfIsSentAndShownNowhere) {
 
 TEST_F(Kuma, ACertificateOfNobodyIsNotTalkedTo) {
   start_control_plane();
-  folder_.write("other.crt", read(folder_.file("cp.crt")));
+  folder_.write("other.crt", folder_.read("cp.crt"));
   ASSERT_EQ(run_command({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                          "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=other",
                          "-keyout", folder_.file("other.key"), "-out", folder_.file("other.crt")})
@@ -472,7 +460,7 @@ TEST_F(Kuma, WhatIsWrongWithAFileIsSaidWithTheFlagAndWhatToDo) {
       {"dp.yaml", "type: Dataplane\nmesh: a.b\nname: x\n", {"'a.b' has a dot"}},
   };
   for (const Case& row : cases) {
-    const std::string before = read(folder_.file(row.file));
+    const std::string before = folder_.read(row.file);
     std::filesystem::remove(folder_.file(row.file));
     if (!row.content.empty()) {
       folder_.write(row.file, row.content);

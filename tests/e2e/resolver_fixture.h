@@ -11,6 +11,9 @@
 
 namespace meshdns::support {
 
+inline constexpr int kUnavailable = 14;  // gRPC's
+inline constexpr int kNotReady = 14;     // RFC 8914 section 4
+
 class ResolverFixture : public testing::Test {
  protected:
   // "none" without a reply.

@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <fstream>
-#include <ios>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -42,14 +39,7 @@ using Resource = ScriptedXds::Resource;
 constexpr int kStatic = 0;  // of Cluster.DiscoveryType
 constexpr int kLogicalDns = 2;
 constexpr int kOriginalDst = 4;
-constexpr int kUnhealthy = 2;     // of HealthStatus
-constexpr int kUnavailable = 14;  // gRPC's
-constexpr int kNotReady = 14;     // RFC 8914 section 4
-
-std::string read(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
+constexpr int kUnhealthy = 2;  // of HealthStatus
 
 Resource eds(const std::string& name, const std::string& assignment = {}) {
   return {name, eds_cluster(name, assignment)};
@@ -370,10 +360,8 @@ TEST_F(XdsDelta, TlsIsSpokenWhereItIsSaidAndAStrangerIsNotTalkedTo) {
          folder_.file(std::string(who) + ".crt")});
     ASSERT_EQ(made.exit_code, 0) << made.error;
   }
-  server_ = std::make_unique<ScriptedXds>(
-      ScriptedAds::Options{.port = port_,
-                           .certificate = read(folder_.file("cp.crt")),
-                           .key = read(folder_.file("cp.key"))});
+  server_ = std::make_unique<ScriptedXds>(ScriptedAds::Options{
+      .port = port_, .certificate = folder_.read("cp.crt"), .key = folder_.read("cp.key")});
   resolver_.start(flags({"--xds-tls", "true", "--xds-ca-cert-file", folder_.file("other.crt")}));
   ASSERT_TRUE(
       wait_until([&] { return resolver_.log().find("control plane lost") != std::string::npos; }));
