@@ -20,6 +20,7 @@ class ControlPlane {
     std::string listen = "127.0.0.1:5678";  // xDS; ADDRESS:PORT, port 0 takes a free one
     std::string admin = "127.0.0.1:5680";   // likewise
     std::string zone = "default";           // of inbounds that name none
+    std::string state_dir;                  // what outlives the process
     std::string port_file;                  // where to write the ports taken; empty: nowhere
   };
 

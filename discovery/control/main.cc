@@ -1,9 +1,12 @@
 // meshdns-cp: the control plane as a program. Verbs: run, check, version.
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
+#include <optional>
 #include <string>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -14,6 +17,7 @@
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/state_directory.h"
 #include "discovery/control/control_plane.h"
 #include "discovery/control/dataplane_directory.h"
 #include "discovery/control/dataplane_store.h"
@@ -100,6 +104,12 @@ ExitCode check(const std::string& folder) {
   return problems.empty() ? kSuccess : kConfiguration;
 }
 
+std::optional<std::string> from_environment(const std::string& name) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in this program sets the environment.
+  const char* const value = std::getenv(name.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
 // Each flag of `run` may come from the environment instead.
 void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& log) {
   verb.add_option("--dataplanes", options.dataplanes,
@@ -117,6 +127,10 @@ void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& l
   verb.add_option("--zone", options.zone, "zone of inbounds without kuma.io/zone")
       ->capture_default_str()
       ->envname("MESHDNS_CP_ZONE");
+  verb.add_option("--state-dir", options.state_dir,
+                  "folder for what must outlive the process; made when there is a need")
+      ->capture_default_str()
+      ->envname("MESHDNS_CP_STATE_DIR");
   verb.add_option("--port-file", options.port_file,
                   R"(write the ports taken to this file: {"xds":N,"admin":N})")
       ->envname("MESHDNS_CP_PORT_FILE");
@@ -140,6 +154,7 @@ ExitCode main_with_flags(int argc, char** argv) {
       "  meshdns-cp run --dataplanes examples/mesh\n"
       "  meshdns-cp run --dataplanes /etc/meshdns/dataplanes --listen 127.0.0.1:5678 --zone east");
   ControlPlane::Options options;
+  options.state_dir = default_state_directory("meshdns-cp", ::geteuid() == 0, from_environment);
   LogOptions log;
   CLI::App* run_verb = app.add_subcommand("run", "serve a folder of Dataplane files, and watch it");
   add_run_flags(*run_verb, options, log);

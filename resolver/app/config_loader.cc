@@ -17,6 +17,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/state_directory.h"
 #include "discovery/service.h"
 #include "resolver/app/config.h"
 #include "resolver/app/config_merger.h"
@@ -39,19 +40,6 @@ constexpr std::size_t kHostNameBytes = 256;
 
 std::string variable(const ConfigSources& sources, const std::string& name) {
   return sources.environment ? sources.environment(name).value_or("") : "";
-}
-
-// /var/lib for root, else the user's own place (XDG Base Directory Specification).
-std::string default_state_directory(const ConfigSources& sources, const std::string& instance) {
-  if (sources.is_root) {
-    return "/var/lib/meshdns/" + instance;
-  }
-  const std::string state_home = variable(sources, "XDG_STATE_HOME");
-  if (state_home.starts_with('/')) {
-    return fmt::format("{}/meshdns/{}", state_home, instance);
-  }
-  const std::string home = variable(sources, "HOME");
-  return fmt::format("{}/.local/state/meshdns/{}", home.starts_with('/') ? home : "/tmp", instance);
 }
 
 std::string host_name() {
@@ -134,7 +122,8 @@ void read_istio_files(const Config& config, FileSystem& files, ConfigMerger& mer
 
 void fill_derived(Config& config, const ConfigSources& sources) {
   if (config.state.directory.empty()) {
-    config.state.directory = default_state_directory(sources, config.instance);
+    config.state.directory =
+        default_state_directory("meshdns/" + config.instance, sources.is_root, sources.environment);
   }
   if (!config.state.policy) {
     config.state.policy =

@@ -4,7 +4,6 @@
 // whole, never joined. Every error of every source is reported, each with where it stands.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "base/file_system.h"
 #include "base/result.h"
+#include "base/state_directory.h"
 #include "resolver/app/config.h"
 
 namespace meshdns::dns {
@@ -23,8 +23,7 @@ inline constexpr std::string_view kDefaultConfigPath = "/etc/meshdns/meshdns.yam
 struct ConfigSources {
   // Empty: kDefaultConfigPath, which may be missing. A file that was asked for may not.
   std::string path;
-  // The value of an environment variable. Unset is nothing.
-  std::function<std::optional<std::string>(const std::string& name)> environment;
+  EnvironmentReader environment;
   // Names of all environment variables that start with MESHDNS_, so that a misspelt one shows.
   std::vector<std::string> environment_names;
   // Setting key and its texts, in the order of the command line.

@@ -10,15 +10,21 @@
 #include <google/protobuf/descriptor.h>
 #include <gtest/gtest.h>
 
+#include "envoy/admin/v3/config_dump_shared.pb.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/core/v3/base.pb.h"
+#include "envoy/config/core/v3/protocol.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
+#include "envoy/extensions/filters/listener/original_dst/v3/original_dst.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+#include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
+#include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 #include "envoy/service/discovery/v3/ads.pb.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
+#include "envoy/service/status/v3/csds.pb.h"
 #include "google/rpc/status.pb.h"
 #include "istio/networking/nds/v1/nds.pb.h"
 #include "meshdns/mesh/v1/dataplane.pb.h"
@@ -70,7 +76,11 @@ void touch_every_file() {
   (void)envoy::extensions::filters::http::router::v3::Router::descriptor();
   (void)envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager::
       descriptor();
+  (void)envoy::extensions::filters::listener::original_dst::v3::OriginalDst::descriptor();
+  (void)envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy::descriptor();
+  (void)envoy::extensions::upstreams::http::v3::HttpProtocolOptions::descriptor();
   (void)envoy::service::discovery::v3::DiscoveryRequest::descriptor();
+  (void)envoy::service::status::v3::ClientStatusRequest::descriptor();
   (void)google::rpc::Status::descriptor();
   (void)istio::networking::nds::v1::NameTable::descriptor();
   (void)meshdns::mesh::v1::Dataplane::descriptor();
@@ -86,6 +96,7 @@ struct MessageCase {
 const std::vector<MessageCase>& message_cases() {
   static const std::string kCore = "envoy.config.core.v3.";
   static const std::string kHttp = "envoy.extensions.filters.network.http_connection_manager.v3.";
+  static const std::string kStatus = "envoy.service.status.v3.";
   static const std::string kWellKnown = "google.protobuf.";
   static const std::vector<MessageCase> kCases = {
       {"google.rpc.Status",
@@ -198,6 +209,8 @@ const std::vector<MessageCase>& message_cases() {
         "filter_chains=3 repeated envoy.config.listener.v3.FilterChain",
         "use_original_dst=4 " + kWellKnown + "BoolValue", "metadata=6 " + kCore + "Metadata",
         "listener_filters=9 repeated envoy.config.listener.v3.ListenerFilter",
+        "freebind=11 " + kWellKnown + "BoolValue",
+        "traffic_direction=16 " + kCore + "TrafficDirection",
         "api_listener=19 envoy.config.listener.v3.ApiListener",
         "default_filter_chain=25 envoy.config.listener.v3.FilterChain",
         "bind_to_port=26 " + kWellKnown + "BoolValue", "stat_prefix=28 string",
@@ -241,7 +254,43 @@ const std::vector<MessageCase>& message_cases() {
        {"codec_type=1 " + kHttp + "HttpConnectionManager.CodecType", "stat_prefix=2 string",
         "rds=3 oneof envoy.extensions.filters.network.http_connection_manager.v3.Rds",
         "route_config=4 oneof envoy.config.route.v3.RouteConfiguration",
-        "http_filters=5 repeated " + kHttp + "HttpFilter"}},
+        "http_filters=5 repeated " + kHttp + "HttpFilter",
+        "upgrade_configs=23 repeated " + kHttp + "HttpConnectionManager.UpgradeConfig"}},
+      {"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager."
+       "UpgradeConfig",
+       {"upgrade_type=1 string"}},
+      {"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+       {"stat_prefix=1 string", "cluster=2 oneof string"}},
+      {"envoy.extensions.filters.listener.original_dst.v3.OriginalDst", {}},
+      {kCore + "Http1ProtocolOptions", {}},
+      {kCore + "Http2ProtocolOptions", {}},
+      {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+       {"explicit_http_config=3 oneof "
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig"}},
+      {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig",
+       {"http_protocol_options=1 oneof " + kCore + "Http1ProtocolOptions",
+        "http2_protocol_options=2 oneof " + kCore + "Http2ProtocolOptions"}},
+
+      {"envoy.admin.v3.UpdateFailureState",
+       {"failed_configuration=1 " + kWellKnown + "Any",
+        "last_update_attempt=2 " + kWellKnown + "Timestamp", "details=3 string",
+        "version_info=4 string"}},
+      {kStatus + "StringMatcher",
+       {"exact=1 oneof string", "prefix=2 oneof string", "suffix=3 oneof string"}},
+      {kStatus + "NodeMatcher", {"node_id=1 " + kStatus + "StringMatcher"}},
+      {kStatus + "ClientStatusRequest",
+       {"node_matchers=1 repeated " + kStatus + "NodeMatcher", "node=2 " + kCore + "Node",
+        "exclude_resource_contents=3 bool"}},
+      {kStatus + "ClientConfig",
+       {"node=1 " + kCore + "Node",
+        "generic_xds_configs=3 repeated " + kStatus + "ClientConfig.GenericXdsConfig"}},
+      {kStatus + "ClientConfig.GenericXdsConfig",
+       {"type_url=1 string", "name=2 string", "version_info=3 string",
+        "xds_config=4 " + kWellKnown + "Any", "last_updated=5 " + kWellKnown + "Timestamp",
+        "config_status=6 " + kStatus + "ConfigStatus",
+        "client_status=7 envoy.admin.v3.ClientResourceStatus",
+        "error_state=8 envoy.admin.v3.UpdateFailureState"}},
+      {kStatus + "ClientStatusResponse", {"config=1 repeated " + kStatus + "ClientConfig"}},
 
       {"istio.networking.nds.v1.NameTable",
        {"table=1 map<string,istio.networking.nds.v1.NameTable.NameInfo>"}},
@@ -252,7 +301,7 @@ const std::vector<MessageCase>& message_cases() {
       {"meshdns.mesh.v1.Service",
        {"mesh=1 string", "zone=2 string", "name=3 string", "hostnames=4 repeated string",
         "addresses=5 repeated string", "ports=6 repeated meshdns.mesh.v1.Service.Port",
-        "tags=7 map<string,string>", "answers=8 string"}},
+        "tags=7 map<string,string>", "answers=8 string", "awaits_address=9 bool"}},
       {"meshdns.mesh.v1.Service.Port", {"name=1 string", "number=2 uint32", "protocol=3 string"}},
       {"meshdns.mesh.v1.NameRecord",
        {"name=1 string", "addresses=2 repeated string", "ttl=3 uint32"}},
@@ -305,6 +354,11 @@ TEST(WireIdentity, EveryEnumHasThePublishedNumbers) {
       {"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager."
        "CodecType",
        {"AUTO=0", "HTTP1=1", "HTTP2=2", "HTTP3=3"}},
+      {"envoy.config.core.v3.TrafficDirection", {"UNSPECIFIED=0", "INBOUND=1", "OUTBOUND=2"}},
+      {"envoy.admin.v3.ClientResourceStatus",
+       {"UNKNOWN=0", "REQUESTED=1", "DOES_NOT_EXIST=2", "ACKED=3", "NACKED=4"}},
+      {"envoy.service.status.v3.ConfigStatus",
+       {"UNKNOWN=0", "SYNCED=1", "NOT_SENT=2", "STALE=3", "ERROR=4"}},
       {"meshdns.mesh.v1.Dataplane.Inbound.State", {"READY=0", "NOT_READY=1", "IGNORED=2"}},
   };
   for (const EnumCase& row : cases) {
@@ -328,7 +382,13 @@ TEST(WireIdentity, NoMessageOfTheSchemaIsWithoutARow) {
       envoy::config::endpoint::v3::ClusterLoadAssignment::descriptor()->file(),
       envoy::config::listener::v3::Listener::descriptor()->file(),
       envoy::config::route::v3::RouteConfiguration::descriptor()->file(),
+      envoy::config::core::v3::Http2ProtocolOptions::descriptor()->file(),
+      envoy::admin::v3::UpdateFailureState::descriptor()->file(),
+      envoy::extensions::filters::listener::original_dst::v3::OriginalDst::descriptor()->file(),
+      envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy::descriptor()->file(),
+      envoy::extensions::upstreams::http::v3::HttpProtocolOptions::descriptor()->file(),
       envoy::service::discovery::v3::DiscoveryRequest::descriptor()->file(),
+      envoy::service::status::v3::ClientStatusRequest::descriptor()->file(),
       istio::networking::nds::v1::NameTable::descriptor()->file(),
       meshdns::mesh::v1::Dataplane::descriptor()->file(),
       meshdns::mesh::v1::Service::descriptor()->file()};
