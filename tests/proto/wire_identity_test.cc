@@ -255,7 +255,8 @@ const std::vector<MessageCase>& message_cases() {
         "rds=3 oneof envoy.extensions.filters.network.http_connection_manager.v3.Rds",
         "route_config=4 oneof envoy.config.route.v3.RouteConfiguration",
         "http_filters=5 repeated " + kHttp + "HttpFilter",
-        "upgrade_configs=23 repeated " + kHttp + "HttpConnectionManager.UpgradeConfig"}},
+        "upgrade_configs=23 repeated " + kHttp + "HttpConnectionManager.UpgradeConfig",
+        "stream_idle_timeout=24 " + kWellKnown + "Duration"}},
       {"envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager."
        "UpgradeConfig",
        {"upgrade_type=1 string"}},
