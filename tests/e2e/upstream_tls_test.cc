@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -14,12 +13,12 @@
 
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
+#include "tests/support/certificate_authority.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/peers.h"
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
 #include "tests/support/tcp_relay.h"
-#include "tests/support/temporary_directory.h"
 #include "tests/support/wait_until.h"
 
 namespace meshdns::support {
@@ -32,55 +31,6 @@ using testing::Not;
 constexpr const char* kName = "www.example.org";
 constexpr const char* kServerName = "dns.example.org";
 constexpr int kNetworkError = 23;  // RFC 8914 section 4.24
-
-std::string run(const std::vector<std::string>& argv) {
-  const CommandResult result = run_command(argv);
-  if (result.exit_code != 0) {
-    throw std::runtime_error(fmt::format("{}: {}", fmt::join(argv, " "), result.error));
-  }
-  return result.output;
-}
-
-// An authority of the test's own, and certificates that it gives.
-class Authority {
- public:
-  explicit Authority(const std::string& name) : name_(name) {
-    run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-days", "2", "-subj", "/CN=" + name, "-keyout", file(".key"), "-out",
-         file(".pem")});
-  }
-  [[nodiscard]] std::string file(const std::string& ending) const {
-    return folder_.file(name_ + ending);
-  }
-  // Makes NAME.key and NAME.pem; `days` from now it ends, or ended.
-  void certify(const std::string& name, int days = 1) const {
-    const std::string request = folder_.file(name + ".csr");
-    run({"openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-subj", "/CN=" + name, "-addext", "subjectAltName=DNS:" + name, "-keyout", key_of(name),
-         "-out", request});
-    run({"openssl", "x509", "-req", "-in", request, "-copy_extensions", "copy", "-days",
-         std::to_string(days), "-CA", file(".pem"), "-CAkey", file(".key"), "-CAcreateserial",
-         "-out", certificate_of(name)});
-  }
-  [[nodiscard]] std::string key_of(const std::string& name) const {
-    return folder_.file(name + ".key");
-  }
-  [[nodiscard]] std::string certificate_of(const std::string& name) const {
-    return folder_.file(name + ".pem");
-  }
-  // As an operator makes it.
-  [[nodiscard]] std::string pin_of(const std::string& name) const {
-    const std::string pin = run({"sh", "-c",
-                                 "openssl x509 -in " + certificate_of(name) +
-                                     " -pubkey -noout | openssl pkey -pubin -outform der | "
-                                     "openssl dgst -sha256 -binary | base64"});
-    return "sha256/" + pin.substr(0, pin.find('\n'));
-  }
-
- private:
-  std::string name_;
-  TemporaryDirectory folder_;
-};
 
 class UpstreamTls : public testing::Test {
  protected:
@@ -124,7 +74,7 @@ class UpstreamTls : public testing::Test {
     EXPECT_THAT(resolver_.log(), HasSubstr("upstream cannot be used server=tls://127.0.0.1:"));
   }
 
-  Authority authority_{"authority"};
+  CertificateAuthority authority_{"authority"};
   std::uint16_t port_ = 0;
   std::unique_ptr<PeerServer> unbound_;
   ResolverProgram resolver_;
@@ -163,7 +113,7 @@ TEST_F(UpstreamTls, AnotherKeyIsRefusedWhateverTheName) {
 
 TEST_F(UpstreamTls, AnAuthorityThatNobodyTrustsIsRefused) {
   serve(kServerName);
-  const Authority other("other");
+  const CertificateAuthority other("other");
   start(server(std::string("#") + kServerName + ";ca=" + other.file(".pem")));
   expect_refusal("its certificate is not to be trusted as dns.example.org: ");
 }
