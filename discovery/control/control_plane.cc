@@ -30,6 +30,7 @@
 #include "discovery/control/dataplane_store.h"
 #include "discovery/control/metrics.h"
 #include "discovery/control/streams_page.h"
+#include "discovery/control/xds_access.h"
 #include "discovery/dns_name.h"
 #include "discovery/xds/ads_server.h"
 #include "discovery/xds/metrics.h"
@@ -42,6 +43,8 @@ using boost::system::error_code;
 
 // How often to see whether the folder is another one.
 constexpr std::chrono::milliseconds kFolderInterval{250};
+// How often to look at the files of TLS.
+constexpr std::chrono::seconds kAccessInterval{1};
 // A scan may take a hundredth of the time.
 constexpr std::chrono::seconds kScanInterval{2};
 constexpr int kScanShare = 100;
@@ -86,10 +89,16 @@ struct ControlPlane::Impl {
         directory(options.dataplanes, files, clock, store, logger) {}
 
   Result<void> start() {
-    return load()
+    return open_access()
+        .and_then([this] { return load(); })
         .and_then([this] { return start_xds(); })
         .and_then([this] { return start_admin(); })
         .and_then([this] { return write_ports(); });
+  }
+
+  Result<void> open_access() {
+    return XdsAccess::open(options.listen, options.access, files, logger, metrics)
+        .map([this](std::unique_ptr<XdsAccess> opened) { access = std::move(opened); });
   }
 
   Result<void> load() {
@@ -118,6 +127,7 @@ struct ControlPlane::Impl {
     }
     AdsServer::Options ads;
     ads.listen = options.listen;
+    access->configure(ads);
     return AdsServer::start(ads, audience, logs.logger("xds"), xds_metrics)
         .map([this](std::unique_ptr<AdsServer> made) { server = std::move(made); });
   }
@@ -147,6 +157,7 @@ struct ControlPlane::Impl {
     wait_for_events();
     wait_for_folder();
     wait_for_scan(kScanInterval);
+    wait_for_access();
     io.run();
     server->shutdown();
     logger.info("stopped");
@@ -158,8 +169,10 @@ struct ControlPlane::Impl {
     }
     if (path == "/readyz") {
       std::string body = "ready\n";
-      for (const std::string& problem : directory.problems()) {
-        body += "note: " + problem + "\n";
+      for (const auto& problems : {directory.problems(), access->problems()}) {
+        for (const std::string& problem : problems) {
+          body += "note: " + problem + "\n";
+        }
       }
       return {200, "text/plain", body};
     }
@@ -216,6 +229,16 @@ struct ControlPlane::Impl {
     });
   }
 
+  void wait_for_access() {
+    access_timer.expires_after(kAccessInterval);
+    access_timer.async_wait([this](const error_code& error) {
+      if (!error) {
+        access->refresh();
+        wait_for_access();
+      }
+    });
+  }
+
   // After whatever the folder has said.
   void follow_up() {
     update_gauges();
@@ -241,6 +264,7 @@ struct ControlPlane::Impl {
       if (number == SIGHUP) {
         directory.rescan();
         follow_up();
+        access->refresh();
         wait_for_signal();
       } else {
         io.stop();
@@ -271,7 +295,9 @@ struct ControlPlane::Impl {
   boost::asio::steady_timer folder_timer{io};
   boost::asio::steady_timer scan_timer{io};
   boost::asio::steady_timer removal_timer{io};
+  boost::asio::steady_timer access_timer{io};
   boost::asio::posix::stream_descriptor events{io};  // the directory's, which closes it
+  std::unique_ptr<XdsAccess> access;
   std::unique_ptr<AdsServer> server;
   std::unique_ptr<AdminHttp> admin;
 };

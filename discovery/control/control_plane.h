@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/control/xds_access.h"
 
 namespace meshdns::discovery {
 
@@ -21,6 +22,7 @@ class ControlPlane {
     std::string admin = "127.0.0.1:5680";   // likewise
     std::string zone = "default";           // of inbounds that name none
     std::string state_dir;                  // what outlives the process
+    XdsAccess::Options access{};            // to xDS
     std::string port_file;                  // where to write the ports taken; empty: nowhere
   };
 

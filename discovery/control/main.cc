@@ -21,6 +21,7 @@
 #include "discovery/control/control_plane.h"
 #include "discovery/control/dataplane_directory.h"
 #include "discovery/control/dataplane_store.h"
+#include "discovery/control/xds_access.h"
 #include "discovery/xds/protobuf_log.h"
 
 namespace meshdns::discovery {
@@ -110,6 +111,20 @@ std::optional<std::string> from_environment(const std::string& name) {
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
+void add_access_flags(CLI::App& verb, XdsAccess::Options& access) {
+  verb.add_option("--tls-cert-file", access.tls.certificate,
+                  "serve xDS over TLS with this certificate (PEM, its chain behind it); watched")
+      ->envname("MESHDNS_CP_TLS_CERT_FILE");
+  verb.add_option("--tls-key-file", access.tls.key, "the certificate's key (PEM); watched")
+      ->envname("MESHDNS_CP_TLS_KEY_FILE");
+  verb.add_option("--tls-client-ca-file", access.tls.client_ca,
+                  "clients show a certificate that one of these has signed (PEM); watched")
+      ->envname("MESHDNS_CP_TLS_CLIENT_CA_FILE");
+  verb.add_flag("--allow-plaintext", access.allow_plaintext,
+                "serve xDS without TLS to other hosts, too")
+      ->envname("MESHDNS_CP_ALLOW_PLAINTEXT");
+}
+
 // Each flag of `run` may come from the environment instead.
 void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& log) {
   verb.add_option("--dataplanes", options.dataplanes,
@@ -131,6 +146,7 @@ void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& l
                   "folder for what must outlive the process; made when there is a need")
       ->capture_default_str()
       ->envname("MESHDNS_CP_STATE_DIR");
+  add_access_flags(verb, options.access);
   verb.add_option("--port-file", options.port_file,
                   R"(write the ports taken to this file: {"xds":N,"admin":N})")
       ->envname("MESHDNS_CP_PORT_FILE");

@@ -20,6 +20,13 @@ struct ControlMetrics {
         grpc_refused(
             registry.gauge("meshdns_control_grpc_refused",
                            "Resources left out because gRPC's clients would refuse them.")),
+        access_problems(registry.gauge("meshdns_control_access_problems",
+                                       "What is wrong now with the files of TLS.")),
+        tls_reloads(registry.counter("meshdns_control_tls_reloads_total",
+                                     "Changes of the certificate that xDS is served with.")),
+        tls_certificate_end(registry.gauge(
+            "meshdns_control_tls_certificate_end_seconds",
+            "When the certificate that xDS is served with ends, in Unix time; 0 without TLS.")),
         log_lines_dropped(registry.gauge("meshdns_log_lines_dropped",
                                          "Log lines lost because they came too fast.")) {
     build_info.set(1);
@@ -31,6 +38,9 @@ struct ControlMetrics {
   Gauge& problems;
   Counter& generated;
   Gauge& grpc_refused;
+  Gauge& access_problems;
+  Counter& tls_reloads;
+  Gauge& tls_certificate_end;
   Gauge& log_lines_dropped;
 };
 

@@ -31,6 +31,7 @@
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/request.h"
 #include "discovery/xds/resource_set.h"
+#include "discovery/xds/server_credentials.h"
 #include "discovery/xds/server_session.h"
 #include "discovery/xds/stream_status.h"
 
@@ -66,6 +67,7 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
        XdsServerMetrics& given_metrics)
       : options(std::move(given)),
         audience_for(std::move(given_audience_for)),
+        credentials(make_server_credentials(options.certificates)),
         logger(given_logger),
         metrics(given_metrics) {}
 
@@ -170,6 +172,7 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
 
   const Options options;
   const AudienceFor audience_for;
+  const std::shared_ptr<grpc::ServerCredentials> credentials;
   Logger& logger;
   XdsServerMetrics& metrics;
 
@@ -209,7 +212,7 @@ Result<void> AdsServer::Impl::listen() {
       .AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0)
       .AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                           kMinimumPingIntervalMilliseconds)
-      .AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+      .AddListeningPort(options.listen, credentials, &port);
   server = builder.BuildAndStart();
   if (server == nullptr || (port == 0 && !options.listen.starts_with("unix:"))) {
     return fail(ErrorCode::kNetwork, fmt::format("cannot listen for xDS on {}", options.listen));

@@ -22,6 +22,7 @@
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/resource_set.h"
+#include "discovery/xds/server_certificates.h"
 #include "discovery/xds/stream_status.h"
 
 namespace meshdns::discovery {
@@ -29,7 +30,9 @@ namespace meshdns::discovery {
 class AdsServer {
  public:
   struct Options {
-    std::string listen = "127.0.0.1:5678";        // ADDRESS:PORT, no names; port 0 takes a free one
+    std::string listen = "127.0.0.1:5678";  // ADDRESS:PORT, no names; port 0 takes a free one
+    // Loaded, and outliving the server; null: plaintext.
+    const ServerCertificates* certificates = nullptr;
     std::string identifier = "meshdns-cp";        // ControlPlane.identifier of each response
     std::size_t max_receive_bytes = 32UL << 20U;  // a first delta request lists every version
     std::size_t max_streams = 20'000;
