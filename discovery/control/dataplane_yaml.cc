@@ -1,10 +1,13 @@
 #include "discovery/control/dataplane_yaml.h"
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
@@ -23,9 +26,18 @@ constexpr std::size_t kMaxNameOctets = 253;
 // NAME.mesh must fit RFC 1035's 253 octets of text.
 constexpr std::size_t kMaxServiceOctets = kMaxNameOctets - std::string_view(".mesh").size();
 
-// Reads one entity; the first thing that is wrong ends it.
+struct FieldMistake {
+  std::string field;
+  YamlMistake mistake;
+};
+
+// Ends the reading of an entity in which all seems wrong.
+struct TooManyMistakes {};
+
+// Reads one entity, and notes what is wrong field by field.
 class EntityReader final : private YamlEntityReader {
  public:
+  // Worth something only without problems().
   Dataplane read(const YAML::Node& node) {
     if (node.IsMap() && node["kind"]) {
       throw YamlMistake{
@@ -33,89 +45,168 @@ class EntityReader final : private YamlEntityReader {
           "this is the form for Kubernetes; write the universal one: type, mesh, name "
           "and networking at the top"};
     }
-    require_map(node, "the document",
-                {"type", "mesh", "name", "labels", "networking", "probes", "metrics",
-                 "creationTime", "modificationTime"});
-    const std::string type = text(node, "type", "");
-    if (type != "Dataplane") {
-      throw YamlMistake{mark_of(node, "type"),
-                        fmt::format("type: '{}' is not 'Dataplane'", escape_name(type))};
-    }
     Dataplane dataplane;
-    dataplane.mesh = text(node, "mesh", "default");
-    dataplane.name = text(node, "name", "");
-    require_name(node, "mesh", dataplane.mesh, ".");
-    require_name(node, "name", dataplane.name, "");
-    dataplane.labels = string_map(node["labels"], "labels");
+    if (!check_map("", node, "the document",
+                   {"type", "mesh", "name", "labels", "networking", "probes", "metrics",
+                    "creationTime", "modificationTime"})) {
+      return dataplane;
+    }
+    field("type", [&] {
+      const std::string type = text(node, "type", "");
+      if (type != "Dataplane") {
+        throw YamlMistake{mark_of(node, "type"),
+                          fmt::format("type: '{}' is not 'Dataplane'", escape_name(type))};
+      }
+    });
+    field("mesh", [&] {
+      dataplane.mesh = text(node, "mesh", "default");
+      require_name(node, "mesh", dataplane.mesh, ".");
+    });
+    field("name", [&] {
+      dataplane.name = text(node, "name", "");
+      require_name(node, "name", dataplane.name, "");
+    });
+    field("labels", [&] { dataplane.labels = string_map(node["labels"], "labels"); });
     const YAML::Node networking = node["networking"];
     if (is_absent(networking)) {
-      throw YamlMistake{mark_of(node, "networking"), "networking is missing"};
+      field("networking",
+            [&] { throw YamlMistake{mark_of(node, "networking"), "networking is missing"}; });
+    } else {
+      read_networking(networking, dataplane);
     }
-    read_networking(networking, dataplane);
     return dataplane;
   }
 
+  [[nodiscard]] const std::vector<FieldMistake>& mistakes() const { return mistakes_; }
+
  private:
+  // Runs `read`, which may throw a mistake: that of the field. The last one of so many ends it all.
+  void field(const std::string& name, const std::function<void()>& read) {
+    try {
+      read();
+    } catch (YamlMistake& mistake) {
+      mistakes_.push_back({name, std::move(mistake)});
+      if (mistakes_.size() == kMaxFieldProblems) {
+        throw TooManyMistakes();
+      }
+    }
+  }
+
+  // Whether it is a map, so that its fields can be read.
+  bool check_map(const std::string& name, const YAML::Node& node, std::string_view what,
+                 Keys keys) {
+    field(name, [&] { require_map(node, what, keys); });
+    return node.IsMap();
+  }
+
+  // Calls `read` for each item of `map`'s list, with what the item is called.
+  void each_item(const YAML::Node& map, const char* key,
+                 const std::function<void(const std::string&, const YAML::Node&)>& read) {
+    const YAML::Node list = map[key];
+    if (is_absent(list)) {
+      return;
+    }
+    const std::string name = std::string("networking.") + key;
+    bool is_list = false;
+    field(name, [&] {
+      require_list(list, key);
+      is_list = true;
+    });
+    for (std::size_t i = 0; is_list && i < list.size(); ++i) {
+      read(fmt::format("{}[{}]", name, i), list[i]);
+    }
+  }
+
   void read_networking(const YAML::Node& node, Dataplane& dataplane) {
-    require_map(node, "networking",
-                {"address", "advertisedAddress", "inbound", "outbound", "gateway",
-                 "transparentProxying", "admin", "listeners"});
-    dataplane.address = address(node, "address", "");
+    if (!check_map("networking", node, "networking",
+                   {"address", "advertisedAddress", "inbound", "outbound", "gateway",
+                    "transparentProxying", "admin", "listeners"})) {
+      return;
+    }
+    std::optional<IpAddress> own;
+    field("networking.address", [&] { own = address(node, "address", ""); });
+    dataplane.address = own.value_or(IpAddress());
     check_accepted(node);
-    const YAML::Node inbounds = node["inbound"];
-    if (!is_absent(inbounds)) {
-      require_list(inbounds, "inbound");
-      for (const auto& inbound : inbounds) {
-        dataplane.inbounds.push_back(read_inbound(inbound, dataplane.address));
-      }
-    }
+    each_item(node, "inbound", [&](const std::string& name, const YAML::Node& inbound) {
+      dataplane.inbounds.push_back(read_inbound(name, inbound, own));
+    });
     if (!is_absent(node["gateway"]) && !dataplane.inbounds.empty()) {
-      throw YamlMistake{mark_of(node, "inbound"), "inbound: a gateway has none"};
+      field("networking.inbound",
+            [&] { throw YamlMistake{mark_of(node, "inbound"), "inbound: a gateway has none"}; });
     }
-    const YAML::Node outbounds = node["outbound"];
-    if (!is_absent(outbounds)) {
-      require_list(outbounds, "outbound");
-      for (const auto& outbound : outbounds) {
-        dataplane.outbounds.push_back(read_outbound(outbound));
-      }
-    }
+    each_item(node, "outbound", [&](const std::string& name, const YAML::Node& outbound) {
+      dataplane.outbounds.push_back(read_outbound(name, outbound));
+    });
   }
 
   // What Kuma has there and nothing here uses yet.
   void check_accepted(const YAML::Node& networking) {
-    if (const YAML::Node gateway = networking["gateway"]; !is_absent(gateway)) {
-      require_map(gateway, "gateway", {"type", "tags"});
-      (void)string_map(gateway["tags"], "tags");
+    if (const YAML::Node gateway = networking["gateway"];
+        !is_absent(gateway) &&
+        check_map("networking.gateway", gateway, "gateway", {"type", "tags"})) {
+      field("networking.gateway.tags", [&] { (void)string_map(gateway["tags"], "tags"); });
     }
     if (const YAML::Node proxying = networking["transparentProxying"]; !is_absent(proxying)) {
-      require_map(
-          proxying, "transparentProxying",
-          {"redirectPortInbound", "redirectPortInboundV6", "redirectPortOutbound",
-           "directAccessServices", "ipFamilyMode", "reachableServices", "reachableBackends"});
+      check_map("networking.transparentProxying", proxying, "transparentProxying",
+                {"redirectPortInbound", "redirectPortInboundV6", "redirectPortOutbound",
+                 "directAccessServices", "ipFamilyMode", "reachableServices", "reachableBackends"});
     }
-    if (const YAML::Node admin = networking["admin"]; !is_absent(admin)) {
-      require_map(admin, "admin", {"port"});
-      (void)port(admin, "port", 0);
+    if (const YAML::Node admin = networking["admin"];
+        !is_absent(admin) && check_map("networking.admin", admin, "admin", {"port"})) {
+      field("networking.admin.port", [&] { (void)port(admin, "port", 0); });
     }
   }
 
-  Outbound read_outbound(const YAML::Node& node) {
-    require_map(node, "outbound", {"port", "address", "tags", "backendRef"});
-    return {address(node, "address", "127.0.0.1"), port(node, "port", 0),
-            string_map(node["tags"], "tags")};
+  Outbound read_outbound(const std::string& name, const YAML::Node& node) {
+    Outbound outbound;
+    if (check_map(name, node, "outbound", {"port", "address", "tags", "backendRef"})) {
+      field(name + ".address", [&] { outbound.address = address(node, "address", "127.0.0.1"); });
+      field(name + ".port", [&] { outbound.port = port(node, "port", 0); });
+      field(name + ".tags", [&] { outbound.tags = string_map(node["tags"], "tags"); });
+    }
+    return outbound;
   }
 
-  Inbound read_inbound(const YAML::Node& node, const IpAddress& dataplane_address) {
-    require_map(node, "inbound",
-                {"port", "address", "servicePort", "serviceAddress", "protocol", "name", "tags",
-                 "health", "state", "serviceProbe"});
+  Inbound read_inbound(const std::string& name, const YAML::Node& node,
+                       const std::optional<IpAddress>& dataplane_address) {
     Inbound inbound;
-    inbound.port = port(node, "port", 0);
-    inbound.address = address(node, "address", dataplane_address.to_string());
-    inbound.service_port = port(node, "servicePort", inbound.port);
-    check_service_address(node, inbound);
-    inbound.name = text(node, "name", fmt::format("{}", inbound.port));
-    inbound.protocol = text(node, "protocol", "");
+    if (!check_map(name, node, "inbound",
+                   {"port", "address", "servicePort", "serviceAddress", "protocol", "name", "tags",
+                    "health", "state", "serviceProbe"})) {
+      return inbound;
+    }
+    field(name + ".port", [&] { inbound.port = port(node, "port", 0); });
+    if (dataplane_address || !is_absent(node["address"])) {
+      field(name + ".address", [&] {
+        inbound.address =
+            address(node, "address", dataplane_address.value_or(IpAddress()).to_string());
+      });
+    }
+    // Where its own port is bad, that is what is said.
+    inbound.service_port = inbound.port;
+    if (inbound.port != 0 || !is_absent(node["servicePort"])) {
+      field(name + ".servicePort",
+            [&] { inbound.service_port = port(node, "servicePort", inbound.port); });
+    }
+    field(name + ".serviceAddress", [&] { check_service_address(node, inbound); });
+    field(name + ".name",
+          [&] { inbound.name = text(node, "name", fmt::format("{}", inbound.port)); });
+    field(name + ".protocol", [&] { inbound.protocol = text(node, "protocol", ""); });
+    field(name + ".tags", [&] { read_tags(node, inbound); });
+    field(name + ".state", [&] { inbound.state = state(node); });
+    if (const YAML::Node health = node["health"];
+        !is_absent(health) && check_map(name + ".health", health, "health", {"ready"})) {
+      field(name + ".health.ready",
+            [&] { inbound.health_ready = boolean(health, "ready", false); });
+    }
+    if (const YAML::Node probe = node["serviceProbe"]; !is_absent(probe)) {
+      check_map(name + ".serviceProbe", probe, "serviceProbe",
+                {"interval", "timeout", "unhealthyThreshold", "healthyThreshold", "tcp"});
+    }
+    return inbound;
+  }
+
+  void read_tags(const YAML::Node& node, Inbound& inbound) {
     inbound.tags = string_map(node["tags"], "tags");
     const auto service = inbound.tags.find(std::string(kServiceTag));
     if (service == inbound.tags.end()) {
@@ -124,17 +215,6 @@ class EntityReader final : private YamlEntityReader {
                                                            kServiceTag)};
     }
     require_service_name(node["tags"].Mark(), service->second);
-    inbound.state = state(node);
-    const YAML::Node health = node["health"];
-    if (!is_absent(health)) {
-      require_map(health, "health", {"ready"});
-      inbound.health_ready = boolean(health, "ready", false);
-    }
-    if (const YAML::Node probe = node["serviceProbe"]; !is_absent(probe)) {
-      require_map(probe, "serviceProbe",
-                  {"interval", "timeout", "unhealthyThreshold", "healthyThreshold", "tcp"});
-    }
-    return inbound;
   }
 
   // Where the application listens must not be where its proxy does.
@@ -174,6 +254,8 @@ class EntityReader final : private YamlEntityReader {
         mark_of(inbound, "state"),
         fmt::format("state: '{}' is not Ready, NotReady or Ignored", escape_name(written))};
   }
+
+  std::vector<FieldMistake> mistakes_;
 };
 
 // Who the document says it is, as far as it can be made out.
@@ -195,8 +277,25 @@ ParsedDocument parse_document(std::string_view text) {
   ParsedDocument result;
   result.problem = read_yaml_document(text, [&](const YAML::Node& node) {
     result.id = id_of(node);
-    result.dataplane = std::make_shared<const Dataplane>(EntityReader().read(node));
+    EntityReader reader;
+    try {
+      auto dataplane = std::make_shared<const Dataplane>(reader.read(node));
+      if (reader.mistakes().empty()) {
+        result.dataplane = std::move(dataplane);
+      }
+    } catch (const TooManyMistakes&) {
+      result.dataplane = nullptr;
+    }
+    for (const FieldMistake& each : reader.mistakes()) {
+      result.problems.push_back({each.field, problem_of(each.mistake)});
+    }
+    if (!reader.mistakes().empty()) {
+      throw reader.mistakes().front().mistake;
+    }
   });
+  if (result.problem && result.problems.empty()) {
+    result.problems.push_back({"", *result.problem});
+  }
   return result;
 }
 

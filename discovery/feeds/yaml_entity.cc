@@ -42,6 +42,10 @@ std::optional<YamlProblem> refusal(std::string_view text) {
 
 }  // namespace
 
+YamlProblem problem_of(const YamlMistake& mistake) {
+  return {line_of(mistake.mark), mistake.reason};
+}
+
 std::optional<YamlProblem> read_yaml_document(std::string_view text,
                                               const std::function<void(const YAML::Node&)>& read) {
   if (auto refused = refusal(text)) {
@@ -53,7 +57,7 @@ std::optional<YamlProblem> read_yaml_document(std::string_view text,
       read(node);
     }
   } catch (const YamlMistake& mistake) {
-    return YamlProblem{line_of(mistake.mark), mistake.reason};
+    return problem_of(mistake);
   } catch (const YAML::Exception& error) {
     return YamlProblem{line_of(error.mark),
                        fmt::format("no valid YAML: {}", escape_text(error.msg))};

@@ -40,6 +40,8 @@ struct YamlMistake {
   std::string reason;
 };
 
+[[nodiscard]] YamlProblem problem_of(const YamlMistake& mistake);
+
 // Hands the document's value to `read`, unless it is empty; what is wrong, which `read` throws as a
 // YamlMistake, or nothing. Lines count from the document's first.
 [[nodiscard]] std::optional<YamlProblem> read_yaml_document(

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "discovery/dataplane.h"
@@ -159,6 +160,40 @@ TEST(DataplaneYaml, BoundsWhatAliasesStandFor) {
   const auto many = parse_document(outbounds);
   ASSERT_TRUE(many.problem);
   EXPECT_EQ(many.problem->reason, "the entity has more than 20000 entries");
+}
+
+TEST(DataplaneYaml, NamesEachFieldThatIsWrong) {
+  const auto parsed = parse_document(
+      "type: Dataplane\n"
+      "mesh: a.b\n"
+      "name: web-1\n"
+      "networking:\n"
+      "  address: nowhere!\n"
+      "  inbound:\n"
+      "    - {port: 0, tags: {kuma.io/service: web}}\n"
+      "    - {port: 80, state: Odd, extra: 1}\n"
+      "  outbound: {port: 1}\n");
+  EXPECT_FALSE(parsed.dataplane);
+  std::vector<std::string> fields;
+  for (const FieldProblem& each : parsed.problems) {
+    fields.push_back(std::to_string(each.problem.line) + " " + each.field);
+  }
+  EXPECT_THAT(fields,
+              testing::ElementsAre("2 mesh", "5 networking.address", "7 networking.inbound[0].port",
+                                   "8 networking.inbound[1]", "8 networking.inbound[1].tags",
+                                   "8 networking.inbound[1].state", "9 networking.outbound"));
+  ASSERT_TRUE(parsed.problem);
+  EXPECT_EQ(*parsed.problem, parsed.problems.front().problem);
+}
+
+TEST(DataplaneYaml, TellsOnlyTheFirstHundredMistakes) {
+  std::string text = "type: Dataplane\nname: a\nnetworking:\n  address: 192.0.2.1\n  inbound: [";
+  for (int i = 0; i < 1000; ++i) {
+    text += "{port: 0}, ";
+  }
+  const auto parsed = parse_document(text + "]\n");
+  EXPECT_FALSE(parsed.dataplane);
+  EXPECT_EQ(parsed.problems.size(), kMaxFieldProblems);
 }
 
 }  // namespace
