@@ -79,7 +79,7 @@ Result<void> DataplaneDirectory::load() {
   for (const std::string& name : *listed) {
     visit(name, Written::kWhole);
   }
-  commit();
+  store_.commit();
   return {};
 }
 
@@ -97,14 +97,14 @@ void DataplaneDirectory::on_events() {
     compare(Written::kWhole,
             [](const File& file) { return file.read != file.seen && !file.is_open; });
   }
-  commit();
+  store_.commit();
 }
 
 void DataplaneDirectory::follow_folder() {
   if (watch_.follow()) {
     restart_grace();
     compare_after_loss();
-    commit();
+    store_.commit();
   }
 }
 
@@ -120,7 +120,7 @@ void DataplaneDirectory::rescan() {
     return file.read != file.seen &&
            file.resting_scans >= (file.is_open ? kOpenScans : kRestingScans);
   });
-  commit();
+  store_.commit();
 }
 
 void DataplaneDirectory::compare(Written how, const std::function<bool(const File&)>& is_due) {
@@ -182,7 +182,7 @@ void DataplaneDirectory::expire() {
   const TimePoint due = clock_.now() - kRemovalGrace;
   forget_missing(due);
   settle(due);
-  commit();
+  store_.commit();
 }
 
 void DataplaneDirectory::forget_missing(TimePoint due) {
@@ -287,23 +287,6 @@ void DataplaneDirectory::report(const std::string& path, File& file,
   file.problems = std::move(problems);
 }
 
-void DataplaneDirectory::commit() {
-  const auto stats = store_.commit();
-  if (stats.services_generated + stats.services_removed > 0) {
-    logger_.info("published services={} removed={} of={}", stats.services_generated,
-                 stats.services_removed, store_.services());
-  }
-  std::set<std::string> problems;
-  for (const auto& [file, problem] : store_.problems()) {
-    std::string line = one_line(fmt::format("{}:{}: {}", file, problem.line, problem.reason));
-    if (!store_problems_.contains(line)) {
-      logger_.error("{}", line);
-    }
-    problems.insert(std::move(line));
-  }
-  store_problems_ = std::move(problems);
-}
-
 std::vector<std::string> DataplaneDirectory::problems() const {
   std::vector<std::string> all;
   if (!folder_problem_.empty()) {
@@ -312,12 +295,12 @@ std::vector<std::string> DataplaneDirectory::problems() const {
   for (const auto& [name, file] : known_) {
     all.insert(all.end(), file.problems.begin(), file.problems.end());
   }
-  all.insert(all.end(), store_problems_.begin(), store_problems_.end());
+  all.insert(all.end(), store_.problems().begin(), store_.problems().end());
   return all;
 }
 
 std::size_t DataplaneDirectory::problem_count() const {
-  return (folder_problem_.empty() ? 0 : 1) + file_problems_ + store_problems_.size();
+  return (folder_problem_.empty() ? 0 : 1) + file_problems_ + store_.problems().size();
 }
 
 }  // namespace meshdns::discovery

@@ -89,7 +89,6 @@ class DataplaneDirectory {
   void compare_after_loss();
   void forget_missing(TimePoint due);
   void settle(TimePoint due);
-  void commit();
 
   std::string path_;
   FileSystem& files_;
@@ -102,7 +101,6 @@ class DataplaneDirectory {
   std::map<std::string, TimePoint> settling_;  // likewise: unsettled, since it was closed
   std::string folder_problem_;
   std::size_t file_problems_ = 0;
-  std::set<std::string> store_problems_;  // as last reported
 };
 
 }  // namespace meshdns::discovery

@@ -1,6 +1,7 @@
 #include "discovery/control/dataplane_store.h"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 
 #include "base/log.h"
 #include "discovery/control/dataplane_file.h"
+#include "discovery/control/entity_source.h"
 #include "discovery/control/grpc_catalog.h"
 #include "discovery/control/mesh_change.h"
 #include "discovery/control/service_generator.h"
@@ -24,8 +26,15 @@
 namespace meshdns::discovery {
 namespace {
 
-const Dataplane* first_of(const std::map<std::string, SourcedDataplane>& claims) {
+const Dataplane* first_of(const std::map<EntitySource, SourcedDataplane>& claims) {
   return claims.empty() ? nullptr : claims.begin()->second.dataplane.get();
+}
+
+// A line that names a file, whose name may hold anything, as one line. What a document says is
+// escaped already.
+std::string one_line(std::string text) {
+  std::ranges::replace_if(text, [](char c) { return (c >= '\0' && c < ' ') || c == '\x7f'; }, '?');
+  return text;
 }
 
 }  // namespace
@@ -33,31 +42,48 @@ const Dataplane* first_of(const std::map<std::string, SourcedDataplane>& claims)
 DataplaneStore::DataplaneStore(std::string default_zone, Logger& logger)
     : default_zone_(std::move(default_zone)), logger_(logger) {}
 
-void DataplaneStore::change_file(const std::string& file, const DataplaneChange& change) {
+void DataplaneStore::change(const EntitySource& source, const DataplaneChange& change) {
   for (const DataplaneId& id : change.removed) {
-    withdraw(file, id);
+    withdraw(source, id);
   }
   for (const auto& [id, entity] : change.put) {
-    put(file, id, entity);
+    put(source, id, entity);
   }
 }
 
-void DataplaneStore::put(const std::string& file, const DataplaneId& id,
+std::vector<DataplaneStore::Claim> DataplaneStore::claims(const DataplaneId& id) const {
+  std::vector<Claim> claims;
+  if (const auto found = claims_.find(id); found != claims_.end()) {
+    for (const auto& [source, entity] : found->second) {
+      claims.push_back({source, entity});
+    }
+  }
+  return claims;
+}
+
+void DataplaneStore::for_each(const std::function<void(const Claim&)>& visit) const {
+  for (const auto& [id, claims] : claims_) {
+    const auto& [source, entity] = *claims.begin();
+    visit({source, entity});
+  }
+}
+
+void DataplaneStore::put(const EntitySource& source, const DataplaneId& id,
                          const SourcedDataplane& entity) {
   Claims& claims = claims_[id];
   // A copy, since the claim may be what keeps the old value alive.
   const std::shared_ptr<const Dataplane> before =
       claims.empty() ? nullptr : claims.begin()->second.dataplane;
-  claims.insert_or_assign(file, entity);
+  claims.insert_or_assign(source, entity);
   replace(before.get(), first_of(claims));
   note_contest(id, claims);
 }
 
-void DataplaneStore::withdraw(const std::string& file, const DataplaneId& id) {
+void DataplaneStore::withdraw(const EntitySource& source, const DataplaneId& id) {
   const auto place = claims_.find(id);
   Claims& claims = place->second;
   const std::shared_ptr<const Dataplane> before = claims.begin()->second.dataplane;
-  claims.erase(file);
+  claims.erase(source);
   replace(before.get(), first_of(claims));
   note_contest(id, claims);
   if (claims.empty()) {
@@ -139,6 +165,11 @@ DataplaneStore::CommitStats DataplaneStore::commit() {
     audiences_.find_or_make(mesh)->apply(change.updates, change.removals);
   }
   services_generated_ += stats.services_generated;
+  if (stats.services_generated + stats.services_removed > 0) {
+    logger_.info("published services={} removed={} of={}", stats.services_generated,
+                 stats.services_removed, services());
+  }
+  report_problems();
   return stats;
 }
 
@@ -180,31 +211,39 @@ void DataplaneStore::warn(const ServiceId& id, std::vector<std::string> warnings
   }
 }
 
-std::vector<DataplaneStore::FileProblem> DataplaneStore::problems() const {
-  std::vector<FileProblem> problems;
+void DataplaneStore::report_problems() {
+  std::set<std::string> found = find_problems();
+  for (const std::string& problem : found) {
+    if (!problems_.contains(problem)) {
+      logger_.error("{}", problem);
+    }
+  }
+  problems_ = std::move(found);
+}
+
+std::set<std::string> DataplaneStore::find_problems() const {
+  std::set<std::string> problems;
   for (const DataplaneId& id : contested_) {
     const Claims& claims = claims_.at(id);
     const auto first = claims.begin();
     for (auto claim = std::next(first); claim != claims.end(); ++claim) {
-      problems.push_back(
-          {claim->first,
-           {*claim->second.line, fmt::format("the dataplane {} is already at {}:{}", id.to_string(),
-                                             first->first, *first->second.line)}});
+      problems.insert(one_line(fmt::format("{}: the dataplane {} is already at {}",
+                                           claim->first.place(*claim->second.line), id.to_string(),
+                                           first->first.place(*first->second.line))));
     }
   }
   for (const GrpcCatalog::Refused& refused : grpc_.refused()) {
-    FileProblem problem = place_of(refused.service);
-    problem.problem.reason = fmt::format("service {}: left out, since gRPC would refuse {}",
-                                         refused.service.to_string(), refused.reason);
-    problems.push_back(std::move(problem));
+    problems.insert(one_line(fmt::format("{}: service {}: left out, since gRPC would refuse {}",
+                                         place_of(refused.service), refused.service.to_string(),
+                                         refused.reason)));
   }
   return problems;
 }
 
-DataplaneStore::FileProblem DataplaneStore::place_of(const ServiceId& id) const {
+std::string DataplaneStore::place_of(const ServiceId& id) const {
   const DataplaneId& first_member = members_.at(id).begin()->first;
-  const auto& [file, dataplane] = *claims_.at(first_member).begin();
-  return {file, {*dataplane.line, ""}};
+  const auto& [source, dataplane] = *claims_.at(first_member).begin();
+  return source.place(*dataplane.line);
 }
 
 std::vector<std::string> DataplaneStore::warnings() const {

@@ -1,5 +1,5 @@
-// Every Dataplane of every file, and the resources made of them: what changes in a file changes
-// exactly the services it touches.
+// Every Dataplane of every source (file, API, stream), and the resources made of them: what changes
+// in a source changes exactly the services it touches.
 //
 // Belongs to the control thread, but for resources(), which any thread may call; the ResourceSets
 // are shared with the server.
@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -17,10 +18,10 @@
 #include "base/result.h"
 #include "discovery/control/audiences.h"
 #include "discovery/control/dataplane_file.h"
+#include "discovery/control/entity_source.h"
 #include "discovery/control/grpc_catalog.h"
 #include "discovery/control/mesh_change.h"
 #include "discovery/dataplane.h"
-#include "discovery/feeds/yaml_entity.h"
 #include "discovery/service.h"
 #include "discovery/xds/resource_set.h"
 
@@ -31,16 +32,20 @@ class DataplaneStore {
   // `default_zone` is the zone of inbounds that name none. `logger` outlives the store.
   DataplaneStore(std::string default_zone, Logger& logger);
 
-  // Takes what changed in `file` since the last time. Where files tell of the same dataplane, the
-  // first in order of file names counts, and the others stand in when it goes. Takes effect at
-  // commit().
-  void change_file(const std::string& file, const DataplaneChange& change);
+  // Takes what changed in `source` since the last time. Where several tell of the same dataplane,
+  // the first in their order counts (of files, in order of their names), and the others stand in
+  // when it goes. Takes effect at commit().
+  void change(const EntitySource& source, const DataplaneChange& change);
+  void change_file(const std::string& file, const DataplaneChange& change) {
+    this->change({SourceKind::kDirectory, file}, change);
+  }
 
   struct CommitStats {
     std::size_t services_generated = 0;
     std::size_t services_removed = 0;
   };
   // Generates anew what the changes touched and puts it into the resource sets, one commit a mesh.
+  // Says in the log what is new: the services made, and what is wrong beyond one source.
   CommitStats commit();
 
   // The resources of a mesh; an empty set, to be filled, for one that has nothing yet. Thread-safe.
@@ -50,26 +55,31 @@ class DataplaneStore {
   }
 
   [[nodiscard]] std::size_t dataplanes() const { return claims_.size(); }
+  // Who says to be this dataplane, the one that counts first; none where nobody does. Valid until
+  // the next change.
+  struct Claim {
+    const EntitySource& source;
+    const SourcedDataplane& entity;
+  };
+  [[nodiscard]] std::vector<Claim> claims(const DataplaneId& id) const;
+  // Calls `visit` for each dataplane that counts, in the order of mesh and name.
+  void for_each(const std::function<void(const Claim&)>& visit) const;
   [[nodiscard]] std::size_t services() const { return members_.size(); }
   // Over all commits.
   [[nodiscard]] std::uint64_t services_generated() const { return services_generated_; }
-  // What is wrong beyond the text of one file.
-  struct FileProblem {
-    std::string file;
-    YamlProblem problem;
-  };
-  // Dataplanes of `file` that another one has already, and resources made of a dataplane of `file`
-  // that are left out because gRPC's clients would refuse them.
-  [[nodiscard]] std::vector<FileProblem> problems() const;
+  // What is wrong beyond the text of one source, as "PLACE: reason": dataplanes that another source
+  // has already, and resources made of a dataplane that are left out because gRPC's clients would
+  // refuse them. As of the last commit().
+  [[nodiscard]] const std::set<std::string>& problems() const { return problems_; }
   [[nodiscard]] std::size_t refused_for_grpc() const { return grpc_.refused_count(); }
   // Warnings about services as they are now.
   [[nodiscard]] std::vector<std::string> warnings() const;
 
  private:
-  using Claims = std::map<std::string, SourcedDataplane>;  // by file name
+  using Claims = std::map<EntitySource, SourcedDataplane>;
 
-  void put(const std::string& file, const DataplaneId& id, const SourcedDataplane& entity);
-  void withdraw(const std::string& file, const DataplaneId& id);
+  void put(const EntitySource& source, const DataplaneId& id, const SourcedDataplane& entity);
+  void withdraw(const EntitySource& source, const DataplaneId& id);
   // The claim that counts was `before` and now is `after`; either may be null.
   void replace(const Dataplane* before, const Dataplane* after);
   void join(const Dataplane& dataplane);
@@ -78,8 +88,10 @@ class DataplaneStore {
   // Puts the service's resources as its members make them, or removes them, into `change`.
   void generate(const ServiceId& id, MeshChange& change, CommitStats& stats);
   void warn(const ServiceId& id, std::vector<std::string> warnings);
+  void report_problems();
+  [[nodiscard]] std::set<std::string> find_problems() const;
   // Where the first dataplane with an inbound of the service is told of.
-  [[nodiscard]] FileProblem place_of(const ServiceId& id) const;
+  [[nodiscard]] std::string place_of(const ServiceId& id) const;
 
   std::string default_zone_;
   Logger& logger_;
@@ -91,6 +103,7 @@ class DataplaneStore {
   std::set<ServiceId> dirty_services_;
   std::set<DataplaneId> dirty_dataplanes_;
   std::map<ServiceId, std::vector<std::string>> warnings_;
+  std::set<std::string> problems_;  // as last reported
   GrpcCatalog grpc_;
   std::uint64_t services_generated_ = 0;
   Audiences audiences_;
