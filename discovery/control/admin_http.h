@@ -1,9 +1,6 @@
-// A small HTTP server for GET requests of operators: health, readiness, metrics,
-// streams.
+// The admin port: GET requests of operators for health, readiness, metrics, streams.
 //
-// Runs on the control thread's io_context. Bounded: 32 connections, 8 KiB of header, 10 s a
-// request. When all connections are taken, the one that has waited longest for its request makes
-// way, so that idle clients keep no probe out.
+// Runs on the control thread's io_context, with the bounds of HttpServer.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +12,9 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "discovery/control/http_server.h"
 
 namespace meshdns::discovery {
-
-struct HttpAnswer {
-  unsigned status = 200;
-  std::string content_type = "text/plain";
-  std::string body;
-};
 
 class AdminHttp {
  public:
@@ -33,16 +25,12 @@ class AdminHttp {
   [[nodiscard]] static Result<std::unique_ptr<AdminHttp>> start(boost::asio::io_context& io,
                                                                 const SocketAddress& address,
                                                                 Handler handler);
-  AdminHttp(const AdminHttp&) = delete;
-  AdminHttp& operator=(const AdminHttp&) = delete;
-  ~AdminHttp();
 
-  [[nodiscard]] std::uint16_t port() const;
+  [[nodiscard]] std::uint16_t port() const { return server_->port(); }
 
  private:
-  struct Impl;
-  explicit AdminHttp(std::shared_ptr<Impl> impl);
-  std::shared_ptr<Impl> impl_;
+  explicit AdminHttp(std::unique_ptr<HttpServer> server) : server_(std::move(server)) {}
+  std::unique_ptr<HttpServer> server_;
 };
 
 }  // namespace meshdns::discovery
