@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -175,6 +176,7 @@ Result<std::optional<EncodedResponse>> ServerSession::next() {
     }
     if (content) {
       ++last_nonce_;
+      tell_dependents_again(type_url, content->changed);
       conversation.sent_version = content->version;
       conversation.sent_nonce = nonce;
       metrics_.responses.of(type_url).add();
@@ -185,6 +187,19 @@ Result<std::optional<EncodedResponse>> ServerSession::next() {
     }
   }
   return std::nullopt;
+}
+
+// Endpoints are called as their cluster is, which is what xDS takes where a cluster does not say.
+void ServerSession::tell_dependents_again(std::string_view type_url,
+                                          const std::vector<std::string>& changed) {
+  if (type_url != kClusterTypeUrl) {
+    return;
+  }
+  const std::string endpoints(kClusterLoadAssignmentTypeUrl);
+  const auto conversation = conversations_.find({type_order(endpoints), endpoints});
+  if (conversation != conversations_.end()) {
+    conversation->second.subscription.tell_again(changed);
+  }
 }
 
 StreamStatus ServerSession::status() const {

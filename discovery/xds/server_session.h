@@ -77,6 +77,8 @@ class ServerSession {
   Result<void> take(Request request);
   Result<void> admit(std::optional<NodeInfo> node);
   Result<Conversation*> conversation(const std::string& type_url);
+  // Resources of this type go out that changed: so must, once more, what hangs on them.
+  void tell_dependents_again(std::string_view type_url, const std::vector<std::string>& changed);
   void note(Acknowledgement acknowledgement, const std::string& type_url, const std::string& error,
             Conversation& conversation);
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "discovery/xds/request.h"
 
@@ -111,6 +112,14 @@ void Subscription::unsubscribe(const std::string& name) {
     // The client dropped it, and the wildcard may still cover it.
     untold_.emplace(name, std::nullopt);
     initial_versions_.erase(name);
+  }
+}
+
+void Subscription::tell_again(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (names_.contains(name)) {
+      untold_.insert_or_assign(name, std::nullopt);
+    }
   }
 }
 

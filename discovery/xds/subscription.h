@@ -50,6 +50,9 @@ class Subscription {
     std::vector<SharedBytes> resources;
     std::vector<std::string> removed;  // delta only
     std::string version;               // of the table
+    // Full-state types only: the names of those resources that are new to a client which held some
+    // of the type before. What hangs on them it may have forgotten.
+    std::vector<std::string> changed;
 
     [[nodiscard]] std::size_t resource_bytes() const;
   };
@@ -67,6 +70,11 @@ class Subscription {
   // ACK. The table must be of the same ResourceSet each time.
   [[nodiscard]] std::optional<Content> next(const TypeTable& table, std::string_view nonce,
                                             std::size_t limit_bytes);
+
+  // Tells what it asks for of these names again, though nothing changed. An Envoy that warms a
+  // changed cluster waits for its endpoints, and need not say so (xDS protocol, "Resource
+  // warming").
+  void tell_again(const std::vector<std::string>& names);
 
   // True when the table no longer knows every removal since the client was last told: only a new
   // stream, with its initial versions, can bring it up to date.
@@ -100,6 +108,8 @@ class Subscription {
   [[nodiscard]] std::vector<const Entry*> changes(const TypeTable& table) const;
   [[nodiscard]] std::optional<Content> next_full_state(const TypeTable& table);
   [[nodiscard]] Content whole_state(const TypeTable& table) const;
+  // Of changes() that are no removals.
+  [[nodiscard]] std::vector<std::string> changed_names(const TypeTable& table) const;
   [[nodiscard]] bool is_same_for_all_zones(const TypeTable& table) const;
   [[nodiscard]] std::optional<Content> next_parts(const TypeTable& table, std::size_t limit_bytes);
   [[nodiscard]] std::optional<Content> next_chunk(const TypeTable& table);

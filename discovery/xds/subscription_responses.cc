@@ -32,6 +32,7 @@ class Subscription::Filler {
       return false;
     }
     content_.resources.push_back({resource, bytes});
+    names_.emplace_back(resource->name());
     return true;
   }
   bool remove(std::string_view name) {
@@ -46,6 +47,8 @@ class Subscription::Filler {
   [[nodiscard]] bool has(std::string_view name) const { return told_.contains(name); }
   [[nodiscard]] bool empty() const { return told_.empty(); }
   [[nodiscard]] Content take_content() { return std::move(content_); }
+  // Of the resources added.
+  [[nodiscard]] std::vector<std::string> take_names() { return std::move(names_); }
 
  private:
   bool take(std::string_view name, std::size_t size) {
@@ -61,6 +64,7 @@ class Subscription::Filler {
   std::size_t limit_bytes_;
   std::size_t bytes_ = 0;
   std::set<std::string, std::less<>> told_;
+  std::vector<std::string> names_;
   Content content_;
 };
 
@@ -135,15 +139,29 @@ std::optional<Subscription::Content> Subscription::next_full_state(const TypeTab
   const bool told_version = wildcard_ && names_.empty() && !pass_begun_ &&
                             !initial_table_version_.empty() &&
                             initial_table_version_ == table.version();
-  const bool changed = answer_owed_ || !untold_.empty() || has_changes(table);
+  const bool has_news = answer_owed_ || !untold_.empty() || has_changes(table);
+  std::vector<std::string> changed =
+      pass_begun_ ? changed_names(table) : std::vector<std::string>();
   synced_ = table.head();
   pass_begun_ = true;
   untold_.clear();
-  if (told_version || !changed) {
+  if (told_version || !has_news) {
     answer_owed_ = false;
     return std::nullopt;
   }
-  return whole_state(table);
+  Content content = whole_state(table);
+  content.changed = std::move(changed);
+  return content;
+}
+
+std::vector<std::string> Subscription::changed_names(const TypeTable& table) const {
+  std::vector<std::string> names;
+  for (const Entry* const entry : changes(table)) {
+    if (entry->resource != nullptr) {
+      names.emplace_back(entry->name);
+    }
+  }
+  return names;
 }
 
 Subscription::Content Subscription::whole_state(const TypeTable& table) const {
@@ -196,7 +214,11 @@ std::optional<Subscription::Content> Subscription::next_parts(const TypeTable& t
   if (filler.empty() && !answer_owed_) {
     return std::nullopt;
   }
-  return filler.take_content();
+  Content content = filler.take_content();
+  if (full_state_) {
+    content.changed = filler.take_names();
+  }
+  return content;
 }
 
 // The next piece of the body that all fresh wildcard streams share, while the table stands still.

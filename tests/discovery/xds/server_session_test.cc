@@ -196,6 +196,67 @@ TEST_F(Session, OneTypeWithoutItsAckDoesNotHoldUpTheOthers) {
   EXPECT_EQ(next_type(), kServiceTypeUrl);
 }
 
+// xDS protocol, "Resource warming": a changed cluster is not used before endpoints come after it,
+// though they be the same.
+TEST_F(Session, TheEndpointsOfAChangedClusterAreToldAgain) {
+  const std::string clusters{kClusterTypeUrl};
+  const std::string endpoints{kClusterLoadAssignmentTypeUrl};
+  for (const XdsVariant variant : {XdsVariant::kSotw, XdsVariant::kDelta}) {
+    SCOPED_TRACE(variant == XdsVariant::kSotw ? "state of the world" : "delta");
+    resources = std::make_shared<ResourceSet>();
+    resources->apply({{clusters, "a", "1"},
+                      {clusters, "b", "1"},
+                      {endpoints, "a", "at a"},
+                      {endpoints, "b", "at b"}},
+                     {});
+    open(variant);
+    const auto next = [&](std::string_view type_url) {
+      const auto response = session->next();
+      std::vector<std::string> names;
+      if (!response || !*response) {
+        return names;
+      }
+      // Both variants have type and nonce in the same fields.
+      DiscoveryResponse message;
+      EXPECT_TRUE(message.ParseFromString(bytes_of(**response)));
+      EXPECT_EQ(message.type_url(), type_url);
+      last_nonce = message.nonce();
+      for (const auto& resource : (*response)->resources) {
+        names.emplace_back(resource.bytes);
+      }
+      return names;
+    };
+    const auto request = [&](const std::string& type_url, const std::vector<std::string>& names) {
+      DiscoveryRequest sotw;
+      DeltaDiscoveryRequest delta;
+      sotw.set_type_url(type_url);
+      delta.set_type_url(type_url);
+      sotw.set_response_nonce(last_nonce);
+      delta.set_response_nonce(last_nonce);
+      for (const std::string& name : names) {
+        sotw.add_resource_names(name);
+        if (last_nonce.empty()) {
+          delta.add_resource_names_subscribe(name);
+        }
+      }
+      ASSERT_TRUE(variant == XdsVariant::kSotw ? receive(sotw) : receive(delta));
+    };
+    last_nonce.clear();
+    request(clusters, {});
+    EXPECT_THAT(next(clusters), testing::Not(testing::IsEmpty()));
+    request(clusters, {});
+    last_nonce.clear();
+    request(endpoints, {"a", "b"});
+    EXPECT_THAT(next(endpoints), ElementsAre(HasSubstr("at a"), HasSubstr("at b")));
+    request(endpoints, {"a", "b"});
+
+    resources->apply({{clusters, "b", "2"}}, {});
+    EXPECT_THAT(next(clusters), testing::Contains(HasSubstr("2")));
+    EXPECT_THAT(next(endpoints), ElementsAre(HasSubstr("at b"))) << "and not those of a";
+    EXPECT_THAT(next(""), testing::IsEmpty());
+  }
+}
+
 TEST_F(Session, NoncesOfOneTypeAreStaleForAnother) {
   open(XdsVariant::kSotw);
   ASSERT_TRUE(ask(kClusterTypeUrl));
