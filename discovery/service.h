@@ -60,6 +60,8 @@ struct Service {
   std::vector<ServicePort> ports;      // ascending by number
   std::map<std::string, std::string> tags;
   Answers answers = Answers::kDefault;
+  // The control plane gives it its address and has none to tell yet: nobody else allocates one.
+  bool awaits_address = false;
 
   friend bool operator==(const Service&, const Service&) = default;
 };

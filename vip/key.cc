@@ -36,4 +36,8 @@ std::string lease_key(std::string_view mesh, std::string_view kind, std::string_
   return key;
 }
 
+std::string service_lease_key(std::string_view mesh, std::string_view name) {
+  return lease_key(mesh, "service", "", "", name);
+}
+
 }  // namespace meshdns::vip

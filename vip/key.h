@@ -23,4 +23,8 @@ inline constexpr std::size_t kMaxKeyOctets = 8192;
                                     std::string_view zone, std::string_view name_space,
                                     std::string_view name);
 
+// The key of a service, at the resolver and at the control plane alike: so both give a service the
+// same address.
+[[nodiscard]] std::string service_lease_key(std::string_view mesh, std::string_view name);
+
 }  // namespace meshdns::vip

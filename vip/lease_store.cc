@@ -204,9 +204,7 @@ void LeaseStore::release(std::string_view key) {
 void LeaseStore::note_exhausted(std::string_view key) {
   if (exhausted_.empty()) {
     logger_.error(
-        "a VIP pool is exhausted: new services get no address; widen vip.ipv4_pool or "
-        "vip.ipv6_pool first_key={}",
-        key);
+        "a VIP pool is exhausted: new services get no address; widen the pool first_key={}", key);
   }
   exhausted_.emplace(key);
   metrics_.exhausted.set(1);

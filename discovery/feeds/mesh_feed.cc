@@ -127,6 +127,7 @@ Result<Service> decode_service(std::string_view value) {
   service.tags.insert(message.tags().begin(), message.tags().end());
   // A word that this version does not know leaves it to the resolver.
   service.answers = parse_answers(message.answers()).value_or(Answers::kDefault);
+  service.awaits_address = message.awaits_address();
   return service;
 }
 

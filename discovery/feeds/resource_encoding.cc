@@ -63,6 +63,7 @@ std::string encode_service(const Service& service) {
   }
   message.mutable_tags()->insert(service.tags.begin(), service.tags.end());
   message.set_answers(std::string(to_string(service.answers)));
+  message.set_awaits_address(service.awaits_address);
   return serialise(message);
 }
 

@@ -92,7 +92,7 @@ bool is_withheld(AddressStatus status) {
 }
 
 std::string service_lease_key(const discovery::ServiceId& id) {
-  return vip::lease_key(id.mesh, "service", "", "", id.name);
+  return vip::service_lease_key(id.mesh, id.name);
 }
 
 TablePublisher::TablePublisher(SnapshotBuilder& builder, vip::LeaseStore& leases,
@@ -211,10 +211,12 @@ bool TablePublisher::remove(const discovery::ServiceId& id) {
 void TablePublisher::refresh(ServiceEntry& entry) {
   if (answers_endpoints(entry.service)) {
     take_endpoints(entry);
-  } else if (entry.service.addresses.empty()) {
-    take_lease(entry);
-  } else {
+  } else if (!entry.service.addresses.empty()) {
     take_given_addresses(entry);
+  } else if (entry.service.awaits_address) {
+    await_address(entry);
+  } else {
+    take_lease(entry);
   }
   const bool withheld = is_withheld(entry.status);
   report(escape_name(entry.service.id.to_string()),
@@ -240,6 +242,13 @@ void TablePublisher::take_endpoints(ServiceEntry& entry) {
   const bool is_known = known != endpoint_addresses_.end();
   entry.addresses = is_known ? known->second : std::vector<IpAddress>();
   set_status(entry, is_known ? AddressStatus::kEndpoints : AddressStatus::kAwaited);
+}
+
+void TablePublisher::await_address(ServiceEntry& entry) {
+  refused_.erase(entry.service.id);
+  leases_.release(service_lease_key(entry.service.id));
+  entry.addresses.clear();
+  set_status(entry, AddressStatus::kAwaited);
 }
 
 void TablePublisher::take_lease(ServiceEntry& entry) {
@@ -327,7 +336,7 @@ void TablePublisher::on_lease_change(const std::vector<std::string>& keys) {
     const auto id = by_key_.find(key);
     const auto entry = id == by_key_.end() ? entries_.end() : entries_.find(id->second);
     if (entry != entries_.end() && entry->second.service.addresses.empty() &&
-        !answers_endpoints(entry->second.service)) {
+        !entry->second.service.awaits_address && !answers_endpoints(entry->second.service)) {
       refresh(entry->second);
     }
   }

@@ -42,7 +42,7 @@ enum class AddressStatus : std::uint8_t {
   kUnstored,   // from our pool, and the disk refuses it
   kExhausted,  // our pool has none left
   kConflict,   // the feed's address is leased to another service
-  kAwaited,    // those of its endpoints, which are not known yet
+  kAwaited,    // those of its endpoints, or the control plane's, which are not known yet
 };
 
 [[nodiscard]] std::string_view to_string(AddressStatus status);
@@ -119,6 +119,8 @@ class TablePublisher {
   void take_given_addresses(ServiceEntry& entry);
   [[nodiscard]] bool answers_endpoints(const discovery::Service& service) const;
   void take_endpoints(ServiceEntry& entry);
+  // The control plane will give it one: a lease of our own would be a second allocator's.
+  void await_address(ServiceEntry& entry);
   void take_lease(ServiceEntry& entry);
   void set_status(ServiceEntry& entry, AddressStatus status);
   // A service that went while this program did not run still holds its lease. Its quarantine begins
