@@ -4,6 +4,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -12,6 +14,14 @@
 #include "discovery/xds/resource_set.h"
 
 namespace meshdns::discovery {
+
+void Audiences::set_common(std::vector<ResourceUpdate> updates) { common_ = std::move(updates); }
+
+std::shared_ptr<ResourceSet> Audiences::make() const {
+  auto set = std::make_shared<ResourceSet>();
+  set->apply(common_, {});
+  return set;
+}
 
 std::shared_ptr<ResourceSet> Audiences::find_or_make(const std::string& mesh) {
   const std::lock_guard lock(mutex_);
@@ -22,7 +32,7 @@ std::shared_ptr<ResourceSet> Audiences::find_or_make(const std::string& mesh) {
       awaited_.erase(awaited);
     }
     if (!place->second) {
-      place->second = std::make_shared<ResourceSet>();
+      place->second = make();
     }
   }
   return place->second;
@@ -47,7 +57,7 @@ Result<std::shared_ptr<ResourceSet>> Audiences::find_or_await(const std::string&
                 fmt::format("the mesh '{}' does not exist, and {} others are waited for already",
                             escape_name(mesh), kMaxAwaited));
   }
-  auto set = std::make_shared<ResourceSet>();
+  auto set = make();
   awaited_.insert_or_assign(mesh, set);
   return set;
 }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "discovery/xds/resource_set.h"
@@ -20,12 +21,18 @@ class Audiences {
  public:
   static constexpr std::size_t kMaxAwaited = 1000;
 
+  // What every set has from the first on. Call it before any is made.
+  void set_common(std::vector<ResourceUpdate> updates);
+
   // The set of a mesh that has dataplanes, made at the first call and kept from then on.
   [[nodiscard]] std::shared_ptr<ResourceSet> find_or_make(const std::string& mesh);
   // The set of any mesh. kExhausted when too many that do not exist are waited for.
   [[nodiscard]] Result<std::shared_ptr<ResourceSet>> find_or_await(const std::string& mesh);
 
  private:
+  [[nodiscard]] std::shared_ptr<ResourceSet> make() const;
+
+  std::vector<ResourceUpdate> common_;
   std::mutex mutex_;  // guards what follows
   std::map<std::string, std::shared_ptr<ResourceSet>> made_;
   std::map<std::string, std::weak_ptr<ResourceSet>> awaited_;

@@ -4,14 +4,17 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/system/error_code.hpp>
@@ -28,13 +31,16 @@
 #include "discovery/control/admin_http.h"
 #include "discovery/control/dataplane_directory.h"
 #include "discovery/control/dataplane_store.h"
+#include "discovery/control/envoy_resources.h"
 #include "discovery/control/metrics.h"
+#include "discovery/control/service_addresses.h"
 #include "discovery/control/streams_page.h"
 #include "discovery/control/xds_access.h"
 #include "discovery/dns_name.h"
 #include "discovery/xds/ads_server.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
+#include "discovery/xds/resource_set.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -90,6 +96,7 @@ struct ControlPlane::Impl {
 
   Result<void> start() {
     return open_access()
+        .and_then([this] { return open_addresses(); })
         .and_then([this] { return load(); })
         .and_then([this] { return start_xds(); })
         .and_then([this] { return start_admin(); })
@@ -101,9 +108,52 @@ struct ControlPlane::Impl {
         .map([this](std::unique_ptr<XdsAccess> opened) { access = std::move(opened); });
   }
 
+  Result<void> open_addresses() {
+    if (!options.listeners) {
+      return {};
+    }
+    const auto pool = IpPrefix::parse(options.vip_pool);
+    if (!pool) {
+      return fail("--vip-pool", pool.error());
+    }
+    ServiceAddresses::Options wanted{.directory = options.state_dir, .ipv4_pool = *pool};
+    if (!options.vip_pool_ipv6.empty()) {
+      const auto pool_ipv6 = IpPrefix::parse(options.vip_pool_ipv6);
+      if (!pool_ipv6) {
+        return fail("--vip-pool-ipv6", pool_ipv6.error());
+      }
+      wanted.ipv6_pool = *pool_ipv6;
+    }
+    const ServiceAddresses::Environment environment{
+        .files = files,
+        .clock = clock,
+        .post = [this](std::function<void()> task) { boost::asio::post(io, std::move(task)); },
+        .logger = logs.logger("vip"),
+        .registry = registry};
+    auto opened = ServiceAddresses::open(wanted, environment, [this](const auto& services) {
+      store.touch(services);
+      store.commit();
+      update_gauges();
+    });
+    if (!opened) {
+      return fail("the state folder, where virtual addresses are kept (choose it with --state-dir)",
+                  std::move(opened.error()));
+    }
+    addresses = *std::move(opened);
+    auto common = *options.listeners == ListenerBinding::kRedirected
+                      ? envoy_redirect(options.redirect_port, addresses->families())
+                      : std::vector<ResourceUpdate>();
+    store.serve_listeners(*addresses, *options.listeners, std::move(common));
+    return {};
+  }
+
   Result<void> load() {
     const auto watching = directory.watch();
     return directory.load().map([&] {
+      if (addresses) {
+        addresses->release_the_absent();
+        addresses->flush();
+      }
       if (!watching) {
         logger.warn("{}; changes are found by scanning, seconds later", watching.error().message);
       }
@@ -174,6 +224,9 @@ struct ControlPlane::Impl {
           body += "note: " + problem + "\n";
         }
       }
+      if (const std::string note = addresses ? addresses->note() : ""; !note.empty()) {
+        body += "note: " + note + "\n";
+      }
       return {200, "text/plain", body};
     }
     if (path == "/metrics") {
@@ -221,6 +274,9 @@ struct ControlPlane::Impl {
       if (!error) {
         const TimePoint before = clock.now();
         directory.rescan();
+        if (addresses) {
+          addresses->retry();
+        }
         follow_up();
         give_back_free_memory();
         wait_for_scan(
@@ -276,6 +332,7 @@ struct ControlPlane::Impl {
     metrics.dataplanes.set(static_cast<double>(store.dataplanes()));
     metrics.services.set(static_cast<double>(store.services()));
     metrics.problems.set(static_cast<double>(directory.problem_count()));
+    metrics.services_without_address.set(addresses ? static_cast<double>(addresses->waiting()) : 0);
     metrics.grpc_refused.set(static_cast<double>(store.refused_for_grpc()));
     metrics.generated.add(store.services_generated() - metrics.generated.value());
   }
@@ -291,6 +348,7 @@ struct ControlPlane::Impl {
   DataplaneStore store;
   DataplaneDirectory directory;
   boost::asio::io_context io{1};
+  std::unique_ptr<ServiceAddresses> addresses;  // null: they are not given here
   boost::asio::signal_set signals{io};
   boost::asio::steady_timer folder_timer{io};
   boost::asio::steady_timer scan_timer{io};

@@ -6,10 +6,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/control/envoy_resources.h"
 #include "discovery/control/xds_access.h"
 
 namespace meshdns::discovery {
@@ -23,7 +25,13 @@ class ControlPlane {
     std::string zone = "default";           // of inbounds that name none
     std::string state_dir;                  // what outlives the process
     XdsAccess::Options access{};            // to xDS
-    std::string port_file;                  // where to write the ports taken; empty: nowhere
+    // Which listeners Envoys get on the services' virtual addresses; nothing: there are none, and
+    // resolvers allocate the addresses.
+    std::optional<ListenerBinding> listeners;
+    std::string vip_pool = "244.0.0.0/6";  // where those addresses are from
+    std::string vip_pool_ipv6;             // likewise; empty: services have no IPv6 address
+    std::uint16_t redirect_port = 15001;   // where connections are redirected to
+    std::string port_file;                 // where to write the ports taken; empty: nowhere
   };
 
   // Reads the folder, then listens, so that nobody is told of an empty mesh. Fails when the folder

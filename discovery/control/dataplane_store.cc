@@ -15,8 +15,11 @@
 #include "base/log.h"
 #include "discovery/control/dataplane_file.h"
 #include "discovery/control/entity_source.h"
+#include "discovery/control/envoy_catalog.h"
+#include "discovery/control/envoy_resources.h"
 #include "discovery/control/grpc_catalog.h"
 #include "discovery/control/mesh_change.h"
+#include "discovery/control/service_addresses.h"
 #include "discovery/control/service_generator.h"
 #include "discovery/dataplane.h"
 #include "discovery/feeds/resource_encoding.h"
@@ -41,6 +44,17 @@ std::string one_line(std::string text) {
 
 DataplaneStore::DataplaneStore(std::string default_zone, Logger& logger)
     : default_zone_(std::move(default_zone)), logger_(logger) {}
+
+void DataplaneStore::serve_listeners(ServiceAddresses& addresses, ListenerBinding binding,
+                                     std::vector<ResourceUpdate> common) {
+  envoy_.emplace(addresses, binding);
+  audiences_.set_common(std::move(common));
+}
+
+void DataplaneStore::touch(const std::vector<ServiceId>& services) {
+  std::ranges::copy_if(services, std::inserter(dirty_services_, dirty_services_.end()),
+                       [this](const ServiceId& id) { return members_.contains(id); });
+}
 
 void DataplaneStore::change(const EntitySource& source, const DataplaneChange& change) {
   for (const DataplaneId& id : change.removed) {
@@ -161,6 +175,9 @@ DataplaneStore::CommitStats DataplaneStore::commit() {
     std::ranges::move(change.updates, std::back_inserter(changes[mesh].updates));
     std::ranges::move(change.removals, std::back_inserter(changes[mesh].removals));
   }
+  if (envoy_) {
+    envoy_->flush();
+  }
   for (auto& [mesh, change] : changes) {
     audiences_.find_or_make(mesh)->apply(change.updates, change.removals);
   }
@@ -178,6 +195,9 @@ void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitSta
   if (members == members_.end()) {
     warnings_.erase(id);
     grpc_.remove(id);
+    if (envoy_) {
+      envoy_->remove(id, change);
+    }
     change.removals.push_back({std::string(kServiceTypeUrl), id.to_string()});
     change.removals.push_back({std::string(kClusterLoadAssignmentTypeUrl), id.to_string()});
     ++stats.services_removed;
@@ -188,6 +208,9 @@ void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitSta
                          [](const auto& member) { return member.second; });
   GeneratedService generated = generate_service(id, dataplanes, default_zone_);
   std::ranges::copy(grpc_.put(generated), std::back_inserter(generated.warnings));
+  if (envoy_) {
+    envoy_->put(generated.service, change);
+  }
   change.updates.push_back(
       {std::string(kServiceTypeUrl), id.to_string(), encode_service(generated.service)});
   change.updates.push_back({std::string(kClusterLoadAssignmentTypeUrl), id.to_string(),

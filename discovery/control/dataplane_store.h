@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,8 +20,11 @@
 #include "discovery/control/audiences.h"
 #include "discovery/control/dataplane_file.h"
 #include "discovery/control/entity_source.h"
+#include "discovery/control/envoy_catalog.h"
+#include "discovery/control/envoy_resources.h"
 #include "discovery/control/grpc_catalog.h"
 #include "discovery/control/mesh_change.h"
+#include "discovery/control/service_addresses.h"
 #include "discovery/dataplane.h"
 #include "discovery/service.h"
 #include "discovery/xds/resource_set.h"
@@ -31,6 +35,13 @@ class DataplaneStore {
  public:
   // `default_zone` is the zone of inbounds that name none. `logger` outlives the store.
   DataplaneStore(std::string default_zone, Logger& logger);
+
+  // From now on services get their addresses from `addresses`, which outlives the store, and Envoys
+  // their listeners. `common`: what these need in every mesh. Call it before the first commit().
+  void serve_listeners(ServiceAddresses& addresses, ListenerBinding binding,
+                       std::vector<ResourceUpdate> common);
+  // Generates these services anew at the next commit(): their addresses changed.
+  void touch(const std::vector<ServiceId>& services);
 
   // Takes what changed in `source` since the last time. Where several tell of the same dataplane,
   // the first in their order counts (of files, in order of their names), and the others stand in
@@ -105,6 +116,7 @@ class DataplaneStore {
   std::map<ServiceId, std::vector<std::string>> warnings_;
   std::set<std::string> problems_;  // as last reported
   GrpcCatalog grpc_;
+  std::optional<EnvoyCatalog> envoy_;  // nothing: no listeners are served
   std::uint64_t services_generated_ = 0;
   Audiences audiences_;
 };

@@ -59,7 +59,7 @@ std::vector<std::string> GrpcCatalog::put(const GeneratedService& generated) {
       authorities.push_back(grpc_authority(hostname, port.number));
     }
     admit(service.id, grpc_routes(target, authorities), authorities);
-    admit(service.id, grpc_cluster(target), {});
+    admit(service.id, grpc_cluster(target, port.protocol), {});
     GrpcEndpoints endpoints = grpc_endpoints(target, endpoints_of(generated, port.number));
     admit(service.id, std::move(endpoints.update), {});
     if (!endpoints.warning.empty()) {

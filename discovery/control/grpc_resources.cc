@@ -24,6 +24,7 @@
 #include "envoy/config/route/v3/route_components.pb.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+#include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -34,11 +35,12 @@ namespace endpoint_v3 = envoy::config::endpoint::v3;
 namespace http_v3 = envoy::extensions::filters::network::http_connection_manager::v3;
 namespace listener_v3 = envoy::config::listener::v3;
 namespace route_v3 = envoy::config::route::v3;
+namespace upstreams_v3 = envoy::extensions::upstreams::http::v3;
 
 // Ascending by zone, so that equal endpoints are equal bytes.
 using Zones = std::map<std::string, std::vector<const Endpoint*>>;
 
-// None of these messages has a map, so equal values are equal bytes.
+// None of these messages has a map of more than one entry, so equal values are equal bytes.
 ResourceUpdate by_name_only(std::string_view type_url, const std::string& name,
                             const google::protobuf::MessageLite& message) {
   return {.type_url = std::string(type_url),
@@ -125,14 +127,22 @@ ResourceUpdate grpc_routes(const std::string& target, std::span<const std::strin
   return by_name_only(kRouteTypeUrl, target, message);
 }
 
-ResourceUpdate grpc_cluster(const std::string& target) {
+ResourceUpdate grpc_cluster(const std::string& target, Protocol protocol) {
   cluster_v3::Cluster message;
   message.set_name(target);
   message.set_type(cluster_v3::Cluster::EDS);
   set_over_this_stream(*message.mutable_eds_cluster_config()->mutable_eds_config());
   message.mutable_eds_cluster_config()->set_service_name(target);
   message.set_lb_policy(cluster_v3::Cluster::ROUND_ROBIN);
-  return by_name_only(kClusterTypeUrl, target, message);
+  if (protocol == Protocol::kHttp2 || protocol == Protocol::kGrpc) {
+    upstreams_v3::HttpProtocolOptions options;
+    (void)options.mutable_explicit_http_config()->mutable_http2_protocol_options();
+    const std::string& key = upstreams_v3::HttpProtocolOptions::descriptor()->full_name();
+    (*message.mutable_typed_extension_protocol_options())[key].PackFrom(options);
+  }
+  return {.type_url = std::string(kClusterTypeUrl),
+          .name = target,
+          .value = message.SerializeAsString()};
 }
 
 GrpcEndpoints grpc_endpoints(const std::string& target, std::span<const Endpoint> endpoints) {

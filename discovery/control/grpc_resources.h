@@ -3,8 +3,9 @@
 //
 // A client of xds:///HOSTNAME:PORT asks for the listener of that name, which leads to the routes
 // MESH/NAME:PORT, these to the cluster of the same name and that one to the endpoints of the same
-// name. No service is called so, since the names of services have no colon. All of it is there by
-// name only: a proxy that asks for all listeners has no use for one without an address.
+// name. No service is called so, since the names of services have no colon. Clusters and endpoints
+// are the proxies', too (envoy_resources.h), so clusters are listed. The rest is there by name
+// only: a proxy that asks for all listeners has no use for one without an address.
 #pragma once
 
 #include <cstddef>
@@ -33,8 +34,9 @@ inline constexpr std::size_t kMaxZoneFormBytes = std::size_t{16} << 20U;
 [[nodiscard]] ResourceUpdate grpc_routes(const std::string& target,
                                          std::span<const std::string> authorities);
 
-// Endpoints over the same stream, in turn.
-[[nodiscard]] ResourceUpdate grpc_cluster(const std::string& target);
+// Endpoints over the same stream, in turn. Where `protocol` is one of HTTP/2 a proxy speaks that to
+// them; gRPC's clients do anyway.
+[[nodiscard]] ResourceUpdate grpc_cluster(const std::string& target, Protocol protocol);
 
 struct GrpcEndpoints {
   ResourceUpdate update;

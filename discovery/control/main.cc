@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <map>
 #include <new>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@
 #include "discovery/control/control_plane.h"
 #include "discovery/control/dataplane_directory.h"
 #include "discovery/control/dataplane_store.h"
+#include "discovery/control/envoy_resources.h"
 #include "discovery/control/xds_access.h"
 #include "discovery/xds/protobuf_log.h"
 
@@ -125,6 +127,35 @@ void add_access_flags(CLI::App& verb, XdsAccess::Options& access) {
       ->envname("MESHDNS_CP_ALLOW_PLAINTEXT");
 }
 
+// Who gives services their addresses, and what Envoys get to serve them.
+void add_listener_flags(CLI::App& verb, ControlPlane::Options& options) {
+  static const std::map<std::string, std::optional<ListenerBinding>> kBindings = {
+      {"none", std::nullopt},
+      {"bound", ListenerBinding::kBound},
+      {"redirected", ListenerBinding::kRedirected}};
+  verb.add_option_function<std::string>(
+          "--listeners",
+          [&options](const std::string& word) { options.listeners = kBindings.at(word); },
+          "listeners for Envoys on virtual addresses, which are then given here and not by "
+          "resolvers: bound to the address, or reached by redirection to one port")
+      ->check(CLI::IsMember(kBindings))
+      ->default_str("none")
+      ->envname("MESHDNS_CP_LISTENERS");
+  verb.add_option("--vip-pool", options.vip_pool,
+                  "IPv4 pool of virtual addresses, with --listeners")
+      ->capture_default_str()
+      ->envname("MESHDNS_CP_VIP_POOL");
+  verb.add_option("--vip-pool-ipv6", options.vip_pool_ipv6,
+                  "IPv6 pool of virtual addresses, with --listeners; none unless given")
+      ->envname("MESHDNS_CP_VIP_POOL_IPV6");
+  verb.add_option(
+          "--redirect-port", options.redirect_port,
+          "port on loopback that connections are redirected to, with --listeners redirected")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 65535))
+      ->envname("MESHDNS_CP_REDIRECT_PORT");
+}
+
 // Each flag of `run` may come from the environment instead.
 void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& log) {
   verb.add_option("--dataplanes", options.dataplanes,
@@ -147,6 +178,7 @@ void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& l
       ->capture_default_str()
       ->envname("MESHDNS_CP_STATE_DIR");
   add_access_flags(verb, options.access);
+  add_listener_flags(verb, options);
   verb.add_option("--port-file", options.port_file,
                   R"(write the ports taken to this file: {"xds":N,"admin":N})")
       ->envname("MESHDNS_CP_PORT_FILE");
@@ -168,7 +200,8 @@ ExitCode main_with_flags(int argc, char** argv) {
       "Examples:\n"
       "  meshdns-cp check examples/mesh\n"
       "  meshdns-cp run --dataplanes examples/mesh\n"
-      "  meshdns-cp run --dataplanes /etc/meshdns/dataplanes --listen 127.0.0.1:5678 --zone east");
+      "  meshdns-cp run --dataplanes /etc/meshdns/dataplanes --listen 127.0.0.1:5678 --zone east\n"
+      "  meshdns-cp run --dataplanes examples/mesh --listeners redirected");
   ControlPlane::Options options;
   options.state_dir = default_state_directory("meshdns-cp", ::geteuid() == 0, from_environment);
   LogOptions log;

@@ -27,6 +27,8 @@ struct ControlMetrics {
         tls_certificate_end(registry.gauge(
             "meshdns_control_tls_certificate_end_seconds",
             "When the certificate that xDS is served with ends, in Unix time; 0 without TLS.")),
+        services_without_address(registry.gauge("meshdns_control_services_without_address",
+                                                "Services that wait for a virtual address.")),
         log_lines_dropped(registry.gauge("meshdns_log_lines_dropped",
                                          "Log lines lost because they came too fast.")) {
     build_info.set(1);
@@ -41,6 +43,7 @@ struct ControlMetrics {
   Gauge& access_problems;
   Counter& tls_reloads;
   Gauge& tls_certificate_end;
+  Gauge& services_without_address;
   Gauge& log_lines_dropped;
 };
 

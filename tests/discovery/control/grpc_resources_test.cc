@@ -13,7 +13,10 @@
 #include "discovery/service.h"
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_table.h"
+#include "discovery/xds/type_urls.h"
+#include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
+#include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -53,15 +56,36 @@ ResourceUpdate update_of(const std::vector<Endpoint>& endpoints) {
   return made.update;
 }
 
-TEST(GrpcResources, AreWhatGrpcTakesAndThereByNameOnly) {
+TEST(GrpcResources, AreWhatGrpcTakes) {
   const std::vector<std::string> authorities = {"backend.mesh:8080", "back.end.mesh:8080"};
   for (const ResourceUpdate& update :
        {grpc_listener("backend.mesh:8080", kTarget), grpc_routes(kTarget, authorities),
-        grpc_cluster(kTarget),
+        grpc_cluster(kTarget, Protocol::kTcp), grpc_cluster(kTarget, Protocol::kGrpc),
         update_of({endpoint("192.0.2.1", "east"), endpoint("2001:db8::1", "west")})}) {
     const auto checked = check_grpc_resource(update, authorities);
     EXPECT_TRUE(checked) << checked.error().message;
-    EXPECT_EQ(update.listing, Listing::kByNameOnly);
+    // Proxies ask for all clusters.
+    EXPECT_EQ(update.listing,
+              update.type_url == kClusterTypeUrl ? Listing::kListed : Listing::kByNameOnly);
+  }
+}
+
+TEST(GrpcResources, ClustersSayWhereHttp2IsSpoken) {
+  const auto options_of = [](Protocol protocol) {
+    envoy::config::cluster::v3::Cluster message;
+    EXPECT_TRUE(message.ParseFromString(grpc_cluster(kTarget, protocol).value));
+    return message.typed_extension_protocol_options();
+  };
+  for (const Protocol protocol : {Protocol::kHttp2, Protocol::kGrpc}) {
+    const auto options = options_of(protocol);
+    const std::string name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    ASSERT_THAT(options, ElementsAre(Key(name)));
+    envoy::extensions::upstreams::http::v3::HttpProtocolOptions message;
+    ASSERT_TRUE(options.at(name).UnpackTo(&message));
+    EXPECT_TRUE(message.explicit_http_config().has_http2_protocol_options());
+  }
+  for (const Protocol protocol : {Protocol::kTcp, Protocol::kHttp, Protocol::kKafka}) {
+    EXPECT_THAT(options_of(protocol), IsEmpty());
   }
 }
 

@@ -1,0 +1,130 @@
+#include "discovery/control/service_addresses.h"
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/ip_address.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "discovery/service.h"
+#include "vip/key.h"
+#include "vip/lease_store.h"
+
+namespace meshdns::discovery {
+namespace {
+
+// Longer than any resolver lets a client keep an answer.
+constexpr std::chrono::minutes kQuarantine{5};
+
+std::string key_of(const ServiceId& id) { return vip::service_lease_key(id.mesh, id.name); }
+
+}  // namespace
+
+Result<std::unique_ptr<ServiceAddresses>> ServiceAddresses::open(const Options& options,
+                                                                 const Environment& environment,
+                                                                 OnChange on_change) {
+  std::unique_ptr<ServiceAddresses> made(
+      new ServiceAddresses(environment.registry, environment.logger, std::move(on_change)));
+  made->families_.push_back(IpFamily::kV4);
+  if (options.ipv6_pool) {
+    made->families_.push_back(IpFamily::kV6);
+  }
+  vip::LeaseStore::Options leases{.ipv4_pool = options.ipv4_pool,
+                                  .ipv6_pool = options.ipv6_pool,
+                                  .directory = options.directory,
+                                  .instance = "meshdns-cp",
+                                  .mode = vip::StateMode::kRequired,
+                                  .quarantine = kQuarantine};
+  return vip::LeaseStore::open(
+             leases, environment.files, environment.clock, environment.post,
+             [addresses = made.get()](const std::vector<std::string>& keys) {
+               addresses->on_leases(keys);
+             },
+             environment.logger, made->metrics_)
+      .map([&](std::unique_ptr<vip::LeaseStore> opened) {
+        made->leases_ = std::move(opened);
+        return std::move(made);
+      });
+}
+
+std::vector<IpAddress> ServiceAddresses::acquire(const ServiceId& id) {
+  const std::string key = key_of(id);
+  services_.insert_or_assign(key, id);
+  const auto lease = leases_->acquire(key);
+  if (lease.status == vip::LeaseStatus::kExhausted) {
+    exhausted_.insert(key);
+  } else {
+    exhausted_.erase(key);
+  }
+  if (lease.status != vip::LeaseStatus::kDurable) {
+    waiting_.insert(key);
+    return {};
+  }
+  waiting_.erase(key);
+  std::vector<IpAddress> addresses;
+  for (const auto& address : {lease.ipv4, lease.ipv6}) {
+    if (address) {
+      addresses.push_back(*address);
+    }
+  }
+  return addresses;
+}
+
+void ServiceAddresses::release(const ServiceId& id) {
+  const std::string key = key_of(id);
+  leases_->release(key);
+  services_.erase(key);
+  waiting_.erase(key);
+  exhausted_.erase(key);
+}
+
+void ServiceAddresses::release_the_absent() {
+  std::vector<std::string> absent;
+  leases_->for_each([&](std::string_view key, const vip::LeaseStore::Lease& /*lease*/) {
+    if (std::string name(key); !services_.contains(name)) {
+      absent.push_back(std::move(name));
+    }
+  });
+  for (const std::string& key : absent) {
+    leases_->release(key);
+  }
+  if (!absent.empty()) {
+    logger_.info("released the addresses of services that are no more services={}", absent.size());
+  }
+}
+
+void ServiceAddresses::retry() {
+  // All services want the same pools, so where one gets nothing no other will.
+  while (!exhausted_.empty() &&
+         leases_->acquire(*exhausted_.begin()).status != vip::LeaseStatus::kExhausted) {
+    exhausted_.erase(exhausted_.begin());
+  }
+  leases_->flush();
+}
+
+void ServiceAddresses::on_leases(const std::vector<std::string>& keys) {
+  std::vector<ServiceId> changed;
+  for (const std::string& key : keys) {
+    if (const auto service = services_.find(key); service != services_.end()) {
+      changed.push_back(service->second);
+    }
+  }
+  on_change_(changed);
+}
+
+std::string ServiceAddresses::note() const {
+  std::string note = leases_->state_note();
+  if (note.empty() && !waiting_.empty()) {
+    note = fmt::format("{} services wait for a virtual address, the first is {}", waiting_.size(),
+                       escape_name(services_.at(*waiting_.begin()).to_string()));
+  }
+  return note;
+}
+
+}  // namespace meshdns::discovery
