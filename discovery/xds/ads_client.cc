@@ -197,6 +197,9 @@ Result<AdsPeer> AdsClient::Impl::peer_of(const std::string& name) const {
       return tl::unexpected(std::move(credentials.error()));
     }
     peer.credentials = *std::move(credentials);
+    if (!peer.credentials.server_name.empty()) {
+      peer.authority = peer.credentials.server_name;
+    }
   }
   return peer;
 }

@@ -58,10 +58,13 @@ using HeldVersions = std::unordered_map<std::string, std::string>;
 // What a connection is made with.
 struct AdsCredentials {
   bool tls = false;
-  std::string ca_certificates;  // PEM; empty: the system's
-  // Goes with the stream as its metadata `authorization`, as it is: printable ASCII without spaces.
-  // Empty: none does.
-  std::string token;
+  std::string server_name{};      // in TLS, for the peer's own; empty: that
+  std::string ca_certificates{};  // PEM; empty: the system's
+  std::string certificate{};      // PEM, shown to the server; empty: none is
+  std::string key{};              // the certificate's
+  // Goes with the stream as its metadata `authorization`, as it is: printable ASCII. Empty: none
+  // does.
+  std::string token{};
 };
 
 class AdsClient {

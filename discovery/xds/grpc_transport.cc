@@ -54,6 +54,8 @@ std::shared_ptr<grpc::ChannelCredentials> channel_credentials(const AdsCredentia
   }
   grpc::SslCredentialsOptions options;
   options.pem_root_certs = credentials.ca_certificates;
+  options.pem_cert_chain = credentials.certificate;
+  options.pem_private_key = credentials.key;
   return grpc::SslCredentials(options);
 }
 

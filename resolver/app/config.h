@@ -96,6 +96,13 @@ struct Config {
   struct ControlPlane {
     std::string address = "127.0.0.1:5678";  // HOST:PORT or unix:PATH
     std::string node;                        // this resolver's name; load_config(): the host's
+    bool tls = false;
+    std::string server_name;   // in TLS; empty: the address's host
+    std::string ca_cert_file;  // empty: the system's
+    std::string cert_file;     // shown to the control plane; empty: none is
+    std::string key_file;      // of that certificate
+    std::string token_file;    // empty: none is sent
+    bool allow_plaintext_token = false;
   } control_plane;
 
   // A file instead, where it is given: see docs/SERVICES_FILE.md.

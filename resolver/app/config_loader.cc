@@ -3,7 +3,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdlib>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +21,7 @@
 #include "resolver/app/config.h"
 #include "resolver/app/config_merger.h"
 #include "resolver/app/config_yaml.h"
+#include "resolver/app/control_plane_settings.h"
 #include "resolver/app/istio_settings.h"
 #include "resolver/app/known_names.h"
 #include "resolver/app/kuma_settings.h"
@@ -117,6 +117,17 @@ void read_istio_files(const Config& config, FileSystem& files, ConfigMerger& mer
           file == &Config::Istio::ca_cert_file ? "istio.ca_cert_file" : "istio.token_file",
           read.error().message);
     }
+  }
+}
+
+// Whether it is our own control plane that is asked.
+bool uses_control_plane(const Config& config) {
+  return !config.uses_kuma() && !config.uses_xds() && !config.uses_istio() && !config.uses_file();
+}
+
+void report(const std::vector<ControlPlaneProblem>& problems, ConfigMerger& merger) {
+  for (const ControlPlaneProblem& problem : problems) {
+    merger.report_key(problem.key, problem.reason);
   }
 }
 
@@ -290,6 +301,9 @@ void finish(LoadedConfig& loaded, const ConfigSources& sources, ConfigMerger& me
   if (loaded.config.uses_file()) {
     check_file(loaded, merger);
   }
+  if (uses_control_plane(loaded.config)) {
+    report(find_contradictions(loaded.config.control_plane), merger);
+  }
   check(loaded.config, merger);
 }
 
@@ -345,6 +359,9 @@ LoadedConfig load_config(const ConfigSources& sources, FileSystem& files) {
   }
   if (loaded.config.uses_istio()) {
     read_istio_files(loaded.config, files, merger);
+  }
+  if (uses_control_plane(loaded.config)) {
+    report(find_bad_files(files, loaded.config.control_plane), merger);
   }
   finish(loaded, sources, merger);
   return loaded;

@@ -31,6 +31,7 @@
 #include "resolver/app/config.h"
 #include "resolver/app/control_plane_feeds.h"
 #include "resolver/app/control_plane_link.h"
+#include "resolver/app/control_plane_settings.h"
 #include "resolver/app/file_source.h"
 #include "resolver/app/istio_feeds.h"
 #include "resolver/app/istio_settings.h"
@@ -163,6 +164,9 @@ ControlPlaneLink::Options link_options(const Config& config, FileSystem& files) 
   }
   options.addresses = {config.control_plane.address};
   options.node = meshdns_node(config);
+  options.credentials = [&files, control_plane = config.control_plane] {
+    return read_control_plane_credentials(files, control_plane);
+  };
   return options;
 }
 

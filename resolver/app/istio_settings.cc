@@ -14,10 +14,9 @@
 #include "base/result.h"
 #include "discovery/dns_name.h"
 #include "discovery/xds/ads_client.h"
-#include "resolver/app/certificate_file.h"
 #include "resolver/app/config.h"
+#include "resolver/app/connection_credentials.h"
 #include "resolver/app/setting_values.h"
-#include "resolver/app/token_file.h"
 
 namespace meshdns::dns {
 namespace {
@@ -98,23 +97,15 @@ std::map<std::string, std::string> istio_metadata(const Config::Istio& istio) {
 
 Result<discovery::AdsCredentials> read_istio_credentials(FileSystem& files,
                                                          const Config::Istio& istio) {
-  discovery::AdsCredentials credentials{.tls = true, .ca_certificates = {}, .token = {}};
-  if (!istio.ca_cert_file.empty()) {
-    auto certificates = read_certificates(
-        files, istio.ca_cert_file,
-        "istioctl and `kubectl get configmap istio-ca-root-cert` have it as root-cert.pem");
-    if (!certificates) {
-      return tl::unexpected(std::move(certificates.error()));
-    }
-    credentials.ca_certificates = *std::move(certificates);
-  }
-  if (!istio.token_file.empty()) {
-    auto token = read_token(files, istio.token_file,
-                            "`kubectl create token --audience istio-ca ACCOUNT` makes one");
-    if (!token) {
-      return tl::unexpected(std::move(token.error()));
-    }
-    credentials.token = "Bearer " + *token;
+  auto credentials = read_credentials(
+      files,
+      {.ca = istio.ca_cert_file,
+       .token = istio.token_file,
+       .ca_is_from =
+           "istioctl and `kubectl get configmap istio-ca-root-cert` have it as root-cert.pem",
+       .token_is_from = "`kubectl create token --audience istio-ca ACCOUNT` makes one"});
+  if (credentials && !credentials->token.empty()) {
+    credentials->token.insert(0, "Bearer ");
   }
   return credentials;
 }

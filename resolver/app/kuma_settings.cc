@@ -14,10 +14,9 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/xds/ads_client.h"
-#include "resolver/app/certificate_file.h"
 #include "resolver/app/config.h"
+#include "resolver/app/connection_credentials.h"
 #include "resolver/app/setting_values.h"
-#include "resolver/app/token_file.h"
 
 namespace meshdns::dns {
 namespace {
@@ -110,22 +109,14 @@ Result<KumaDataplane> read_kuma_dataplane(FileSystem& files, const std::string& 
 
 Result<discovery::AdsCredentials> read_kuma_credentials(FileSystem& files,
                                                         const Config::Kuma& kuma) {
-  discovery::AdsCredentials credentials{.tls = true, .ca_certificates = {}, .token = {}};
-  if (!kuma.ca_cert_file.empty()) {
-    auto certificates = read_certificates(files, kuma.ca_cert_file, kCertificateIsFrom);
-    if (!certificates) {
-      return tl::unexpected(std::move(certificates.error()));
-    }
-    credentials.ca_certificates = *std::move(certificates);
-  }
-  if (!kuma.dataplane_token.empty()) {
-    credentials.token = kuma.dataplane_token;
-  } else if (!kuma.dataplane_token_file.empty()) {
-    auto token = read_token(files, kuma.dataplane_token_file, kTokenIsFrom);
-    if (!token) {
-      return tl::unexpected(std::move(token.error()));
-    }
-    credentials.token = *std::move(token);
+  const bool has_token = !kuma.dataplane_token.empty();
+  auto credentials =
+      read_credentials(files, {.ca = kuma.ca_cert_file,
+                               .token = has_token ? std::string() : kuma.dataplane_token_file,
+                               .ca_is_from = kCertificateIsFrom,
+                               .token_is_from = kTokenIsFrom});
+  if (credentials && has_token) {
+    credentials->token = kuma.dataplane_token;
   }
   return credentials;
 }

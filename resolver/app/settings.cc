@@ -21,6 +21,7 @@
 #include "discovery/feeds/kuma_socket.h"
 #include "discovery/service.h"
 #include "resolver/app/config.h"
+#include "resolver/app/control_plane_settings.h"
 #include "resolver/app/istio_settings.h"
 #include "resolver/app/kuma_settings.h"
 #include "resolver/app/route_text.h"
@@ -546,6 +547,26 @@ const std::array kSettings = {
          "the xDS control plane"}),
     value_of<[](auto& c) -> auto& { return c.control_plane.node; }, parse_node>(
         {"control_plane.node", "--node", "NAME", "this resolver's name towards the control plane"}),
+    boolean<[](auto& c) -> auto& { return c.control_plane.tls; }>(
+        "control_plane.tls", "--control-plane-tls", "whether it is spoken to over TLS"),
+    value_of<[](auto& c) -> auto& { return c.control_plane.server_name; }, parse_server_name>(
+        {"control_plane.server_name", "--control-plane-server-name", "NAME",
+         "whom its certificate has to be for; empty: the host of its address"}),
+    value_of<[](auto& c) -> auto& { return c.control_plane.ca_cert_file; }, parse_optional_file>(
+        {"control_plane.ca_cert_file", "--control-plane-ca-cert-file", "PATH",
+         "file with the certificates that its own is checked against; empty: the system's"}),
+    value_of<[](auto& c) -> auto& { return c.control_plane.cert_file; }, parse_optional_file>(
+        {"control_plane.cert_file", "--control-plane-cert-file", "PATH",
+         "file with the certificate that it is shown (mTLS)"}),
+    value_of<[](auto& c) -> auto& { return c.control_plane.key_file; }, parse_optional_file>(
+        {"control_plane.key_file", "--control-plane-key-file", "PATH",
+         "file with the key of that certificate"}),
+    value_of<[](auto& c) -> auto& { return c.control_plane.token_file; }, parse_optional_file>(
+        {"control_plane.token_file", "--control-plane-token-file", "PATH",
+         "file with the token that it gave this resolver"}),
+    boolean<[](auto& c) -> auto& { return c.control_plane.allow_plaintext_token; }>(
+        "control_plane.allow_plaintext_token", "--control-plane-allow-plaintext-token",
+        "whether the token is sent to another host without TLS"),
 
     special(
         {"services.file", "--services-file", "PATH|none",

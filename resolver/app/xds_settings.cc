@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <string>
-#include <utility>
 
 #include "base/file_system.h"
 #include "base/result.h"
 #include "discovery/xds/ads_client.h"
-#include "resolver/app/certificate_file.h"
 #include "resolver/app/config.h"
+#include "resolver/app/connection_credentials.h"
 
 namespace meshdns::dns {
 
@@ -25,16 +24,7 @@ Result<std::string> parse_node_text(const std::string& text) {
 }
 
 Result<discovery::AdsCredentials> read_xds_credentials(FileSystem& files, const Config::Xds& xds) {
-  discovery::AdsCredentials credentials{.tls = xds.tls, .ca_certificates = {}, .token = {}};
-  if (!xds.ca_cert_file.empty()) {
-    auto certificates =
-        read_certificates(files, xds.ca_cert_file, "write the path of a file in PEM form");
-    if (!certificates) {
-      return tl::unexpected(std::move(certificates.error()));
-    }
-    credentials.ca_certificates = *std::move(certificates);
-  }
-  return credentials;
+  return read_credentials(files, {.tls = xds.tls, .ca = xds.ca_cert_file});
 }
 
 }  // namespace meshdns::dns

@@ -10,6 +10,7 @@
 #include "base/file_system.h"
 #include "resolver/app/config.h"
 #include "resolver/app/config_loader.h"
+#include "tests/support/certificate_authority.h"
 #include "tests/support/temporary_directory.h"
 
 namespace meshdns::dns {
@@ -20,8 +21,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Pair;
 using testing::UnorderedElementsAre;
-
-const std::string kCertificate = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
 
 Config::Istio at(const std::vector<std::string>& addresses) {
   Config::Istio istio;
@@ -51,12 +50,13 @@ TEST(IstioSettings, ATokenIsSentAsABearer) {
   PosixFileSystem files;
   Config::Istio istio;
   istio.token_file = folder.write("istio-token", "a.b.c\n");
-  istio.ca_cert_file = folder.write("root-cert.pem", kCertificate);
+  const support::CertificateAuthority authority("istio-ca");
+  istio.ca_cert_file = authority.file(".pem");
   const auto credentials = read_istio_credentials(files, istio);
   ASSERT_TRUE(credentials);
   EXPECT_TRUE(credentials->tls);
   EXPECT_EQ(credentials->token, "Bearer a.b.c");
-  EXPECT_EQ(credentials->ca_certificates, kCertificate);
+  EXPECT_THAT(credentials->ca_certificates, HasSubstr("BEGIN CERTIFICATE"));
 
   folder.write("istio-token", "d.e.f");
   EXPECT_EQ(read_istio_credentials(files, istio)->token, "Bearer d.e.f") << "renewed";

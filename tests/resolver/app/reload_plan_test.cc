@@ -70,7 +70,9 @@ TEST(ReloadPlan, CarriesEverySettingOver) {
       "vip: {ipv4_pool: 10.0.0.0/8, ipv6: true, ipv6_pool: 'fd00::/64', quarantine: 1h}\n"
       "state: {directory: /s, mode: required}\n"
       "table: {stale_after: never, expire_after: 1h}\n"
-      "control_plane: {address: 'a:1', node: n}\nadmin: {listen: none}\nlog: {format: json}\n"
+      "control_plane: {address: 'a:1', node: n, tls: true, server_name: s, ca_cert_file: c,\n"
+      "                cert_file: c, key_file: k, token_file: t, allow_plaintext_token: true}\n"
+      "admin: {listen: none}\nlog: {format: json}\n"
       "query_log: {file: /q, sample: 2, names: hashed}\ndnstap: {output: /d, identity: i}\n");
   // These do not go together with some of those.
   const LoadedConfig kuma = parse(
