@@ -24,6 +24,7 @@
 #include "tests/support/dns_client.h"
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
+#include "tests/support/small_disk.h"
 #include "tests/support/wait_until.h"
 
 namespace meshdns::support {
@@ -34,37 +35,6 @@ using testing::Not;
 
 constexpr int kExitFile = 3;
 constexpr uid_t kNobody = 65534;
-
-// A small file system of its own at an existing folder, in the mount namespace of the tests.
-class SmallDisk {
- public:
-  SmallDisk(std::string path, const std::string& size) : path_(std::move(path)) {
-    std::filesystem::create_directories(path_);
-    if (::mount("tmpfs", path_.c_str(), "tmpfs", 0, ("size=" + size).c_str()) != 0) {
-      throw std::system_error(errno, std::generic_category(), "mounting a tmpfs at " + path_);
-    }
-  }
-  SmallDisk(const SmallDisk&) = delete;
-  SmallDisk& operator=(const SmallDisk&) = delete;
-  ~SmallDisk() { ::umount2(path_.c_str(), MNT_DETACH); }
-
-  // Until not one octet more fits.
-  void fill() const {
-    std::ofstream stream(path_ + "/filler", std::ios::binary);
-    stream.rdbuf()->pubsetbuf(nullptr, 0);
-    while (stream.put('x')) {
-    }
-  }
-  void make_room() const { std::filesystem::remove(path_ + "/filler"); }
-  void make_read_only() const {
-    if (::mount("tmpfs", path_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) != 0) {
-      throw std::system_error(errno, std::generic_category(), "remounting " + path_);
-    }
-  }
-
- private:
-  std::string path_;
-};
 
 std::string read_file(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);

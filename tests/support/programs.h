@@ -41,6 +41,9 @@ class ControlPlaneProgram {
   void put_file(const std::string& file, const std::string& content) const;
   void remove_file(const std::string& file) const;
 
+  // Unless a flag says otherwise.
+  [[nodiscard]] std::string state_folder() const { return state_.path(); }
+
   // Starts it with these flags besides and waits until it is healthy.
   void start(const std::vector<std::string>& flags = {});
   void kill() { process_.reset(); }
@@ -53,6 +56,7 @@ class ControlPlaneProgram {
 
  private:
   TemporaryDirectory dataplanes_;
+  TemporaryDirectory state_;
   std::uint16_t port_ = free_port();
   std::uint16_t admin_port_ = free_port();
   std::optional<Process> process_;

@@ -414,6 +414,26 @@ TEST_F(TablePublisherTest, MovesAServiceBetweenAFeedsAddressAndALease) {
   EXPECT_EQ(publisher_->withheld(), 0U);
 }
 
+TEST_F(TablePublisherTest, GivesNoLeaseToAServiceThatAwaitsItsAddress) {
+  discovery::Service web = service("web");
+  web.awaits_address = true;
+  settle(with({web}));
+  EXPECT_EQ(status("web"), "awaited");
+  EXPECT_EQ(answer("web.mesh."), "withheld");
+  EXPECT_EQ(vip_metrics_.active.value(), 0);
+  web = service("web", {"192.0.2.1"});
+  settle(with({web}));
+  EXPECT_EQ(answer("web.mesh."), "192.0.2.1");
+  // A lease of its own it lets go of.
+  settle(with({service("other")}));
+  EXPECT_EQ(status("other"), "leased");
+  discovery::Service other = service("other");
+  other.awaits_address = true;
+  settle(with({other}));
+  EXPECT_EQ(status("other"), "awaited");
+  EXPECT_EQ(vip_metrics_.active.value(), 0);
+}
+
 TEST_F(TablePublisherTest, RemovesBeforeItAdds) {
   settle(with({service("old", {"198.51.100.1"})}));
   discovery::TableChange change = without("old");
