@@ -130,7 +130,8 @@ class Meshdns(Server):
             self.dataplanes.mkdir(exist_ok=True)
         self.run([self.bench.program("meshdns-cp"), "run", "--dataplanes", self.dataplanes,
                   "--listen", f"127.0.0.1:{self.xds_port}",
-                  "--admin", f"127.0.0.1:{machine.free_port()}", "--log-level", "warn"],
+                  "--admin", f"127.0.0.1:{machine.free_port()}", "--api", "off",
+                  "--state-dir", self.folder / "control-state", "--log-level", "warn"],
                  core=self.bench.load_core, helper=True, name="meshdns-cp")
         self.launch()
 

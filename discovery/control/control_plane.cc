@@ -28,10 +28,13 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/result.h"
+#include "base/wall_clock.h"
 #include "discovery/control/admin_http.h"
+#include "discovery/control/api_server.h"
 #include "discovery/control/dataplane_directory.h"
 #include "discovery/control/dataplane_store.h"
 #include "discovery/control/envoy_resources.h"
+#include "discovery/control/http_server.h"
 #include "discovery/control/metrics.h"
 #include "discovery/control/service_addresses.h"
 #include "discovery/control/streams_page.h"
@@ -97,6 +100,7 @@ struct ControlPlane::Impl {
   Result<void> start() {
     return open_access()
         .and_then([this] { return open_addresses(); })
+        .and_then([this] { return start_api(); })
         .and_then([this] { return load(); })
         .and_then([this] { return start_xds(); })
         .and_then([this] { return start_admin(); })
@@ -163,6 +167,14 @@ struct ControlPlane::Impl {
     });
   }
 
+  Result<void> start_api() {
+    ApiServer::Options wanted = options.api;
+    wanted.state_dir = options.state_dir;
+    return ApiServer::start(io, wanted, store, files, wall_clock, registry, logger,
+                            [this] { follow_up(); })
+        .map([this](std::unique_ptr<ApiServer> made) { api = std::move(made); });
+  }
+
   Result<void> start_xds() {
     const auto audience = [this](const NodeInfo& node) {
       return mesh_of(node).and_then(
@@ -195,14 +207,16 @@ struct ControlPlane::Impl {
     if (options.port_file.empty()) {
       return {};
     }
-    const auto ports = fmt::format("{{\"xds\":{},\"admin\":{}}}\n", server->port(), admin->port());
+    const auto ports = fmt::format("{{\"xds\":{},\"admin\":{},\"api\":{}}}\n", server->port(),
+                                   admin->port(), api->port());
     return replace_file(files, options.port_file, ports, kPortFileMode);
   }
 
   void run() {
-    logger.info("serving dataplanes={} services={} problems={} xds_port={} admin_port={}",
-                store.dataplanes(), store.services(), directory.problem_count(), server->port(),
-                admin->port());
+    logger.info(
+        "serving dataplanes={} services={} problems={} xds_port={} admin_port={} api_port={}",
+        store.dataplanes(), store.services(), directory.problem_count(), server->port(),
+        admin->port(), api->port());
     update_gauges();
     wait_for_events();
     wait_for_folder();
@@ -219,7 +233,7 @@ struct ControlPlane::Impl {
     }
     if (path == "/readyz") {
       std::string body = "ready\n";
-      for (const auto& problems : {directory.problems(), access->problems()}) {
+      for (const auto& problems : {directory.problems(), access->problems(), api->problems()}) {
         for (const std::string& problem : problems) {
           body += "note: " + problem + "\n";
         }
@@ -342,6 +356,7 @@ struct ControlPlane::Impl {
   Logger& logger;
   PosixFileSystem files;
   SystemClock clock;
+  SystemWallClock wall_clock;
   MetricRegistry registry;
   XdsServerMetrics xds_metrics{registry};
   ControlMetrics metrics{registry};
@@ -358,6 +373,7 @@ struct ControlPlane::Impl {
   std::unique_ptr<XdsAccess> access;
   std::unique_ptr<AdsServer> server;
   std::unique_ptr<AdminHttp> admin;
+  std::unique_ptr<ApiServer> api;
 };
 
 ControlPlane::ControlPlane(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -390,5 +406,7 @@ void ControlPlane::stop() { impl_->io.stop(); }
 std::uint16_t ControlPlane::xds_port() const { return impl_->server->port(); }
 
 std::uint16_t ControlPlane::admin_port() const { return impl_->admin->port(); }
+
+std::uint16_t ControlPlane::api_port() const { return impl_->api->port(); }
 
 }  // namespace meshdns::discovery

@@ -1,4 +1,4 @@
-// The control plane: a folder of Dataplanes in, xDS and admin HTTP out.
+// The control plane: Dataplanes of a folder and over the API in, xDS and admin HTTP out.
 //
 // Everything but xDS's streams runs on the thread that calls run(). One object is one run: start,
 // run, destroy.
@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/control/api_server.h"
 #include "discovery/control/envoy_resources.h"
 #include "discovery/control/xds_access.h"
 
@@ -24,6 +25,7 @@ class ControlPlane {
     std::string admin = "127.0.0.1:5680";   // likewise
     std::string zone = "default";           // of inbounds that name none
     std::string state_dir;                  // what outlives the process
+    ApiServer::Options api{};               // its own state_dir counts for nothing
     XdsAccess::Options access{};            // to xDS
     // Which listeners Envoys get on the services' virtual addresses; nothing: there are none, and
     // resolvers allocate the addresses.
@@ -53,6 +55,7 @@ class ControlPlane {
 
   [[nodiscard]] std::uint16_t xds_port() const;
   [[nodiscard]] std::uint16_t admin_port() const;
+  [[nodiscard]] std::uint16_t api_port() const;  // 0: the API listens nowhere
 
  private:
   struct Impl;

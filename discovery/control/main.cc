@@ -1,4 +1,4 @@
-// meshdns-cp: the control plane as a program. Verbs: run, check, version.
+// meshdns-cp: the control plane as a program. Verbs: run, check, apply, get, delete, version.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <unistd.h>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -19,6 +20,8 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "base/state_directory.h"
+#include "discovery/control/api_commands.h"
+#include "discovery/control/api_server.h"
 #include "discovery/control/control_plane.h"
 #include "discovery/control/dataplane_directory.h"
 #include "discovery/control/dataplane_store.h"
@@ -156,6 +159,17 @@ void add_listener_flags(CLI::App& verb, ControlPlane::Options& options) {
       ->envname("MESHDNS_CP_REDIRECT_PORT");
 }
 
+void add_api_flags(CLI::App& verb, ApiServer::Options& api) {
+  verb.add_option("--api", api.listen,
+                  "the API, ADDRESS:PORT, or off; it asks nobody who they are, so whoever reaches "
+                  "the address can change the mesh")
+      ->capture_default_str()
+      ->envname("MESHDNS_CP_API");
+  verb.add_flag("--allow-remote-api", api.allow_remote,
+                "listen for the API on an address that other hosts reach, too")
+      ->envname("MESHDNS_CP_ALLOW_REMOTE_API");
+}
+
 // Each flag of `run` may come from the environment instead.
 void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& log) {
   verb.add_option("--dataplanes", options.dataplanes,
@@ -179,8 +193,9 @@ void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& l
       ->envname("MESHDNS_CP_STATE_DIR");
   add_access_flags(verb, options.access);
   add_listener_flags(verb, options);
+  add_api_flags(verb, options.api);
   verb.add_option("--port-file", options.port_file,
-                  R"(write the ports taken to this file: {"xds":N,"admin":N})")
+                  R"(write the ports taken to this file: {"xds":N,"admin":N,"api":N})")
       ->envname("MESHDNS_CP_PORT_FILE");
   verb.add_option("--log-level", log.level, "debug, info, warn, error or off")
       ->capture_default_str()
@@ -189,6 +204,63 @@ void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& l
           "--log-json", [&log] { log.format = LogFormat::kJson; }, "log lines as JSON")
       ->envname("MESHDNS_CP_LOG_JSON");
 }
+
+// The verbs that speak to a control plane which runs.
+class ApiVerbs {
+ public:
+  explicit ApiVerbs(CLI::App& app)
+      : apply_(app.add_subcommand("apply", "put Dataplanes into a running control plane")),
+        get_(app.add_subcommand("get", "show the Dataplanes of a running control plane")),
+        delete_(app.add_subcommand("delete", "take a Dataplane out that apply put in")) {
+    apply_
+        ->add_option("-f,--file", paths_,
+                     "YAML or JSON file, folder of them, or - for standard input; may be repeated")
+        ->required();
+    for (CLI::App* const verb : {get_, delete_}) {
+      verb->add_option("kind", kind_, "dataplane or dataplanes")
+          ->required()
+          ->check(CLI::IsMember({"dataplane", "dataplanes"}));
+      verb->add_option("--mesh", get_options_.mesh,
+                       "mesh; default: where there is a name, default");
+    }
+    get_->add_option("name", get_options_.name, "one of them alone");
+    get_->add_option("-o,--output", form_, "table, yaml or json")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"table", "yaml", "json"}));
+    delete_->add_option("name", get_options_.name, "which")->required();
+    for (CLI::App* const verb : {apply_, get_, delete_}) {
+      verb->add_option("--address", options_.address, "the control plane's API: ADDRESS:PORT")
+          ->capture_default_str()
+          ->envname("MESHDNS_CP_ADDRESS");
+    }
+  }
+
+  [[nodiscard]] bool parsed() const {
+    return apply_->parsed() || get_->parsed() || delete_->parsed();
+  }
+
+  [[nodiscard]] ExitCode run() {
+    PosixFileSystem files;
+    get_options_.form = form_ == "yaml"   ? EntityForm::kYaml
+                        : form_ == "json" ? EntityForm::kJson
+                                          : EntityForm::kTable;
+    const std::string mesh = get_options_.mesh.empty() ? "default" : get_options_.mesh;
+    const auto done = apply_->parsed() ? apply_entities(paths_, files, options_)
+                      : get_->parsed() ? get_dataplanes(get_options_, options_)
+                                       : delete_dataplane(mesh, get_options_.name, options_);
+    return done ? kSuccess : report(done.error());
+  }
+
+ private:
+  CLI::App* apply_;
+  CLI::App* get_;
+  CLI::App* delete_;
+  std::vector<std::string> paths_;
+  std::string kind_;
+  std::string form_ = "table";
+  GetOptions get_options_;
+  ApiCommandOptions options_;
+};
 
 ExitCode main_with_flags(int argc, char** argv) {
   CLI::App app("meshdns-cp: turns Dataplane files into services and streams them over xDS.");
@@ -200,6 +272,7 @@ ExitCode main_with_flags(int argc, char** argv) {
       "Examples:\n"
       "  meshdns-cp check examples/mesh\n"
       "  meshdns-cp run --dataplanes examples/mesh\n"
+      "  meshdns-cp apply -f examples/mesh/backend.yaml && meshdns-cp get dataplanes\n"
       "  meshdns-cp run --dataplanes /etc/meshdns/dataplanes --listen 127.0.0.1:5678 --zone east\n"
       "  meshdns-cp run --dataplanes examples/mesh --listeners redirected");
   ControlPlane::Options options;
@@ -211,6 +284,7 @@ ExitCode main_with_flags(int argc, char** argv) {
   CLI::App* check_verb =
       app.add_subcommand("check", "validate a folder as run does; exits 1 on errors");
   check_verb->add_option("folder", folder, "folder of Dataplane files")->required();
+  ApiVerbs api_verbs(app);
   const CLI::App* version_verb =
       app.add_subcommand("version", "print the version and how it was built");
   try {
@@ -221,6 +295,9 @@ ExitCode main_with_flags(int argc, char** argv) {
   if (version_verb->parsed()) {
     fmt::print("meshdns-cp {} ({}, {})\n", kVersion, kBuildType, kCompiler);
     return kSuccess;
+  }
+  if (api_verbs.parsed()) {
+    return api_verbs.run();
   }
   return check_verb->parsed() ? check(folder) : run(options, log);
 }

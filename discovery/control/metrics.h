@@ -14,7 +14,7 @@ struct ControlMetrics {
         dataplanes(registry.gauge("meshdns_control_dataplanes", "Dataplanes that are served.")),
         services(registry.gauge("meshdns_control_services", "Services made of them.")),
         problems(registry.gauge("meshdns_control_problems",
-                                "What is wrong now in the folder of dataplanes.")),
+                                "What is wrong now with the dataplanes of all sources.")),
         generated(registry.counter("meshdns_control_services_generated_total",
                                    "Services made anew because a dataplane of theirs changed.")),
         grpc_refused(

@@ -80,7 +80,8 @@ void ControlPlaneProgram::start(const std::vector<std::string>& flags) {
                   address(),
                   "--admin",
                   loopback(admin_port_).to_string()};
-  options.environment = {"MESHDNS_CP_STATE_DIR=" + state_folder()};
+  options.environment = {"MESHDNS_CP_STATE_DIR=" + state_folder(),
+                         "MESHDNS_CP_API=" + api().to_string()};
   options.argv.insert(options.argv.end(), flags.begin(), flags.end());
   process_.emplace(options);
   const bool healthy = wait_until([&] {

@@ -50,6 +50,7 @@ class ControlPlaneProgram {
   [[nodiscard]] Process& process() { return *process_; }
   [[nodiscard]] std::string address() const { return loopback(port_).to_string(); }
   [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] SocketAddress api() const { return loopback(api_port_); }
   [[nodiscard]] std::string log() const;
   // What it says under `path` of its admin address.
   [[nodiscard]] HttpReply get(const std::string& path) const;
@@ -59,6 +60,7 @@ class ControlPlaneProgram {
   TemporaryDirectory state_;
   std::uint16_t port_ = free_port();
   std::uint16_t admin_port_ = free_port();
+  std::uint16_t api_port_ = free_port();
   std::optional<Process> process_;
 };
 
