@@ -32,9 +32,9 @@
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
-#include "tests/discovery/xds/http2_frames.h"
 #include "tests/discovery/xds/xds_fixture.h"
 #include "tests/support/counted.h"
+#include "tests/support/http2_frames.h"
 #include "tests/support/process.h"
 #include "tests/support/process_memory.h"
 #include "tests/support/wait_until.h"
@@ -88,14 +88,15 @@ class GarbagePeer {
     }
   }
   void serve(int client) {
-    say(client, http2::frame(http2::kSettings, 0, 0, ""));
+    say(client, support::http2::frame(support::http2::kSettings, 0, 0, ""));
     std::string heard;
     while (!opens_stream(heard)) {
       if (!hear(client, heard, 2000)) {
         return;
       }
     }
-    say(client, http2::frame(http2::kSettings, http2::kAck, 0, "") + script_(connections_));
+    say(client, support::http2::frame(support::http2::kSettings, support::http2::kAck, 0, "") +
+                    script_(connections_));
     while (hear(client, heard, 20)) {
       heard.clear();
     }
@@ -107,7 +108,7 @@ class GarbagePeer {
       const auto octet = [&](std::size_t i) {
         return static_cast<std::size_t>(static_cast<std::uint8_t>(heard[at + i]));
       };
-      if (octet(3) == http2::kHeaders) {
+      if (octet(3) == support::http2::kHeaders) {
         return true;
       }
       at += 9 + (octet(0) << 16U | octet(1) << 8U | octet(2));
@@ -159,7 +160,7 @@ using Frames = std::vector<std::string>;
 
 // A conversation as it should be.
 Frames good_conversation() {
-  using namespace http2;
+  using namespace support::http2;
   return {frame(kHeaders, kEndHeaders, 1, response_headers()),
           frame(kData, 0, 1, grpc_message(good_response())),
           frame(kPing, 0, 0, "12345678"),
@@ -190,13 +191,13 @@ std::string data_frames(const std::string& payload) {
   constexpr std::size_t kMost = 16'384;  // RFC 9113 section 4.2
   std::string out;
   for (std::size_t at = 0; at < payload.size(); at += kMost) {
-    out += http2::frame(http2::kData, 0, 1, payload.substr(at, kMost));
+    out += support::http2::frame(support::http2::kData, 0, 1, payload.substr(at, kMost));
   }
   return out;
 }
 
 std::vector<Frames> crafted() {
-  using namespace http2;
+  using namespace support::http2;
   const std::string headers = frame(kHeaders, kEndHeaders, 1, response_headers());
   const std::string data = frame(kData, 0, 1, grpc_message(good_response()));
   const std::string trailers =
@@ -305,10 +306,10 @@ std::string damaged(std::uint64_t seed) {
         frames[at].resize(draw(frames[at].size()));
         break;
       case 3:
-        frames.push_back(http2::frame(static_cast<unsigned>(draw(10)),
-                                      static_cast<unsigned>(draw(255)),
-                                      static_cast<std::uint32_t>(draw(3)),
-                                      std::string(draw(64), static_cast<char>(draw(255)))));
+        frames.push_back(
+            support::http2::frame(static_cast<unsigned>(draw(10)), static_cast<unsigned>(draw(255)),
+                                  static_cast<std::uint32_t>(draw(3)),
+                                  std::string(draw(64), static_cast<char>(draw(255)))));
         break;
       default:
         break;
@@ -391,7 +392,7 @@ TEST(AdsClient, OutlivesPeersThatSpeakHttp2BadlyOrAbortsInsideOfGrpc) {
 
 // Each response begets a request; those must not pile up here.
 TEST(AdsClient, DoesNotListenToAServerThatDoesNotListen) {
-  using namespace http2;
+  using namespace support::http2;
   DeltaDiscoveryResponse response;
   ASSERT_TRUE(response.ParseFromString(good_response()));
   response.set_nonce(std::string(10'000, 'n'));
@@ -413,7 +414,7 @@ TEST(AdsClient, DoesNotListenToAServerThatDoesNotListen) {
 
 // A small message that is a huge one once it is unpacked.
 TEST(AdsClient, UnpacksNothing) {
-  using namespace http2;
+  using namespace support::http2;
   const std::string bomb = gzip(std::string(96UL << 20U, '\0'));
   const std::string says =
       frame(kHeaders, kEndHeaders, 1, response_headers() + header("grpc-encoding", "gzip")) +

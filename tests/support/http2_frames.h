@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-namespace meshdns::discovery::http2 {
+namespace meshdns::support::http2 {
 
 enum FrameType : std::uint8_t {  // RFC 9113 section 6
   kData = 0,
@@ -53,4 +53,4 @@ inline std::string grpc_message(const std::string& bytes, bool compressed = fals
   return std::string(1, compressed ? '\1' : '\0') + big_endian(bytes.size(), 4) + bytes;
 }
 
-}  // namespace meshdns::discovery::http2
+}  // namespace meshdns::support::http2

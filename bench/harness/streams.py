@@ -1,0 +1,166 @@
+"""Many streams of a control plane: what one changed endpoint costs it, and how soon all know."""
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import time
+import urllib.request
+
+from .report import Table
+
+SERVICES = 10_000
+ENDPOINTS_EACH = 10
+PER_FILE = 1_000
+STREAMS = 1_000
+SILENT = 100
+PAUSE_SECONDS = 0.05  # between two changes, so that each meets a quiet control plane
+START_SECONDS = 300
+ANSWER_SECONDS = 900
+MIB = 1024 * 1024
+
+
+def _dataplane(name, service, address):
+    return (f"type: Dataplane\nmesh: default\nname: {name}\nnetworking:\n  address: {address}\n"
+            f"  inbound:\n    - port: 8080\n      tags:\n        kuma.io/service: {service}\n"
+            "        kuma.io/protocol: http\n---\n")
+
+
+def _write_mesh(folder, services):
+    folder.mkdir()
+    for first in range(0, services, PER_FILE):
+        text = []
+        for service in range(first, min(first + PER_FILE, services)):
+            for number in range(ENDPOINTS_EACH):
+                index = service * ENDPOINTS_EACH + number
+                address = f"10.{index >> 16 & 255}.{index >> 8 & 255}.{index & 255}"
+                text.append(_dataplane(f"d-{index}", f"service-{service}", address))
+        (folder / f"{first:06}.yaml").write_text("".join(text), encoding="ascii")
+
+
+class _ControlPlane:
+    def __init__(self, bench, services):
+        self.mesh = bench.folder / "streams"
+        _write_mesh(self.mesh, services)
+        self.ports = bench.folder / "streams.ports"
+        self.process = bench.processes.start(
+            "meshdns-cp", [bench.program("meshdns-cp"), "run", "--dataplanes", self.mesh, "--listen", "127.0.0.1:0",
+                           "--admin", "127.0.0.1:0", "--port-file", self.ports], core=bench.server_core)
+        end = time.monotonic() + START_SECONDS
+        while not self.ports.exists():
+            self.process.require_running()
+            if time.monotonic() > end:
+                raise RuntimeError(f"meshdns-cp does not serve within {START_SECONDS} s")
+            time.sleep(0.05)
+        self.port = json.loads(self.ports.read_text(encoding="ascii"))
+
+    def metric(self, name):
+        url = f"http://127.0.0.1:{self.port['admin']}/metrics"
+        with urllib.request.urlopen(url, timeout=10) as page:
+            text = page.read().decode()
+        return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.M))
+
+
+class _Clients:
+    """meshdns-bench-streams, which is told what to do a line at a time."""
+
+    def __init__(self, bench, control_plane, streams, silent=0):
+        self.process = subprocess.Popen(
+            ["taskset", "-c", str(bench.load_core), str(bench.program("meshdns-bench-streams")), "--server",
+             f"127.0.0.1:{control_plane.port['xds']}", "--streams", str(streams), "--silent", str(silent)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def tell(self, line):
+        self.process.stdin.write(line + "\n")
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"meshdns-bench-streams ended with {self.process.wait()}")
+        return json.loads(answer)
+
+
+class _Change:
+    """One endpoint of one service that moves to and fro."""
+
+    def __init__(self, bench, control_plane):
+        self.draft = bench.folder / "draft.yaml"
+        self.file = control_plane.mesh / "changing.yaml"
+        self.count = 0
+        self.write()
+        os.replace(self.draft, self.file)
+
+    def write(self):
+        self.count += 1
+        self.draft.write_text(_dataplane("changing", "service-0", f"192.0.2.{1 + self.count % 200}"),
+                              encoding="ascii")
+
+    def make(self, clients):
+        self.write()
+        time.sleep(PAUSE_SECONDS)
+        return clients.tell(f"replace {self.draft} {self.file}")
+
+
+def run_streams(bench):
+    services, streams = (200, 50) if bench.options.smoke else (SERVICES, STREAMS)
+    bench.head(f"streams: {services:,} services, {services * ENDPOINTS_EACH:,} endpoints, {streams:,} delta streams")
+    control_plane = _ControlPlane(bench, services)
+    change = _Change(bench, control_plane)
+    time.sleep(1)
+    before = control_plane.process.memory()[0]
+    row = {}
+    with _Clients(bench, control_plane, streams) as clients:
+        first = clients.tell("wait")
+        bench.say(f"all know all: {first['bytes'] / MIB:,.0f} MiB in {first['responses']:,} responses")
+        row["RSS per stream KiB"] = (control_plane.process.memory()[0] - before) / streams / 1024
+        change.make(clients)
+        serialised = control_plane.metric("meshdns_xds_server_serialisations_total")
+        cpu = control_plane.process.cpu_ns()
+        results = [change.make(clients) for _ in range(bench.options.changes)]
+        cpu = control_plane.process.cpu_ns() - cpu
+        serialised = control_plane.metric("meshdns_xds_server_serialisations_total") - serialised
+    per_stream = bench.options.changes * streams
+    for key in ("first_ms", "p50_ms", "p99_ms", "last_ms"):
+        row[key] = statistics.median(result[key] for result in results)
+    row["worst"] = max(result["last_ms"] for result in results)
+    row["cpu"] = cpu / 1000 / per_stream
+    row["bytes"] = sum(result["bytes"] for result in results) / per_stream
+    grown = _with_silent(bench, control_plane, change)
+    bench.processes.stop_all()
+    table = Table("One endpoint changes, and all streams hear of it", ["what", "measured", "aim"])
+    table.rows = [
+        ["first stream, ms from the file's rename", f"{row['first_ms']:.1f}", "-"],
+        ["half of the streams, ms", f"{row['p50_ms']:.1f}", "-"],
+        ["99 % of the streams, ms", f"{row['p99_ms']:.1f}", "100"],
+        ["the last stream, ms: median, worst", f"{row['last_ms']:.1f}, {row['worst']:.1f}", "-"],
+        ["control plane's CPU a stream, us", f"{row['cpu']:.1f}", "60"],
+        ["octets a stream", f"{row['bytes']:.0f}", "1024"],
+        ["resources serialised a change", f"{serialised / bench.options.changes:.1f}", "-"],
+        ["memory a stream, gRPC's included, KiB", f"{row['RSS per stream KiB']:.0f}", "-"],
+        [f"growth by {bench.options.changes} changes with {SILENT} streams that never read, MiB", f"{grown / MIB:.1f}",
+         "0"]]
+    table.notes = [f"{services:,} services, {services * ENDPOINTS_EACH:,} endpoints, {streams:,} delta streams with a "
+                   "connection each, plaintext, all subscribed to all services and endpoints; the control plane on one "
+                   f"core, the clients on the other. Medians of {bench.options.changes} changes, {PAUSE_SECONDS:g} s apart."]
+    return [table]
+
+
+def _with_silent(bench, control_plane, change):
+    """By how much the control plane grows while streams that never read stand open."""
+    with _Clients(bench, control_plane, 10, SILENT) as clients:
+        clients.tell("wait")
+        change.make(clients)
+        before = control_plane.process.memory()[0]
+        for _ in range(bench.options.changes):
+            change.make(clients)
+        return control_plane.process.memory()[0] - before

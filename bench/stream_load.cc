@@ -1,0 +1,187 @@
+// Many clients of a control plane's aggregated discovery, each with a connection and a stream of
+// its own, and how soon they hear of a change. What to change comes on standard input, a line each:
+//
+//   wait              until nothing has come for a second
+//   replace FROM TO   renames the file FROM to TO, and waits until every stream has heard
+//
+// Each line is answered with one of JSON on standard output.
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <sys/epoll.h>
+
+#include "base/descriptor_limit.h"
+#include "base/ip_address.h"
+#include "base/unique_fd.h"
+#include "bench/ads_connection.h"
+#include "discovery/xds/type_urls.h"
+
+namespace meshdns::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kQuiet{1};
+constexpr std::chrono::seconds kLongestChange{30};
+constexpr std::chrono::minutes kLongestWait{10};
+
+struct CommandLine {
+  std::string server;
+  std::size_t streams = 1000;
+  std::size_t silent = 0;
+};
+
+class Load {
+ public:
+  explicit Load(const CommandLine& wanted) : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    const auto server = SocketAddress::parse(wanted.server);
+    if (!server) {
+      throw std::runtime_error(server.error().message);
+    }
+    // What a resolver with names of single endpoints asks for.
+    const std::vector<std::string> types{std::string(discovery::kServiceTypeUrl),
+                                         std::string(discovery::kClusterLoadAssignmentTypeUrl)};
+    for (std::size_t i = 0; i < wanted.streams; ++i) {
+      connections_.push_back(
+          std::make_unique<AdsConnection>(*server, fmt::format("default.load-{}", i), types, true));
+      epoll_event event{.events = EPOLLIN, .data = {.u64 = i}};
+      ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, connections_.back()->fd(), &event);
+    }
+    for (std::size_t i = 0; i < wanted.silent; ++i) {
+      silent_.push_back(std::make_unique<AdsConnection>(
+          *server, fmt::format("default.silent-{}", i), types, false));
+    }
+  }
+
+  // What came until nothing did for a second.
+  std::string wait() {
+    const Clock::time_point end = Clock::now() + kLongestWait;
+    std::uint64_t responses = 0;
+    Clock::time_point last = Clock::now();
+    while (Clock::now() < last + kQuiet) {
+      if (Clock::now() > end) {
+        throw std::runtime_error("responses do not cease");
+      }
+      poll([&](std::size_t /*connection*/, std::string_view /*type_url*/) {
+        ++responses;
+        last = Clock::now();
+      });
+    }
+    return fmt::format(R"({{"responses":{},"bytes":{}}})", responses, received_bytes());
+  }
+
+  std::string replace(const std::string& from, const std::string& to) {
+    const std::uint64_t bytes_before = received_bytes();
+    std::vector<double> milliseconds(connections_.size(), -1);
+    std::size_t missing = connections_.size();
+    const Clock::time_point begin = Clock::now();
+    std::filesystem::rename(from, to);
+    while (missing > 0) {
+      if (Clock::now() > begin + kLongestChange) {
+        throw std::runtime_error(fmt::format("{} streams heard nothing", missing));
+      }
+      poll([&](std::size_t connection, std::string_view type_url) {
+        if (type_url == discovery::kClusterLoadAssignmentTypeUrl && milliseconds[connection] < 0) {
+          milliseconds[connection] =
+              std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+          --missing;
+        }
+      });
+    }
+    std::ranges::sort(milliseconds);
+    const auto quantile = [&](double share) {
+      return milliseconds.at(
+          static_cast<std::size_t>(share * static_cast<double>(milliseconds.size() - 1)));
+    };
+    return fmt::format(R"({{"first_ms":{:.3f},"p50_ms":{:.3f},"p99_ms":{:.3f},"last_ms":{:.3f},)"
+                       R"("bytes":{}}})",
+                       milliseconds.front(), quantile(0.5), quantile(0.99), milliseconds.back(),
+                       received_bytes() - bytes_before);
+  }
+
+ private:
+  template <typename OnResponse>
+  void poll(OnResponse on_response) {
+    constexpr int kPauseMilliseconds = 100;
+    std::array<epoll_event, 256> events{};
+    const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                                   kPauseMilliseconds);
+    for (int i = 0; i < count; ++i) {
+      const std::size_t connection = events.at(static_cast<std::size_t>(i)).data.u64;
+      connections_.at(connection)->on_readable([&](std::string_view type_url) {
+        on_response(connection, type_url);
+      });
+    }
+  }
+  [[nodiscard]] std::uint64_t received_bytes() const {
+    std::uint64_t sum = 0;
+    for (const auto& connection : connections_) {
+      sum += connection->received_bytes();
+    }
+    return sum;
+  }
+
+  UniqueFd epoll_;
+  std::vector<std::unique_ptr<AdsConnection>> connections_;
+  std::vector<std::unique_ptr<AdsConnection>> silent_;
+};
+
+void follow_orders(Load& load) {
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    std::string verb;
+    std::string from;
+    std::string to;
+    words >> verb >> from >> to;
+    if (verb == "wait") {
+      fmt::print("{}\n", load.wait());
+    } else if (verb == "replace") {
+      fmt::print("{}\n", load.replace(from, to));
+    } else {
+      throw std::runtime_error(fmt::format("neither wait nor replace: '{}'", line));
+    }
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+}  // namespace meshdns::bench
+
+int main(int argc, char** argv) {
+  CLI::App app("Clients of a control plane's delta ADS, a connection and a stream each.");
+  app.footer(
+      "Lines on standard input: `wait` until nothing comes for a second; `replace FROM TO` renames "
+      "a "
+      "file and waits until all have heard.");
+  meshdns::bench::CommandLine wanted;
+  app.add_option("--server", wanted.server, "ADDRESS:PORT")->required();
+  app.add_option("--streams", wanted.streams, "that read")->capture_default_str();
+  app.add_option("--silent", wanted.silent, "that ask and never read")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  try {
+    if (const auto descriptors = meshdns::raise_descriptor_limit(); !descriptors) {
+      throw std::runtime_error(descriptors.error().message);
+    }
+    meshdns::bench::Load load(wanted);
+    meshdns::bench::follow_orders(load);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "meshdns-bench-streams: {}\n", error.what());
+    return 1;
+  }
+  return 0;
+}
