@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <fcntl.h>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -16,6 +18,7 @@
 #include <google/protobuf/message_lite.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 
 #include "base/ip_address.h"
@@ -48,15 +51,14 @@ std::uint32_t number_in(std::string_view octets) {
 }
 
 // Entries of HPACK's static table, whole and as names (RFC 7541, appendix A).
-std::string request_headers(const std::string& authority) {
+std::string request_headers(const std::string& authority, bool is_tls) {
   constexpr const char* kPath =
       "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
   const auto valued = [](char name, const std::string& value) {
     return std::string(1, name) + static_cast<char>(value.size()) + value;
   };
-  return std::string("\x83\x86") +    // :method POST, :scheme http
-         valued('\x04', kPath) +      // :path
-         valued('\x01', authority) +  // :authority
+  return std::string("\x83") + (is_tls ? "\x87" : "\x86") +   // :method POST, :scheme
+         valued('\x04', kPath) + valued('\x01', authority) +  // :path, :authority
          http2::header("content-type", "application/grpc") + http2::header("te", "trailers");
 }
 
@@ -90,53 +92,81 @@ std::string message_frame(const google::protobuf::MessageLite& message) {
 
 }  // namespace
 
-AdsConnection::AdsConnection(const SocketAddress& server, const std::string& node,
-                             const std::vector<std::string>& types, bool reads) {
+AdsConnection::AdsConnection(const Options& options) : tls_(nullptr, &::SSL_free) {
   sockaddr_storage storage{};
-  const auto length = static_cast<socklen_t>(server.to_sockaddr(storage));
+  const auto length = static_cast<socklen_t>(options.server.to_sockaddr(storage));
   socket_ = UniqueFd(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): how sockets take addresses.
   const auto* const address = reinterpret_cast<const sockaddr*>(&storage);
   if (!socket_.valid() || ::connect(fd(), address, length) != 0 ||
       ::setsockopt(fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) {
-    throw std::system_error(errno, std::generic_category(), "connect to " + server.to_string());
+    throw std::system_error(errno, std::generic_category(),
+                            "connect to " + options.server.to_string());
+  }
+  if (options.tls != nullptr) {
+    tls_.reset(::SSL_new(options.tls));
+    if (tls_ == nullptr || ::SSL_set_fd(tls_.get(), fd()) != 1 || ::SSL_connect(tls_.get()) != 1) {
+      throw std::runtime_error("no TLS with " + options.server.to_string());
+    }
   }
   std::string octets = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   std::string settings;
-  if (reads) {
+  if (options.reads) {
     settings = http2::big_endian(kInitialWindowSetting, 2) + http2::big_endian(kLargestWindow, 4);
   }
   octets += http2::frame(http2::kSettings, 0, 0, settings);
-  if (reads) {
+  if (options.reads) {
     octets += http2::frame(http2::kWindowUpdate, 0, 0,
                            http2::big_endian(kLargestWindow - kFirstWindow, 4));
   }
   octets += http2::frame(http2::kHeaders, http2::kEndHeaders, kStream,
-                         request_headers(server.to_string()));
-  for (const std::string& type : types) {
+                         request_headers(options.server.to_string(), options.tls != nullptr));
+  for (const std::string& type : options.types) {
     envoy::service::discovery::v3::DeltaDiscoveryRequest request;
-    request.mutable_node()->set_id(node);
+    request.mutable_node()->set_id(options.node);
     request.set_type_url(type);
     request.add_resource_names_subscribe("*");
     octets += message_frame(request);
   }
   send(octets);
+  if (::fcntl(fd(), F_SETFL, O_NONBLOCK) != 0) {
+    throw std::system_error(errno, std::generic_category(), "fcntl");
+  }
+}
+
+ssize_t AdsConnection::receive(std::span<char> into) const {
+  if (tls_ == nullptr) {
+    return ::recv(fd(), into.data(), into.size(), 0);
+  }
+  const int got = ::SSL_read(tls_.get(), into.data(), static_cast<int>(into.size()));
+  if (got <= 0 && ::SSL_get_error(tls_.get(), got) == SSL_ERROR_WANT_READ) {
+    errno = EAGAIN;
+    return -1;
+  }
+  return std::max(got, 0);
 }
 
 void AdsConnection::on_readable(const OnResponse& on_response) {
   static std::array<char, kReadBytes> buffer;
-  const ssize_t got = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-  if (got == 0) {
-    throw std::runtime_error("the server closed a connection");
-  }
-  if (got < 0) {
-    if (errno == EAGAIN || errno == EINTR) {
-      return;
+  // TLS may hold octets that the socket does not show.
+  do {
+    const ssize_t got = receive(buffer);
+    if (got == 0) {
+      throw std::runtime_error("the server closed a connection");
     }
-    throw std::system_error(errno, std::generic_category(), "recv");
-  }
-  input_.append(buffer.data(), static_cast<std::size_t>(got));
+    if (got < 0) {
+      if (errno == EAGAIN || errno == EINTR) {
+        return;
+      }
+      throw std::system_error(errno, std::generic_category(), "recv");
+    }
+    take({buffer.data(), static_cast<std::size_t>(got)}, on_response);
+  } while (tls_ != nullptr && ::SSL_pending(tls_.get()) > 0);
+}
+
+void AdsConnection::take(std::string_view octets, const OnResponse& on_response) {
+  input_.append(octets);
   std::string_view rest = input_;
   while (rest.size() >= kFrameHeaderBytes) {
     const std::size_t size = number_in(rest.substr(0, 3));
@@ -217,8 +247,10 @@ void AdsConnection::finish_message(const OnResponse& on_response) {
 
 void AdsConnection::send(const std::string& octets) const {
   // What is sent is little, and the server reads.
-  if (::send(fd(), octets.data(), octets.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(octets.size())) {
+  const ssize_t sent =
+      tls_ == nullptr ? ::send(fd(), octets.data(), octets.size(), MSG_NOSIGNAL)
+                      : ::SSL_write(tls_.get(), octets.data(), static_cast<int>(octets.size()));
+  if (sent != static_cast<ssize_t>(octets.size())) {
     throw std::system_error(errno, std::generic_category(), "send");
   }
 }

@@ -8,9 +8,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <openssl/types.h>
+#include <sys/types.h>
 
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
@@ -22,10 +27,19 @@ class AdsConnection {
   // A whole response has come.
   using OnResponse = std::function<void(std::string_view type_url)>;
 
-  // Connects and asks. Throws std::runtime_error when that fails. `reads`: whether it ever reads;
-  // one that does not has the windows of HTTP/2's beginning, others the largest.
-  AdsConnection(const SocketAddress& server, const std::string& node,
-                const std::vector<std::string>& types, bool reads);
+  struct Options {
+    SocketAddress server;
+    std::string node;
+    std::vector<std::string> types;
+    // Whether it ever reads. One that does not has the windows of HTTP/2's beginning, others the
+    // largest.
+    bool reads = true;
+    // TLS without a look at the server's certificate; null: plaintext. Outlives the connection.
+    SSL_CTX* tls = nullptr;
+  };
+
+  // Connects and asks. Throws std::runtime_error when that fails.
+  explicit AdsConnection(const Options& options);
 
   [[nodiscard]] int fd() const { return socket_.get(); }
   // Reads what is there. Throws when the server ends the stream or the connection.
@@ -34,6 +48,9 @@ class AdsConnection {
   [[nodiscard]] std::uint64_t received_bytes() const { return received_bytes_; }
 
  private:
+  // As recv(2) does; -1 and EAGAIN when there is nothing.
+  [[nodiscard]] ssize_t receive(std::span<char> into) const;
+  void take(std::string_view octets, const OnResponse& on_response);
   void on_frame(std::uint8_t type, std::uint8_t flags, std::string_view payload,
                 const OnResponse& on_response);
   void on_data(std::string_view octets, const OnResponse& on_response);
@@ -41,7 +58,8 @@ class AdsConnection {
   void send(const std::string& octets) const;
 
   UniqueFd socket_;
-  std::string input_;  // the beginning of a frame
+  std::unique_ptr<SSL, void (*)(SSL*)> tls_;  // null: plaintext
+  std::string input_;                         // the beginning of a frame
   // Of the message that is coming: its header, the beginning of its content, what is missing.
   std::string header_;
   std::string head_;

@@ -23,6 +23,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <openssl/ssl.h>
 #include <sys/epoll.h>
 
 #include "base/descriptor_limit.h"
@@ -44,11 +45,17 @@ struct CommandLine {
   std::string server;
   std::size_t streams = 1000;
   std::size_t silent = 0;
+  bool tls = false;
 };
 
 class Load {
  public:
-  explicit Load(const CommandLine& wanted) : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  explicit Load(const CommandLine& wanted)
+      : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+        tls_(::SSL_CTX_new(::TLS_client_method()), &::SSL_CTX_free) {
+    // What HTTP/2 is called in TLS (RFC 7301, RFC 9113 section 3.2).
+    static constexpr std::array<unsigned char, 3> kHttp2 = {2, 'h', '2'};
+    ::SSL_CTX_set_alpn_protos(tls_.get(), kHttp2.data(), kHttp2.size());
     const auto server = SocketAddress::parse(wanted.server);
     if (!server) {
       throw std::runtime_error(server.error().message);
@@ -56,15 +63,21 @@ class Load {
     // What a resolver with names of single endpoints asks for.
     const std::vector<std::string> types{std::string(discovery::kServiceTypeUrl),
                                          std::string(discovery::kClusterLoadAssignmentTypeUrl)};
+    const auto connect = [&](const std::string& node, bool reads) {
+      return std::make_unique<AdsConnection>(
+          AdsConnection::Options{.server = *server,
+                                 .node = node,
+                                 .types = types,
+                                 .reads = reads,
+                                 .tls = wanted.tls ? tls_.get() : nullptr});
+    };
     for (std::size_t i = 0; i < wanted.streams; ++i) {
-      connections_.push_back(
-          std::make_unique<AdsConnection>(*server, fmt::format("default.load-{}", i), types, true));
+      connections_.push_back(connect(fmt::format("default.load-{}", i), true));
       epoll_event event{.events = EPOLLIN, .data = {.u64 = i}};
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, connections_.back()->fd(), &event);
     }
     for (std::size_t i = 0; i < wanted.silent; ++i) {
-      silent_.push_back(std::make_unique<AdsConnection>(
-          *server, fmt::format("default.silent-{}", i), types, false));
+      silent_.push_back(connect(fmt::format("default.silent-{}", i), false));
     }
   }
 
@@ -137,6 +150,7 @@ class Load {
   }
 
   UniqueFd epoll_;
+  std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> tls_;
   std::vector<std::unique_ptr<AdsConnection>> connections_;
   std::vector<std::unique_ptr<AdsConnection>> silent_;
 };
@@ -171,6 +185,7 @@ int main(int argc, char** argv) {
   meshdns::bench::CommandLine wanted;
   app.add_option("--server", wanted.server, "ADDRESS:PORT")->required();
   app.add_option("--streams", wanted.streams, "that read")->capture_default_str();
+  app.add_flag("--tls", wanted.tls, "over TLS, whoever the server is");
   app.add_option("--silent", wanted.silent, "that ask and never read")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {

@@ -62,4 +62,16 @@ Result<std::shared_ptr<ResourceSet>> Audiences::find_or_await(const std::string&
   return set;
 }
 
+ResourceSet::Stats Audiences::stats() {
+  const std::lock_guard lock(mutex_);
+  ResourceSet::Stats sum;
+  for (const auto& [mesh, set] : made_) {
+    const ResourceSet::Stats of_mesh = set->stats();
+    sum.resources += of_mesh.resources;
+    sum.serialisations += of_mesh.serialisations;
+    sum.commits += of_mesh.commits;
+  }
+  return sum;
+}
+
 }  // namespace meshdns::discovery

@@ -28,6 +28,8 @@ class Audiences {
   [[nodiscard]] std::shared_ptr<ResourceSet> find_or_make(const std::string& mesh);
   // The set of any mesh. kExhausted when too many that do not exist are waited for.
   [[nodiscard]] Result<std::shared_ptr<ResourceSet>> find_or_await(const std::string& mesh);
+  // Of all that were found or made; a mesh that is only waited for has nothing.
+  [[nodiscard]] ResourceSet::Stats stats();
 
  private:
   [[nodiscard]] std::shared_ptr<ResourceSet> make() const;

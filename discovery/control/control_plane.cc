@@ -346,6 +346,9 @@ struct ControlPlane::Impl {
     metrics.dataplanes.set(static_cast<double>(store.dataplanes()));
     metrics.services.set(static_cast<double>(store.services()));
     metrics.problems.set(static_cast<double>(directory.problem_count()));
+    const ResourceSet::Stats stats = store.resource_stats();
+    metrics.resources.set(static_cast<double>(stats.resources));
+    metrics.serialisations.add(stats.serialisations - metrics.serialisations.value());
     metrics.services_without_address.set(addresses ? static_cast<double>(addresses->waiting()) : 0);
     metrics.grpc_refused.set(static_cast<double>(store.refused_for_grpc()));
     metrics.generated.add(store.services_generated() - metrics.generated.value());

@@ -76,6 +76,8 @@ class DataplaneStore {
   // Calls `visit` for each dataplane that counts, in the order of mesh and name.
   void for_each(const std::function<void(const Claim&)>& visit) const;
   [[nodiscard]] std::size_t services() const { return members_.size(); }
+  // Of what streams are served, in all meshes.
+  [[nodiscard]] ResourceSet::Stats resource_stats() { return audiences_.stats(); }
   // Over all commits.
   [[nodiscard]] std::uint64_t services_generated() const { return services_generated_; }
   // What is wrong beyond the text of one source, as "PLACE: reason": dataplanes that another source

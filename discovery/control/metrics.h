@@ -27,6 +27,9 @@ struct ControlMetrics {
         tls_certificate_end(registry.gauge(
             "meshdns_control_tls_certificate_end_seconds",
             "When the certificate that xDS is served with ends, in Unix time; 0 without TLS.")),
+        resources(registry.gauge("meshdns_control_resources", "Resources that are served.")),
+        serialisations(registry.counter("meshdns_control_serialisations_total",
+                                        "Wire forms made of resources, each for all streams.")),
         services_without_address(registry.gauge("meshdns_control_services_without_address",
                                                 "Services that wait for a virtual address.")),
         log_lines_dropped(registry.gauge("meshdns_log_lines_dropped",
@@ -43,6 +46,8 @@ struct ControlMetrics {
   Gauge& access_problems;
   Counter& tls_reloads;
   Gauge& tls_certificate_end;
+  Gauge& resources;
+  Counter& serialisations;
   Gauge& services_without_address;
   Gauge& log_lines_dropped;
 };

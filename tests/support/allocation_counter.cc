@@ -3,11 +3,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
+#include <malloc.h>
 #include <new>
 
 namespace {
 
 std::atomic<std::size_t> allocations{0};
+std::atomic<std::size_t> live{0};
 
 void* allocate(std::size_t size, std::size_t alignment) {
   allocations.fetch_add(1, std::memory_order_relaxed);
@@ -16,10 +18,12 @@ void* allocate(std::size_t size, std::size_t alignment) {
   if (memory == nullptr) {
     throw std::bad_alloc();
   }
+  live.fetch_add(::malloc_usable_size(memory), std::memory_order_relaxed);
   return memory;
 }
 
 void deallocate(void* memory) {
+  live.fetch_sub(::malloc_usable_size(memory), std::memory_order_relaxed);
   std::free(memory);  // NOLINT: stands in for delete
 }
 
@@ -39,5 +43,7 @@ void operator delete(void* memory, std::size_t /*size*/, std::align_val_t /*alig
 namespace meshdns::support {
 
 std::size_t allocation_count() { return allocations.load(std::memory_order_relaxed); }
+
+std::size_t live_bytes() { return live.load(std::memory_order_relaxed); }
 
 }  // namespace meshdns::support
