@@ -50,6 +50,7 @@ struct CommandLine {
 
 class Load {
  public:
+  // Connects, and asks.
   explicit Load(const CommandLine& wanted)
       : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
         tls_(::SSL_CTX_new(::TLS_client_method()), &::SSL_CTX_free) {
@@ -81,7 +82,7 @@ class Load {
     }
   }
 
-  // What came until nothing did for a second.
+  // What came until nothing did for a second, and when the last of it did, from the beginning.
   std::string wait() {
     const Clock::time_point end = Clock::now() + kLongestWait;
     std::uint64_t responses = 0;
@@ -95,7 +96,8 @@ class Load {
         last = Clock::now();
       });
     }
-    return fmt::format(R"({{"responses":{},"bytes":{}}})", responses, received_bytes());
+    return fmt::format(R"({{"responses":{},"bytes":{},"seconds":{:.3f}}})", responses,
+                       received_bytes(), std::chrono::duration<double>(last - begin_).count());
   }
 
   std::string replace(const std::string& from, const std::string& to) {
@@ -149,6 +151,7 @@ class Load {
     return sum;
   }
 
+  Clock::time_point begin_ = Clock::now();
   UniqueFd epoll_;
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> tls_;
   std::vector<std::unique_ptr<AdsConnection>> connections_;
