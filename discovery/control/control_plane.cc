@@ -36,10 +36,12 @@
 #include "discovery/control/envoy_resources.h"
 #include "discovery/control/http_server.h"
 #include "discovery/control/metrics.h"
+#include "discovery/control/registrations.h"
 #include "discovery/control/service_addresses.h"
 #include "discovery/control/streams_page.h"
 #include "discovery/control/xds_access.h"
 #include "discovery/dns_name.h"
+#include "discovery/xds/admission.h"
 #include "discovery/xds/ads_server.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
@@ -175,10 +177,18 @@ struct ControlPlane::Impl {
         .map([this](std::unique_ptr<ApiServer> made) { api = std::move(made); });
   }
 
+  // Any thread.
+  Result<Admission> admit(const NodeInfo& node, const std::string& mesh) {
+    return store.resources(mesh).and_then([&](const std::shared_ptr<ResourceSet>& resources) {
+      return registrations.admit(node).map([&](std::shared_ptr<void> presence) {
+        return Admission(resources, std::move(presence));
+      });
+    });
+  }
+
   Result<void> start_xds() {
     const auto audience = [this](const NodeInfo& node) {
-      return mesh_of(node).and_then(
-          [this](const std::string& mesh) { return store.resources(mesh); });
+      return mesh_of(node).and_then([&](const std::string& mesh) { return admit(node, mesh); });
     };
     if (const auto address = SocketAddress::parse(options.listen)) {
       if (const error_code error = try_to_bind(io, *address)) {
@@ -374,6 +384,12 @@ struct ControlPlane::Impl {
   boost::asio::steady_timer access_timer{io};
   boost::asio::posix::stream_descriptor events{io};  // the directory's, which closes it
   std::unique_ptr<XdsAccess> access;
+  Registrations registrations{
+      {.zone = options.zone, .deregistration_delay = options.deregistration_delay},
+      io,
+      store,
+      logger,
+      [this] { follow_up(); }};
   std::unique_ptr<AdsServer> server;
   std::unique_ptr<AdminHttp> admin;
   std::unique_ptr<ApiServer> api;

@@ -4,6 +4,7 @@
 // run, destroy.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -24,9 +25,11 @@ class ControlPlane {
     std::string listen = "127.0.0.1:5678";  // xDS; ADDRESS:PORT, port 0 takes a free one
     std::string admin = "127.0.0.1:5680";   // likewise
     std::string zone = "default";           // of inbounds that name none
-    std::string state_dir;                  // what outlives the process
-    ApiServer::Options api{};               // its own state_dir counts for nothing
-    XdsAccess::Options access{};            // to xDS
+    // How long a dataplane that registered itself stays when its stream has ended.
+    std::chrono::milliseconds deregistration_delay{10'000};
+    std::string state_dir;        // what outlives the process
+    ApiServer::Options api{};     // its own state_dir counts for nothing
+    XdsAccess::Options access{};  // to xDS
     // Which listeners Envoys get on the services' virtual addresses; nothing: there are none, and
     // resolvers allocate the addresses.
     std::optional<ListenerBinding> listeners;

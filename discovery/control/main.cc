@@ -1,4 +1,5 @@
 // meshdns-cp: the control plane as a program. Verbs: run, check, apply, get, delete, version.
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -187,6 +188,15 @@ void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& l
   verb.add_option("--zone", options.zone, "zone of inbounds without kuma.io/zone")
       ->capture_default_str()
       ->envname("MESHDNS_CP_ZONE");
+  verb.add_option_function<unsigned>(
+          "--deregistration-delay",
+          [&options](unsigned seconds) {
+            options.deregistration_delay = std::chrono::seconds(seconds);
+          },
+          "seconds that a Dataplane which registered itself stays when its stream has ended")
+      ->default_str("10")
+      ->check(CLI::Range(0, 86'400))
+      ->envname("MESHDNS_CP_DEREGISTRATION_DELAY");
   verb.add_option("--state-dir", options.state_dir,
                   "folder for what must outlive the process; made when there is a need")
       ->capture_default_str()

@@ -114,6 +114,8 @@ struct AdsClient::Impl {
   void look_back_later();
   void look_back(std::size_t at);
   void fail_back(std::size_t at);
+  // Gives up the stream for one of the target `at`.
+  void begin_anew(std::size_t at);
   void begin(Subscriber& subscriber);
   void on_response(Result<DecodedResponse> response);
   void take(const DecodedResponse& response);
@@ -141,6 +143,7 @@ struct AdsClient::Impl {
   std::size_t target = 0;
   std::vector<std::string> next_targets;  // for the next connection; empty: the same
   bool running = false;
+  NodeInfo node;           // of this attempt
   bool node_sent = false;  // on this stream
   bool connected = false;  // this stream has delivered
   bool failing = false;    // a failure was logged and nothing has been delivered since
@@ -160,6 +163,10 @@ void AdsClient::Impl::connect() {
       options.sotw_only || sotw_targets.contains(name) ? XdsVariant::kSotw : XdsVariant::kDelta;
   metrics.connection_attempts.add();
   node_sent = false;
+  node = options.node;
+  if (options.complete_node) {
+    options.complete_node(node);
+  }
   const auto peer = peer_of(name);
   if (!peer) {
     lost(peer.error().message);
@@ -208,7 +215,7 @@ void AdsClient::Impl::begin(Subscriber& subscriber) {
   subscriber.late.reset();
   subscriber.pace.reset();
   // The node goes with the first request of a stream only.
-  auto request = subscriber.state.begin(variant, node_sent ? nullptr : &options.node);
+  auto request = subscriber.state.begin(variant, node_sent ? nullptr : &node);
   if (request) {
     node_sent = true;
     call->send(*std::move(request));
@@ -272,6 +279,10 @@ void AdsClient::Impl::look_back(std::size_t at) {
 // next ones are tried at once, as after any loss.
 void AdsClient::Impl::fail_back(std::size_t at) {
   logger.info("going back to a control plane that comes first target={}", options.targets.at(at));
+  begin_anew(at);
+}
+
+void AdsClient::Impl::begin_anew(std::size_t at) {
   call.reset();
   connected = false;
   target = at;
@@ -383,6 +394,9 @@ void AdsClient::Impl::lost(const std::string& reason) {
     logger.debug("control plane not reached target={} reason=\"{}\"", options.targets.at(target),
                  escape_text(reason));
   }
+  if (options.on_loss) {
+    options.on_loss(reason);
+  }
   const bool more_to_try = !was_connected && target + 1 < options.targets.size();
   target = more_to_try ? target + 1 : 0;
   const auto delay = more_to_try ? std::chrono::milliseconds(0) : backoff.next();
@@ -443,7 +457,7 @@ void AdsClient::set_interest(std::string_view type_url, const Interest& interest
     return;
   }
   impl_->catch_up(at->second);
-  const NodeInfo* const node = impl_->node_sent ? nullptr : &impl_->options.node;
+  const NodeInfo* const node = impl_->node_sent ? nullptr : &impl_->node;
   for (std::string& request : state.change(interest, node)) {
     impl_->node_sent = true;
     impl_->call->send(std::move(request));
@@ -460,6 +474,14 @@ Result<void> AdsClient::set_targets(const std::vector<std::string>& targets) {
 
 void AdsClient::observe_connection(OnConnection on_connection) {
   impl_->on_connection = std::move(on_connection);
+}
+
+void AdsClient::reconnect() {
+  if (impl_->running) {
+    impl_->transport->cancel_timer();
+    impl_->transport->probe(nullptr, nullptr);
+    impl_->begin_anew(0);
+  }
 }
 
 void AdsClient::start() {

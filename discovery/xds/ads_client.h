@@ -81,6 +81,10 @@ class AdsClient {
     // again, longer each time that one was reached and did not serve. 0: not before a loss.
     std::chrono::milliseconds fail_back_after{0};
     NodeInfo node;
+    // Gives the node of each attempt what is known by then; null: nothing.
+    std::function<void(NodeInfo& node)> complete_node;
+    // Told the reason of each loss and each failed attempt, before the next; null: nobody is.
+    std::function<void(const std::string& reason)> on_loss;
     Backoff::Options backoff;
     std::size_t max_receive_bytes = 64UL << 20U;
     std::chrono::milliseconds connect_timeout{5'000};
@@ -126,6 +130,8 @@ class AdsClient {
   // Fails as create() does and then changes nothing.
   [[nodiscard]] Result<void> set_targets(const std::vector<std::string>& targets);
   void observe_connection(OnConnection on_connection);
+  // Connects anew, at once: the node is another than the stream was begun with.
+  void reconnect();
 
   void start();
   // Cancels the stream and waits for gRPC to let go of it. No callback runs during or after. A

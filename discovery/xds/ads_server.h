@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/xds/admission.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/resource_set.h"
@@ -47,7 +48,7 @@ class AdsServer {
   // Called once per stream, on a thread of gRPC's, so it must be thread-safe and quick. An error
   // ends the stream with its text and the matching status: kInvalidArgument, kPermissionDenied,
   // kNotFound, kUnavailable, kExhausted; anything else is INTERNAL.
-  using AudienceFor = std::function<Result<std::shared_ptr<ResourceSet>>(const NodeInfo&)>;
+  using AudienceFor = std::function<Result<Admission>(const NodeInfo&)>;
 
   // Listens and serves. kInvalidArgument when `listen` does not parse, kNetwork when the address
   // cannot be bound. `logger` and `metrics` outlive the server.

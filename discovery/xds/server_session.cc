@@ -116,14 +116,15 @@ Result<void> ServerSession::admit(std::optional<NodeInfo> node) {
     return {};
   }
   node_ = std::move(node).value_or(NodeInfo{});
-  auto audience = audience_for_(node_);
-  if (!audience) {
-    return tl::unexpected(std::move(audience.error()));
+  auto admission = audience_for_(node_);
+  if (!admission) {
+    return tl::unexpected(std::move(admission.error()));
   }
-  if (*audience == nullptr) {
+  if (admission->resources == nullptr) {
     return fail(ErrorCode::kInternal, "no audience for this node");
   }
-  audience_ = *std::move(audience);
+  audience_ = std::move(admission->resources);
+  presence_ = std::move(admission->presence);
   return {};
 }
 

@@ -90,6 +90,7 @@ class ServerSession {
 
   NodeInfo node_;
   std::shared_ptr<ResourceSet> audience_;
+  std::shared_ptr<void> presence_;  // of the node; until the stream has ended
   std::map<TypeKey, Conversation> conversations_;
   std::uint64_t last_nonce_ = 0;
 };

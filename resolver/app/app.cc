@@ -512,6 +512,9 @@ bool App::reload() {
     log.warn("changed, but takes a restart key={}", key);
   }
   loaded_ = std::move(plan.next);
+  if (table_) {
+    table_->refresh_source();
+  }
   metrics_.reloads.add();
   log.info("reloaded");
   return true;

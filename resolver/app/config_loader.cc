@@ -79,19 +79,27 @@ void join_with_file(LoadedConfig& loaded, std::string_view key, std::string& val
   }
 }
 
+// The Dataplane that registers itself: what it is called is what this resolver is.
+void read_dataplane(LoadedConfig& loaded, FileSystem& files, std::string_view name_key,
+                    std::string& name, ConfigMerger& merger) {
+  Config& config = loaded.config;
+  auto dataplane = read_kuma_dataplane(files, config.kuma.dataplane_file);
+  if (dataplane) {
+    const bool is_default = dataplane->mesh.empty() && !config.uses_kuma();
+    join_with_file(loaded, "mesh", config.mesh, is_default ? "default" : dataplane->mesh, merger);
+    join_with_file(loaded, name_key, name, dataplane->name, merger);
+    config.kuma.dataplane = std::move(dataplane->text);
+  } else {
+    merger.report_key("kuma.dataplane_file", dataplane.error().message);
+  }
+}
+
 // Only whether they can be read; they are read again at each connection.
 void read_kuma_files(LoadedConfig& loaded, const ConfigSources& sources, FileSystem& files,
                      ConfigMerger& merger) {
   Config& config = loaded.config;
   if (!config.kuma.dataplane_file.empty()) {
-    auto dataplane = read_kuma_dataplane(files, config.kuma.dataplane_file);
-    if (dataplane) {
-      join_with_file(loaded, "mesh", config.mesh, dataplane->mesh, merger);
-      join_with_file(loaded, "kuma.name", config.kuma.name, dataplane->name, merger);
-      config.kuma.dataplane = std::move(dataplane->text);
-    } else {
-      merger.report_key("kuma.dataplane_file", dataplane.error().message);
-    }
+    read_dataplane(loaded, files, "kuma.name", config.kuma.name, merger);
   }
   for (std::string Config::Kuma::* const file :
        {&Config::Kuma::ca_cert_file, &Config::Kuma::dataplane_token_file}) {
@@ -362,6 +370,9 @@ LoadedConfig load_config(const ConfigSources& sources, FileSystem& files) {
   }
   if (uses_control_plane(loaded.config)) {
     report(find_bad_files(files, loaded.config.control_plane), merger);
+    if (!loaded.config.kuma.dataplane_file.empty()) {
+      read_dataplane(loaded, files, "control_plane.node", loaded.config.control_plane.node, merger);
+    }
   }
   finish(loaded, sources, merger);
   return loaded;

@@ -39,6 +39,7 @@
 #include "resolver/app/kuma_polling.h"
 #include "resolver/app/kuma_settings.h"
 #include "resolver/app/meshdns_feeds.h"
+#include "resolver/app/self_registration.h"
 #include "resolver/app/table_source.h"
 #include "resolver/app/xds_settings.h"
 #include "resolver/server/access_list.h"
@@ -133,7 +134,7 @@ std::unique_ptr<ControlPlaneFeeds> make_feeds(const Config& config) {
       MeshdnsFeeds::Options{.mesh = config.mesh, .endpoints = needs_endpoints(config)});
 }
 
-ControlPlaneLink::Options link_options(const Config& config, FileSystem& files) {
+ControlPlaneLink::Options link_options(const Config& config, FileSystem& files, Logger& logger) {
   ControlPlaneLink::Options options{.addresses = {}, .feeds = make_feeds(config), .node = {}};
   if (config.uses_kuma()) {
     std::ranges::transform(config.kuma.cp_addresses, std::back_inserter(options.addresses),
@@ -167,6 +168,10 @@ ControlPlaneLink::Options link_options(const Config& config, FileSystem& files) 
   options.credentials = [&files, control_plane = config.control_plane] {
     return read_control_plane_credentials(files, control_plane);
   };
+  if (!config.kuma.dataplane_file.empty()) {
+    options.registration = std::make_unique<SelfRegistration>(config.kuma.dataplane_file,
+                                                              config.kuma.dataplane, files, logger);
+  }
   return options;
 }
 
@@ -188,7 +193,7 @@ std::unique_ptr<TableSource> make_source(const Config& config, SourceEnvironment
         std::move(environment.on_delta));
   }
   return std::make_unique<ControlPlaneLink>(
-      link_options(config, environment.files), environment.loop, environment.clock, logger,
+      link_options(config, environment.files, logger), environment.loop, environment.clock, logger,
       environment.metrics.xds,
       ControlPlaneLink::Callbacks{.on_delta = std::move(environment.on_delta),
                                   .name_servers = std::move(environment.name_servers)});

@@ -118,6 +118,20 @@ std::string ControlPlaneLink::state() const {
   return lookup_failure_.empty() ? "not connected to " + all : lookup_failure_;
 }
 
+void ControlPlaneLink::refresh() {
+  if (client_ && options_.registration && options_.registration->has_changed()) {
+    logger_.info("the Dataplane is another, connecting anew");
+    client_->reconnect();
+  }
+}
+
+std::string ControlPlaneLink::note() const {
+  return options_.registration == nullptr || options_.registration->refusal().empty()
+             ? std::string()
+             : "the control plane refuses the Dataplane of this resolver: " +
+                   options_.registration->refusal();
+}
+
 void ControlPlaneLink::look_up() {
   if (!is_connected()) {
     look_up_from(0);
@@ -185,6 +199,12 @@ void ControlPlaneLink::make_client(const std::vector<std::string>& targets) {
   options.keepalive_timeout = kKeepaliveTimeout;
   options.fail_back_after = kFailBackAfter;
   options.backoff = options_.backoff;
+  if (SelfRegistration* const registration = options_.registration.get()) {
+    options.complete_node = [registration](discovery::NodeInfo& node) {
+      registration->complete(node);
+    };
+    options.on_loss = [registration](const std::string& reason) { registration->on_loss(reason); };
+  }
   auto client = discovery::AdsClient::create(
       options, [this](std::function<void()> task) { loop_.post(std::move(task)); }, clock_, logger_,
       metrics_);

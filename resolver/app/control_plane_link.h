@@ -25,6 +25,7 @@
 #include "resolver/app/control_loop.h"
 #include "resolver/app/control_plane_feeds.h"
 #include "resolver/app/host_lookup.h"
+#include "resolver/app/self_registration.h"
 #include "resolver/app/table_source.h"
 
 namespace meshdns::dns {
@@ -51,6 +52,7 @@ class ControlPlaneLink final : public TableSource {
     // As AdsClient::Options has them.
     Backoff::Options backoff = {};
     std::function<Result<discovery::AdsCredentials>()> credentials = nullptr;
+    std::unique_ptr<SelfRegistration> registration = nullptr;  // null: it brings no Dataplane
   };
   struct Callbacks {
     ControlPlaneFeeds::OnDelta on_delta;  // of any feed
@@ -73,6 +75,8 @@ class ControlPlaneLink final : public TableSource {
   void stop() override;
 
   [[nodiscard]] bool is_connected() const override { return client_ && client_->connected(); }
+  void refresh() override;
+  [[nodiscard]] std::string note() const override;
   // Whether each of the feeds has delivered once.
   [[nodiscard]] bool has_delivered() const { return options_.feeds->have_delivered(); }
   [[nodiscard]] const discovery::KumaFeed* kuma_feed() const override {

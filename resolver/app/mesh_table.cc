@@ -283,6 +283,9 @@ void MeshTable::report(Readiness& readiness) const {
     readiness.notes.push_back(fmt::format("table: from disk, {}; the {} has not told all yet",
                                           age_text(), source_->what()));
   }
+  if (const std::string note = source_->note(); !note.empty()) {
+    readiness.notes.push_back(note);
+  }
   if (!environment_.known_good.trouble().empty()) {
     readiness.notes.push_back("state: the table on disk is not up to date: " +
                               environment_.known_good.trouble());

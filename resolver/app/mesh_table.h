@@ -66,6 +66,8 @@ class MeshTable {
   // Publishes what is due and sets the timers to what is due next. Call it after changing
   // anything.
   void pump();
+  // At a reload.
+  void refresh_source() { source_->refresh(); }
   void on_lease_change(const std::vector<std::string>& keys);
   // Every few seconds.
   void refresh();

@@ -591,7 +591,7 @@ const std::array kSettings = {
          "file with the certificates that Kuma's is checked against; empty: the system's"}),
     value_of<[](auto& c) -> auto& { return c.kuma.dataplane_file; }, parse_optional_file>(
         {"kuma.dataplane_file", "--dataplane-file", "PATH",
-         "the Dataplane, to be registered; empty: Kuma knows it already"}),
+         "the Dataplane, to be registered with Kuma or our own control plane; empty: it is known there"}),
     value_of<[](auto& c) -> auto& { return c.kuma.dynamicconfig_socket; }, parse_kuma_socket>(
         {"kuma.dynamicconfig_socket", "--dynamicconfig-socket", "PATH",
          "the socket of a kuma-dp on this host, asked for the table instead of a control plane"}),

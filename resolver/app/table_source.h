@@ -32,6 +32,9 @@ class TableSource {
   // No callback during or after. A second call does nothing.
   virtual void stop() = 0;
 
+  // Looks at the files it was made with again: at a reload.
+  virtual void refresh() {}
+
   // Whether what it told is what there is.
   [[nodiscard]] virtual bool is_connected() const = 0;
   // The feeds that deliver here; the first tells which services and records there are.
@@ -39,6 +42,8 @@ class TableSource {
   // For people: how it stands, and what it is.
   [[nodiscard]] virtual std::string state() const = 0;
   [[nodiscard]] virtual std::string what() const = 0;
+  // What is wrong beside that, for people; empty: nothing.
+  [[nodiscard]] virtual std::string note() const { return {}; }
   // Null unless it is a control plane of Kuma's that was found.
   [[nodiscard]] virtual const discovery::KumaFeed* kuma_feed() const { return nullptr; }
 };

@@ -686,5 +686,37 @@ TEST_F(AdsClientRules, CredentialsAreAskedForBeforeEachAttempt) {
   EXPECT_EQ(stream().peer.credentials.token, "3");
 }
 
+TEST_F(AdsClientRules, AsksForTheRestOfItsNodeAtEachAttempt) {
+  int attempts = 0;
+  options.complete_node = [&](NodeInfo& node) {
+    node.metadata["attempt"] = std::to_string(++attempts);
+  };
+  std::vector<std::string> losses;
+  options.on_loss = [&](const std::string& reason) { losses.push_back(reason); };
+  start();
+  EXPECT_EQ(delta_request(0).node().metadata().fields().at("attempt").string_value(), "1");
+  stream().events.on_end({.unimplemented = false, .reason = "gone"});
+  world.timer();
+  EXPECT_EQ(delta_request(0).node().metadata().fields().at("attempt").string_value(), "2");
+  EXPECT_THAT(losses, ElementsAre("gone"));
+}
+
+TEST_F(AdsClientRules, ConnectsAnewAtOnceWhenItIsToldTo) {
+  start();
+  EXPECT_THAT(world.streams, SizeIs(1));
+  client->reconnect();
+  ASSERT_THAT(world.streams, SizeIs(2));
+  EXPECT_FALSE(world.streams.front().open);
+  EXPECT_EQ(delta_request(0).node().id(), "default.test");
+  stream().events.on_end({.unimplemented = false, .reason = "gone"});
+  ASSERT_TRUE(world.timer);
+  client->reconnect();
+  EXPECT_FALSE(world.timer) << "the attempt that was to come is this one";
+  EXPECT_THAT(world.streams, SizeIs(3));
+  client->stop();
+  client->reconnect();
+  EXPECT_THAT(world.streams, SizeIs(3));
+}
+
 }  // namespace
 }  // namespace meshdns::discovery

@@ -1,0 +1,178 @@
+#include "discovery/control/registrations.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/system/error_code.hpp>
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "discovery/control/dataplane_store.h"
+#include "discovery/control/dataplane_yaml.h"
+#include "discovery/control/entity_source.h"
+#include "discovery/dataplane.h"
+#include "discovery/feeds/yaml_documents.h"
+#include "discovery/xds/node.h"
+
+namespace meshdns::discovery {
+namespace {
+
+const std::string kResource = "dataplane.resource";
+// A status goes in a header, which is bounded.
+constexpr std::size_t kMaxReasonOctets = 1000;
+const std::string kZone = "kuma.io/zone";
+
+EntitySource source_of(const DataplaneId& id) {
+  return {SourceKind::kStream, id.mesh + "." + id.name};
+}
+
+tl::unexpected<Error> refuse(const std::string& reason) {
+  return fail(ErrorCode::kInvalidArgument, kResource + ": " + reason);
+}
+
+// Why the dataplane may not be this node's; empty: it may.
+std::string contradiction(const Dataplane& dataplane, const NodeInfo& node) {
+  const std::string id = dataplane.mesh + "." + dataplane.name;
+  if (node.id != id) {
+    return fmt::format("it is {}, and the node {}", escape_name(id), escape_name(node.id));
+  }
+  const auto mesh = node.metadata.find("mesh");
+  if (mesh != node.metadata.end() && mesh->second != dataplane.mesh) {
+    return fmt::format("it is of the mesh {}, and the node of {}", escape_name(dataplane.mesh),
+                       escape_name(mesh->second));
+  }
+  return {};
+}
+
+// Why the dataplane is not of `zone`; empty: it is, or does not say.
+std::string contradiction_of_zone(const Dataplane& dataplane, const std::string& zone) {
+  const auto differs = [&](const std::map<std::string, std::string>& map) {
+    const auto found = map.find(kZone);
+    return found != map.end() && found->second != zone ? std::optional(found->second)
+                                                       : std::nullopt;
+  };
+  if (const auto other = differs(dataplane.labels)) {
+    return fmt::format("labels: {} is {}, and the control plane's zone {}", kZone,
+                       escape_name(*other), escape_name(zone));
+  }
+  for (std::size_t i = 0; i < dataplane.inbounds.size(); ++i) {
+    if (const auto other = differs(dataplane.inbounds[i].tags)) {
+      return fmt::format("networking.inbound[{}].tags: {} is {}, and the control plane's zone {}",
+                         i, kZone, escape_name(*other), escape_name(zone));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Registrations::Registrations(Options options, boost::asio::io_context& io, DataplaneStore& store,
+                             Logger& logger, std::function<void()> on_change)
+    : options_(std::move(options)),
+      io_(io),
+      store_(store),
+      logger_(logger),
+      on_change_(std::move(on_change)) {}
+
+Result<std::shared_ptr<void>> Registrations::admit(const NodeInfo& node) {
+  const auto resource = node.metadata.find(kResource);
+  if (resource == node.metadata.end()) {
+    return nullptr;
+  }
+  const std::vector<YamlDocument> documents = split_documents(resource->second);
+  if (documents.size() != 1) {
+    return refuse("it must be one Dataplane");
+  }
+  const ParsedDocument parsed = parse_document(documents.front().text);
+  if (!parsed.dataplane) {
+    std::string reasons;
+    for (const FieldProblem& each : parsed.problems) {
+      if (reasons.size() > kMaxReasonOctets) {
+        reasons += "; and more";
+        break;
+      }
+      reasons += reasons.empty() ? "" : "; ";
+      reasons += each.field.empty() ? "" : each.field + ": ";
+      reasons += each.problem.reason;
+    }
+    return refuse(reasons.empty() ? "it is empty" : reasons);
+  }
+  std::string reason = contradiction(*parsed.dataplane, node);
+  if (reason.empty() && !node.zone.empty() && node.zone != options_.zone) {
+    reason = fmt::format("the node's zone is {}, and the control plane's {}",
+                         escape_name(node.zone), escape_name(options_.zone));
+  }
+  if (reason.empty()) {
+    reason = contradiction_of_zone(*parsed.dataplane, options_.zone);
+  }
+  if (!reason.empty()) {
+    return refuse(reason);
+  }
+  auto dataplane = std::make_shared<Dataplane>(*parsed.dataplane);
+  dataplane->labels.try_emplace(kZone, options_.zone);
+  const std::uint64_t stream = ++last_stream_;
+  boost::asio::post(io_, [this, stream, dataplane] { join(stream, dataplane); });
+  return std::shared_ptr<void>(nullptr, [this, stream, id = dataplane->id()](std::nullptr_t) {
+    boost::asio::post(io_, [this, stream, id] { leave(stream, id); });
+  });
+}
+
+void Registrations::join(std::uint64_t stream, const std::shared_ptr<const Dataplane>& dataplane) {
+  const DataplaneId id = dataplane->id();
+  const auto [place, is_new] = registered_.try_emplace(id);
+  Registration& registration = place->second;
+  if (!is_new && registration.stream > stream) {
+    return;  // they were posted in another order than they came in
+  }
+  if (is_new) {
+    logger_.info("a dataplane registered itself dataplane={}", escape_name(id.to_string()));
+  } else if (registration.removal == nullptr) {
+    logger_.warn("a dataplane registered itself by a second stream, which counts dataplane={}",
+                 escape_name(id.to_string()));
+  }
+  registration.stream = stream;
+  registration.removal = nullptr;
+  store_.change(source_of(id),
+                {.put = {{id, {dataplane, std::make_shared<const int>(1)}}}, .removed = {}});
+  store_.commit();
+  on_change_();
+}
+
+void Registrations::leave(std::uint64_t stream, const DataplaneId& id) {
+  const auto place = registered_.find(id);
+  if (place == registered_.end() || place->second.stream != stream) {
+    return;
+  }
+  Registration& registration = place->second;
+  registration.removal =
+      std::make_unique<boost::asio::steady_timer>(io_, options_.deregistration_delay);
+  registration.removal->async_wait([this, stream, id](const boost::system::error_code& error) {
+    const auto waiting = registered_.find(id);
+    // It may have come back when this was on its way already.
+    if (!error && waiting != registered_.end() && waiting->second.stream == stream) {
+      forget(id);
+    }
+  });
+}
+
+void Registrations::forget(const DataplaneId& id) {
+  logger_.info("a dataplane left that had registered itself dataplane={}",
+               escape_name(id.to_string()));
+  registered_.erase(id);
+  store_.change(source_of(id), {.put = {}, .removed = {id}});
+  store_.commit();
+  on_change_();
+}
+
+}  // namespace meshdns::discovery
