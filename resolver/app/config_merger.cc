@@ -88,8 +88,11 @@ void ConfigMerger::apply_kuma_environment(const ConfigSources& sources) {
   }
   for (const KumaVariable& variable : kuma_variables()) {
     const Setting* const setting = find_setting(variable.key);
-    const std::string value = value_of(variable.name);
+    std::string value = value_of(variable.name);
     if (setting != nullptr && !value.empty()) {
+      if (value != "0") {  // kuma-dp's word for none, which is no setting of ours
+        value.insert(0, variable.prefix);
+      }
       apply_texts(*setting,
                   setting->shape == SettingShape::kList ? split_list(value) : std::vector{value},
                   std::string(variable.name));

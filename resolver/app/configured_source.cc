@@ -47,11 +47,6 @@
 namespace meshdns::dns {
 namespace {
 
-// Kuma takes no stream of a proxy while it holds on to the one before: for ten seconds, where the
-// proxy registered itself.
-constexpr Backoff::Options kKumaBackoff{.initial = std::chrono::seconds(1),
-                                        .maximum = std::chrono::seconds(15)};
-
 std::string user_agent() { return fmt::format("meshdns/{}", kVersion); }
 
 discovery::NodeInfo meshdns_node(const Config& config) {

@@ -28,7 +28,7 @@ constexpr std::string_view kTokenIsFrom =
     "`kumactl generate dataplane-token --mesh MESH --name NAME` makes one";
 constexpr std::size_t kMaxDataplaneBytes = 1UL << 20U;
 
-constexpr std::array<KumaVariable, 8> kVariables{{
+constexpr std::array<KumaVariable, 9> kVariables{{
     {"KUMA_CONTROL_PLANE_URL", "kuma.cp_addresses"},
     {"KUMA_CONTROL_PLANE_CA_CERT_FILE", "kuma.ca_cert_file"},
     {"KUMA_DATAPLANE_MESH", "mesh"},
@@ -37,6 +37,7 @@ constexpr std::array<KumaVariable, 8> kVariables{{
     {"KUMA_DATAPLANE_RUNTIME_TOKEN_PATH", "kuma.dataplane_token_file"},
     {"KUMA_DATAPLANE_RUNTIME_RESOURCE_PATH", "kuma.dataplane_file"},
     {"KUMA_READINESS_PORT", "kuma.readiness_port"},
+    {"KUMA_DNS_PROXY_PORT", "listen", "127.0.0.1:"},
 }};
 
 tl::unexpected<Error> refuse(std::string reason) {

@@ -4,16 +4,23 @@
 // Errors are "reason (what to do)".
 #pragma once
 
+#include <chrono>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "base/backoff.h"
 #include "base/file_system.h"
 #include "base/result.h"
 #include "discovery/xds/ads_client.h"
 #include "resolver/app/config.h"
 
 namespace meshdns::dns {
+
+// Kuma takes no stream of a proxy while it holds on to the one before: for ten seconds, where the
+// proxy registered itself.
+inline constexpr Backoff::Options kKumaBackoff{.initial = std::chrono::seconds(1),
+                                               .maximum = std::chrono::seconds(15)};
 
 // "https://HOST:PORT", as kuma-dp takes it in --cp-address.
 [[nodiscard]] Result<std::string> parse_kuma_address(const std::string& text);
@@ -25,6 +32,8 @@ namespace meshdns::dns {
 struct KumaVariable {
   std::string_view name;
   std::string_view key;
+  // What stands before the value, where the setting takes more than kuma-dp's variable says.
+  std::string_view prefix{};
 };
 [[nodiscard]] std::span<const KumaVariable> kuma_variables();
 

@@ -72,6 +72,19 @@ TEST_F(KumaSettings, LoseToOursAndToFlags) {
   EXPECT_THAT(loaded.config.zones, ElementsAre("mesh")) << "as the file says";
 }
 
+TEST_F(KumaSettings, KumaDpsDnsPortIsListenedOn) {
+  const LoadedConfig loaded =
+      load({{"KUMA_CONTROL_PLANE_URL", kUrl}, {"KUMA_DNS_PROXY_PORT", "15353"}});
+  EXPECT_THAT(loaded.errors, IsEmpty());
+  ASSERT_EQ(loaded.config.listen.size(), 1U);
+  EXPECT_EQ(loaded.config.listen.front().to_string(), "127.0.0.1:15353");
+  for (const std::string bad : {"0", "http", "70000"}) {
+    EXPECT_THAT(load({{"KUMA_CONTROL_PLANE_URL", kUrl}, {"KUMA_DNS_PROXY_PORT", bad}}).errors,
+                ElementsAre(HasSubstr("KUMA_DNS_PROXY_PORT")))
+        << bad;
+  }
+}
+
 TEST_F(KumaSettings, AreSettingsThatThereAre) {
   for (const KumaVariable& variable : kuma_variables()) {
     EXPECT_NE(find_setting(variable.key), nullptr) << variable.name;
