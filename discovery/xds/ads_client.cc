@@ -146,7 +146,8 @@ struct AdsClient::Impl {
   NodeInfo node;           // of this attempt
   bool node_sent = false;  // on this stream
   bool connected = false;  // this stream has delivered
-  bool failing = false;    // a failure was logged and nothing has been delivered since
+  // The failures that were logged, by target, since something was delivered last.
+  std::map<std::string, std::string> told_failures;
   std::optional<TimePoint> last_response_at;
   std::unique_ptr<AdsTransport> transport;
   XdsVariant variant = XdsVariant::kDelta;
@@ -156,6 +157,10 @@ struct AdsClient::Impl {
 void AdsClient::Impl::connect() {
   if (!next_targets.empty()) {
     options.targets = std::exchange(next_targets, {});
+    // NOLINTNEXTLINE(misc-include-cleaner): it knows only the erase_if of <vector>.
+    std::erase_if(told_failures, [this](const auto& told) {
+      return std::ranges::find(options.targets, told.first) == options.targets.end();
+    });
     target = 0;
   }
   const std::string& name = options.targets.at(target);
@@ -228,7 +233,7 @@ void AdsClient::Impl::on_response(Result<DecodedResponse> response) {
     return;
   }
   backoff.reset();
-  failing = false;
+  told_failures.clear();
   last_response_at = clock.now();
   metrics.response_bytes.add(response->size_bytes);
   take(*response);
@@ -387,12 +392,12 @@ void AdsClient::Impl::lost(const std::string& reason) {
   transport->probe(nullptr, nullptr);
   call.reset();
   const bool was_connected = std::exchange(connected, false);
-  if (!std::exchange(failing, true)) {
+  // Each reason once: the first one may be that it only starts, the next that it refuses us.
+  std::string& told = told_failures[options.targets.at(target)];
+  if (told != reason) {
     logger.warn("control plane lost target={} reason=\"{}\"", options.targets.at(target),
                 escape_text(reason));
-  } else {
-    logger.debug("control plane not reached target={} reason=\"{}\"", options.targets.at(target),
-                 escape_text(reason));
+    told = reason;
   }
   if (options.on_loss) {
     options.on_loss(reason);
