@@ -40,11 +40,22 @@ std::string type_text(const TypeStatus& type) {
       nack_text(type));
 }
 
+// {"WHAT":VALUE,...}, or null when nobody asked.
+std::string identity_text(const StreamStatus& stream) {
+  std::string text;
+  for (const auto& [what, value] : stream.identity) {
+    fmt::format_to(std::back_inserter(text), "{}{}:{}", text.empty() ? "{" : ",", json_string(what),
+                   json_string(value));
+  }
+  return text.empty() ? "null" : text + "}";
+}
+
 std::string stream_text(const StreamStatus& stream) {
   std::string text = fmt::format(
-      R"({{"node":{},"zone":{},"peer":{},"agent":{},"protocol":"{}","types":[)",
-      json_string(stream.node), json_string(stream.zone), json_string(stream.peer),
-      json_string(stream.user_agent), stream.variant == XdsVariant::kSotw ? "sotw" : "delta");
+      R"({{"node":{},"zone":{},"identity":{},"peer":{},"agent":{},"protocol":"{}","types":[)",
+      json_string(stream.node), json_string(stream.zone), identity_text(stream),
+      json_string(stream.peer), json_string(stream.user_agent),
+      stream.variant == XdsVariant::kSotw ? "sotw" : "delta");
   std::string_view separator;
   for (const TypeStatus& type : stream.types) {
     fmt::format_to(std::back_inserter(text), "{}\n  {}", separator, type_text(type));

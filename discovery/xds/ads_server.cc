@@ -28,6 +28,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/xds/ads_server_stream.h"
+#include "discovery/xds/client_authenticator.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/request.h"
 #include "discovery/xds/resource_set.h"
@@ -53,6 +54,15 @@ class RefusedStream final : public grpc::ServerGenericBidiReactor {
   void OnDone() override { delete this; }  // NOLINT(*-owning-memory): gRPC held it till now
 };
 
+std::vector<std::string> authorization_of(const grpc::GenericCallbackServerContext& context) {
+  std::vector<std::string> values;
+  const auto [begin, end] = context.client_metadata().equal_range("authorization");
+  for (auto value = begin; value != end; ++value) {
+    values.emplace_back(value->second.data(), value->second.size());
+  }
+  return values;
+}
+
 }  // namespace
 
 // Lock order: a stream's mutex, then `mutex`, then a ResourceSet's listeners, then `dirty_mutex`.
@@ -76,6 +86,17 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     if (context->method() != kSotwMethod && context->method() != kDeltaMethod) {
       return grpc::CallbackGenericService::CreateReactor(context);  // UNIMPLEMENTED
     }
+    std::shared_ptr<const ClientIdentity> identity;
+    if (options.authenticator != nullptr) {
+      auto found = options.authenticator->authenticate(authorization_of(*context));
+      if (!found) {
+        metrics.streams_refused.add();
+        logger.warn("client refused peer={} reason=\"{}\"", escape_name(context->peer()),
+                    escape_text(found.error().message));
+        return new RefusedStream({grpc::StatusCode::UNAUTHENTICATED, found.error().message});
+      }
+      identity = *std::move(found);
+    }
     const std::lock_guard lock(mutex);
     if (open_streams.size() >= options.max_streams) {
       metrics.streams_refused.add();
@@ -83,7 +104,8 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     }
     const XdsVariant variant =
         context->method() == kSotwMethod ? XdsVariant::kSotw : XdsVariant::kDelta;
-    auto session = std::make_unique<ServerSession>(variant, options, audience_for, logger, metrics);
+    auto session = std::make_unique<ServerSession>(variant, options, audience_for, logger, metrics,
+                                                   std::move(identity));
     const StreamPtr stream =
         AdsServerStream::open(std::move(session), context->peer(),
                               {[this](const StreamPtr& admitted) { admit(admitted); },
@@ -269,6 +291,12 @@ std::vector<StreamStatus> AdsServer::statuses(std::size_t limit) const {
     statuses.push_back(stream->status());
   }
   return statuses;
+}
+
+void AdsServer::recheck_clients() {
+  for (const StreamPtr& stream : impl_->some_streams(std::numeric_limits<std::size_t>::max())) {
+    stream->recheck_client();
+  }
 }
 
 void AdsServer::shutdown() { impl_->shut_down(); }

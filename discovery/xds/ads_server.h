@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/xds/admission.h"
+#include "discovery/xds/client_authenticator.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/resource_set.h"
@@ -34,6 +35,8 @@ class AdsServer {
     std::string listen = "127.0.0.1:5678";  // ADDRESS:PORT, no names; port 0 takes a free one
     // Loaded, and outliving the server; null: plaintext.
     const ServerCertificates* certificates = nullptr;
+    // Outliving the server; null: whoever connects may say that it is any node.
+    ClientAuthenticator* authenticator = nullptr;
     std::string identifier = "meshdns-cp";        // ControlPlane.identifier of each response
     std::size_t max_receive_bytes = 32UL << 20U;  // a first delta request lists every version
     std::size_t max_streams = 20'000;
@@ -64,6 +67,8 @@ class AdsServer {
   [[nodiscard]] std::size_t streams() const;
   // What is said on the open streams, of `limit` of them at most. Any thread may ask.
   [[nodiscard]] std::vector<StreamStatus> statuses(std::size_t limit) const;
+  // Ends the streams of clients that are no longer who they were. Any thread may ask.
+  void recheck_clients();
   // Ends every stream with UNAVAILABLE, waits at most the grace, then cuts. No callback runs after
   // it returns. A second call does nothing.
   void shutdown();

@@ -157,6 +157,16 @@ void AdsServerStream::end(const grpc::Status& status) {
   end_locked(status);
 }
 
+void AdsServerStream::recheck_client() {
+  const std::lock_guard lock(mutex_);
+  if (ended_) {
+    return;
+  }
+  if (const auto rechecked = session_->recheck_client(); !rechecked) {
+    end_locked({grpc::StatusCode::UNAUTHENTICATED, rechecked.error().message});
+  }
+}
+
 void AdsServerStream::end_locked(const grpc::Status& status) {
   if (ended_) {
     return;

@@ -41,6 +41,8 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   void push();
   // Ends the stream after the write that is outstanding.
   void end(const grpc::Status& status);
+  // Ends it with UNAUTHENTICATED when its client is no longer who it was.
+  void recheck_client();
   [[nodiscard]] StreamStatus status();
   // Written once by on_admitted's receiver, under the stream's lock.
   [[nodiscard]] const std::shared_ptr<ResourceSet>& audience() const {

@@ -1,6 +1,7 @@
 #include "discovery/xds/server_session.h"
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/xds/ads_server.h"
+#include "discovery/xds/client_authenticator.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/request.h"
@@ -61,12 +63,14 @@ EncodedResponse encode_response(XdsVariant variant, Subscription::Content conten
 
 ServerSession::ServerSession(XdsVariant variant, const AdsServer::Options& options,
                              const AdsServer::AudienceFor& audience_for, Logger& logger,
-                             XdsServerMetrics& metrics)
+                             XdsServerMetrics& metrics,
+                             std::shared_ptr<const ClientIdentity> identity)
     : variant_(variant),
       options_(options),
       audience_for_(audience_for),
       logger_(logger),
-      metrics_(metrics) {}
+      metrics_(metrics),
+      identity_(std::move(identity)) {}
 
 Result<void> ServerSession::receive(std::string_view bytes) {
   auto received = decode_and_take(bytes);
@@ -116,6 +120,11 @@ Result<void> ServerSession::admit(std::optional<NodeInfo> node) {
     return {};
   }
   node_ = std::move(node).value_or(NodeInfo{});
+  if (identity_ != nullptr) {
+    if (auto permitted = identity_->permit(node_); !permitted) {
+      return permitted;
+    }
+  }
   auto admission = audience_for_(node_);
   if (!admission) {
     return tl::unexpected(std::move(admission.error()));
@@ -203,12 +212,28 @@ void ServerSession::tell_dependents_again(std::string_view type_url,
   }
 }
 
+Result<void> ServerSession::recheck_client() const {
+  if (identity_ == nullptr) {
+    return {};
+  }
+  auto rechecked = identity_->recheck();
+  if (!rechecked) {
+    metrics_.streams_refused.add();
+    logger_.warn("stream ended node={} reason=\"{}\"", escape_name(node_.id),
+                 escape_text(rechecked.error().message));
+  }
+  return rechecked;
+}
+
 StreamStatus ServerSession::status() const {
   StreamStatus status{.node = node_.id,
                       .zone = node_.zone,
                       .user_agent = node_.user_agent,
                       .peer = {},
                       .variant = variant_};
+  if (identity_ != nullptr) {
+    status.identity = identity_->describe();
+  }
   for (const auto& [key, conversation] : conversations_) {
     const Subscription& subscription = conversation.subscription;
     TypeStatus type{.type_url = key.second,

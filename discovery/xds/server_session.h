@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/xds/ads_server.h"
+#include "discovery/xds/client_authenticator.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/request.h"
@@ -39,13 +40,15 @@ struct EncodedResponse {
 
 class ServerSession {
  public:
-  // References outlive the session.
+  // References outlive the session. `identity`: null where nobody asked who the client is.
   ServerSession(XdsVariant variant, const AdsServer::Options& options,
                 const AdsServer::AudienceFor& audience_for, Logger& logger,
-                XdsServerMetrics& metrics);
+                XdsServerMetrics& metrics,
+                std::shared_ptr<const ClientIdentity> identity = nullptr);
 
   // Takes one request. An error ends the stream with its text: a request that does not decode, no
-  // type_url, a limit passed, a node without an audience. Unknown types are fine and get no answer.
+  // type_url, a limit passed, a node without an audience or that its client may not be. Unknown
+  // types are fine and get no answer.
   [[nodiscard]] Result<void> receive(std::string_view bytes);
 
   // What to send now, if anything: the first type in order that has news and no open ACK. Once
@@ -53,6 +56,8 @@ class ServerSession {
   // behind and must start again with the versions it holds.
   [[nodiscard]] Result<std::optional<EncodedResponse>> next();
 
+  // An error ends the stream: the client is no longer who it was.
+  [[nodiscard]] Result<void> recheck_client() const;
   // Without its peer, which the session does not know.
   [[nodiscard]] StreamStatus status() const;
   // Null before the first request.
@@ -88,6 +93,7 @@ class ServerSession {
   Logger& logger_;
   XdsServerMetrics& metrics_;
 
+  std::shared_ptr<const ClientIdentity> identity_;
   NodeInfo node_;
   std::shared_ptr<ResourceSet> audience_;
   std::shared_ptr<void> presence_;  // of the node; until the stream has ended

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "discovery/xds/request.h"
@@ -30,6 +31,8 @@ struct StreamStatus {
   std::string zone{};
   std::string user_agent{};
   std::string peer{};  // its address, as gRPC writes it
+  // Who it is known to be, as ClientIdentity::describe() says it; empty: nobody asked.
+  std::vector<std::pair<std::string, std::string>> identity{};
   XdsVariant variant = XdsVariant::kSotw;
   std::vector<TypeStatus> types{};
 };

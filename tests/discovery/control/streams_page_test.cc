@@ -32,6 +32,7 @@ TEST(StreamsPage, ShowsWhatEachTypeWasToldAndSaid) {
                                               .zone = "east",
                                               .user_agent = "gRPC",
                                               .peer = "ipv4:192.0.2.1:9",
+                                              .identity = {{"mesh", "default"}, {"name", "a"}},
                                               .variant = XdsVariant::kSotw,
                                               .types = {fresh, told}},
                                              {.node = "default.b",
@@ -42,10 +43,10 @@ TEST(StreamsPage, ShowsWhatEachTypeWasToldAndSaid) {
                                               .types = {}}};
   EXPECT_EQ(streams_page(streams, 5),
             R"({"open":5,"streams":[
- {"node":"default.a","zone":"east","peer":"ipv4:192.0.2.1:9","agent":"gRPC","protocol":"sotw","types":[
+ {"node":"default.a","zone":"east","identity":{"mesh":"default","name":"a"},"peer":"ipv4:192.0.2.1:9","agent":"gRPC","protocol":"sotw","types":[
   {"type":"cluster","type_url":"type.googleapis.com/envoy.config.cluster.v3.Cluster","wildcard":true,"names":0,"sent":null,"acknowledged":null,"awaits_ack":false,"lag":0,"last_nack":null},
   {"type":"listener","type_url":"type.googleapis.com/envoy.config.listener.v3.Listener","wildcard":false,"names":2,"sent":{"version":"v2","nonce":"7"},"acknowledged":{"version":"v1","nonce":"5"},"awaits_ack":true,"lag":3,"last_nack":{"nonce":"6","text":"bad \"name\""}}]},
- {"node":"default.b","zone":"","peer":"","agent":"","protocol":"delta","types":[]}]}
+ {"node":"default.b","zone":"","identity":null,"peer":"","agent":"","protocol":"delta","types":[]}]}
 )");
 }
 
@@ -56,11 +57,11 @@ TEST(StreamsPage, WhatAClientCallsItselfForgesNothing) {
                                               .peer = "",
                                               .variant = XdsVariant::kDelta,
                                               .types = {}}};
-  EXPECT_EQ(
-      streams_page(streams, 1),
-      "{\"open\":1,\"streams\":[\n"
-      " {\"node\":\"\\\"}]\\u000a\\u001b[31m\\ufffd\",\"zone\":\"\",\"peer\":\"\",\"agent\":\"\","
-      "\"protocol\":\"delta\",\"types\":[]}]}\n");
+  EXPECT_EQ(streams_page(streams, 1),
+            "{\"open\":1,\"streams\":[\n"
+            " {\"node\":\"\\\"}]\\u000a\\u001b[31m\\ufffd\",\"zone\":\"\",\"identity\":null,"
+            "\"peer\":\"\",\"agent\":\"\","
+            "\"protocol\":\"delta\",\"types\":[]}]}\n");
 }
 
 }  // namespace
