@@ -1,7 +1,8 @@
 // The time of day, which may jump at any moment, to 1970 or past 2038.
 //
-// It decides one thing only: how old what an earlier boot of the machine left on disk is.
-// Everything else goes by Clock. A test reads the sources for other uses.
+// It decides two things only: how old what an earlier boot of the machine left on disk is, and
+// whether a token's time has come or gone. Everything else goes by Clock. A test reads the sources
+// for other uses.
 #pragma once
 
 #include <chrono>

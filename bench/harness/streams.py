@@ -46,7 +46,7 @@ class _ControlPlane:
         self.mesh = mesh
         self.ports = bench.folder / "streams.ports"
         self.ports.unlink(missing_ok=True)
-        flags = ["--tls-cert-file", tls[0], "--tls-key-file", tls[1]] if tls else []
+        flags = ["--tls-cert-file", tls[0], "--tls-key-file", tls[1], "--auth", "none"] if tls else []
         self.process = bench.processes.start(
             "meshdns-cp", [bench.program("meshdns-cp"), "run", "--dataplanes", self.mesh, "--listen", "127.0.0.1:0",
                            "--admin", "127.0.0.1:0", "--api", "off", "--port-file", self.ports, *flags], core=bench.server_core)

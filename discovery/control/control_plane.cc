@@ -36,11 +36,12 @@
 #include "discovery/control/envoy_resources.h"
 #include "discovery/control/http_server.h"
 #include "discovery/control/metrics.h"
+#include "discovery/control/node_name.h"
 #include "discovery/control/registrations.h"
 #include "discovery/control/service_addresses.h"
 #include "discovery/control/streams_page.h"
+#include "discovery/control/token_verifier.h"
 #include "discovery/control/xds_access.h"
-#include "discovery/dns_name.h"
 #include "discovery/xds/admission.h"
 #include "discovery/xds/ads_server.h"
 #include "discovery/xds/metrics.h"
@@ -54,24 +55,12 @@ using boost::system::error_code;
 
 // How often to see whether the folder is another one.
 constexpr std::chrono::milliseconds kFolderInterval{250};
-// How often to look at the files of TLS.
+// How often to look at the files of TLS and tokens.
 constexpr std::chrono::seconds kAccessInterval{1};
 // A scan may take a hundredth of the time.
 constexpr std::chrono::seconds kScanInterval{2};
 constexpr int kScanShare = 100;
 constexpr mode_t kPortFileMode = 0644;
-
-// The mesh that a node belongs to: its metadata, else what its id MESH.NAME begins with.
-Result<std::string> mesh_of(const NodeInfo& node) {
-  const auto mesh = node.metadata.find("mesh");
-  std::string name =
-      mesh != node.metadata.end() ? mesh->second : node.id.substr(0, node.id.find('.'));
-  if (!is_dns_name(name)) {
-    return fail(ErrorCode::kInvalidArgument,
-                "the node names no mesh: give it metadata.mesh or an id MESH.NAME");
-  }
-  return name;
-}
 
 // Tries to bind it, since gRPC only writes to standard error why it cannot.
 error_code try_to_bind(boost::asio::io_context& io, const SocketAddress& address) {
@@ -110,7 +99,9 @@ struct ControlPlane::Impl {
   }
 
   Result<void> open_access() {
-    return XdsAccess::open(options.listen, options.access, files, logger, metrics)
+    XdsAccess::Options wanted = options.access;
+    wanted.tokens = tokens_folder(options.state_dir);
+    return XdsAccess::open(options.listen, wanted, files, wall_clock, logger, metrics)
         .map([this](std::unique_ptr<XdsAccess> opened) { access = std::move(opened); });
   }
 
@@ -309,11 +300,16 @@ struct ControlPlane::Impl {
     });
   }
 
+  void refresh_access() {
+    access->refresh();
+    server->recheck_clients();
+  }
+
   void wait_for_access() {
     access_timer.expires_after(kAccessInterval);
     access_timer.async_wait([this](const error_code& error) {
       if (!error) {
-        access->refresh();
+        refresh_access();
         wait_for_access();
       }
     });
@@ -344,7 +340,7 @@ struct ControlPlane::Impl {
       if (number == SIGHUP) {
         directory.rescan();
         follow_up();
-        access->refresh();
+        refresh_access();
         wait_for_signal();
       } else {
         io.stop();

@@ -1,4 +1,5 @@
-// meshdns-cp: the control plane as a program. Verbs: run, check, apply, get, delete, version.
+// meshdns-cp: the control plane as a program. Verbs: run, check, apply, get, delete, token,
+// version.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -21,12 +22,16 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "base/state_directory.h"
+#include "base/wall_clock.h"
 #include "discovery/control/api_commands.h"
 #include "discovery/control/api_server.h"
 #include "discovery/control/control_plane.h"
 #include "discovery/control/dataplane_directory.h"
 #include "discovery/control/dataplane_store.h"
+#include "discovery/control/entity_json.h"
 #include "discovery/control/envoy_resources.h"
+#include "discovery/control/token_command.h"
+#include "discovery/control/token_verifier.h"
 #include "discovery/control/xds_access.h"
 #include "discovery/xds/protobuf_log.h"
 
@@ -129,6 +134,78 @@ void add_access_flags(CLI::App& verb, XdsAccess::Options& access) {
   verb.add_flag("--allow-plaintext", access.allow_plaintext,
                 "serve xDS without TLS to other hosts, too")
       ->envname("MESHDNS_CP_ALLOW_PLAINTEXT");
+  verb.add_option_function<std::string>(
+          "--auth",
+          [&access](const std::string& word) {
+            access.auth = word == "token" ? ClientAuth::kToken : ClientAuth::kNone;
+          },
+          "what clients have to show besides: a token of `meshdns-cp token`, or none; token with "
+          "TLS, none without, unless given")
+      ->check(CLI::IsMember({"none", "token"}))
+      ->envname("MESHDNS_CP_AUTH");
+}
+
+// `token`, and what stands behind it.
+struct TokenVerb {
+  CLI::App* issue = nullptr;
+  CLI::App* revoke = nullptr;
+  CLI::App* rotate = nullptr;
+  TokenWish wish;
+  std::string revoked;
+  std::string state_dir;  // its own: an option of another verb reads its variable, too
+};
+
+void add_token_verb(CLI::App& app, TokenVerb& verb) {
+  verb.issue = app.add_subcommand("token", "print a token for a client of `run --auth token`");
+  verb.issue->add_option("--mesh", verb.wish.mesh, "the mesh that it is for");
+  verb.issue->add_option("--name", verb.wish.name,
+                         "the name that its holder has (node id MESH.NAME); any, unless given");
+  verb.issue->add_option("--zone", verb.wish.zones,
+                         "a zone that its holder may say it is in; any, unless given");
+  verb.issue
+      ->add_option("--valid-for", verb.wish.valid_for, "how long: such as 90s, 30m, 720h or 30d")
+      ->capture_default_str();
+  verb.issue->add_option(
+      "--key", verb.wish.key_file,
+      "file with the private key (PEM, RSA) to sign with, for the state folder's");
+  verb.issue
+      ->add_option("--state-dir", verb.state_dir, "the state folder of `run`, where the keys are")
+      ->capture_default_str()
+      ->envname("MESHDNS_CP_STATE_DIR");
+  verb.revoke = verb.issue->add_subcommand(
+      "revoke", "take a token back, and end the streams that came with it");
+  verb.revoke->add_option("jti", verb.revoked, "its id")->required();
+  verb.rotate = verb.issue->add_subcommand(
+      "rotate-key", "make another key that signs from now on; tokens there are stay good");
+  verb.issue->require_subcommand(0, 1);
+  verb.revoke->fallthrough();  // --state-dir may stand behind the word, too
+  verb.rotate->fallthrough();
+}
+
+ExitCode run_token(const TokenVerb& verb) {
+  PosixFileSystem files;
+  const std::string folder = tokens_folder(verb.state_dir);
+  if (verb.revoke->parsed()) {
+    const auto revoked = revoke_token(files, folder, verb.revoked);
+    return revoked ? kSuccess : report(revoked.error());
+  }
+  if (verb.rotate->parsed()) {
+    const auto key = rotate_token_key(files, folder);
+    if (!key) {
+      return report(key.error());
+    }
+    fmt::print("{}\n", *key);
+    return kSuccess;
+  }
+  const auto token = issue_token(files, folder, SystemWallClock(), verb.wish);
+  if (!token) {
+    return report(token.error());
+  }
+  fmt::print("{}\n", token->text);
+  fmt::print(stderr, "jti={} mesh={} name={} expires={}\n", token->claims.id, token->claims.mesh,
+             token->claims.name.empty() ? "(any)" : token->claims.name,
+             time_text(token->claims.expires));
+  return kSuccess;
 }
 
 // Who gives services their addresses, and what Envoys get to serve them.
@@ -284,7 +361,8 @@ ExitCode main_with_flags(int argc, char** argv) {
       "  meshdns-cp run --dataplanes examples/mesh\n"
       "  meshdns-cp apply -f examples/mesh/backend.yaml && meshdns-cp get dataplanes\n"
       "  meshdns-cp run --dataplanes /etc/meshdns/dataplanes --listen 127.0.0.1:5678 --zone east\n"
-      "  meshdns-cp run --dataplanes examples/mesh --listeners redirected");
+      "  meshdns-cp run --dataplanes examples/mesh --listeners redirected\n"
+      "  meshdns-cp token --mesh default --name web-1 --valid-for 720h");
   ControlPlane::Options options;
   options.state_dir = default_state_directory("meshdns-cp", ::geteuid() == 0, from_environment);
   LogOptions log;
@@ -295,6 +373,9 @@ ExitCode main_with_flags(int argc, char** argv) {
       app.add_subcommand("check", "validate a folder as run does; exits 1 on errors");
   check_verb->add_option("folder", folder, "folder of Dataplane files")->required();
   ApiVerbs api_verbs(app);
+  TokenVerb token_verb;
+  token_verb.state_dir = options.state_dir;
+  add_token_verb(app, token_verb);
   const CLI::App* version_verb =
       app.add_subcommand("version", "print the version and how it was built");
   try {
@@ -308,6 +389,9 @@ ExitCode main_with_flags(int argc, char** argv) {
   }
   if (api_verbs.parsed()) {
     return api_verbs.run();
+  }
+  if (token_verb.issue->parsed()) {
+    return run_token(token_verb);
   }
   return check_verb->parsed() ? check(folder) : run(options, log);
 }

@@ -1,10 +1,37 @@
 // The control plane's own metrics. Gauges are set on the control thread.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
 #include "base/build_info.h"
 #include "base/metrics.h"
+#include "discovery/control/token_refusal.h"
 
 namespace meshdns::discovery {
+
+// Clients that were refused, by why.
+class RefusedClients {
+ public:
+  explicit RefusedClients(MetricRegistry& registry) {
+    for (std::size_t i = 0; i < kReasons.size(); ++i) {
+      cells_.at(i) = &registry.counter("meshdns_control_refused_clients_total",
+                                       "Clients refused for their token, and streams ended for it.",
+                                       {{"reason", std::string(kReasons.at(i))}});
+    }
+  }
+  [[nodiscard]] Counter& of(TokenRefusal::Reason reason) const {
+    return *cells_.at(static_cast<std::size_t>(reason));
+  }
+
+ private:
+  // In the order of the enumeration.
+  static constexpr std::array<std::string_view, 8> kReasons{
+      "missing", "invalid", "expired", "early", "revoked", "mesh", "name", "zone"};
+  std::array<Counter*, kReasons.size()> cells_{};
+};
 
 struct ControlMetrics {
   explicit ControlMetrics(MetricRegistry& registry)
@@ -21,7 +48,7 @@ struct ControlMetrics {
             registry.gauge("meshdns_control_grpc_refused",
                            "Resources left out because gRPC's clients would refuse them.")),
         access_problems(registry.gauge("meshdns_control_access_problems",
-                                       "What is wrong now with the files of TLS.")),
+                                       "What is wrong now with the files of TLS and tokens.")),
         tls_reloads(registry.counter("meshdns_control_tls_reloads_total",
                                      "Changes of the certificate that xDS is served with.")),
         tls_certificate_end(registry.gauge(
@@ -32,6 +59,7 @@ struct ControlMetrics {
                                         "Wire forms made of resources, each for all streams.")),
         services_without_address(registry.gauge("meshdns_control_services_without_address",
                                                 "Services that wait for a virtual address.")),
+        refused_clients(registry),
         log_lines_dropped(registry.gauge("meshdns_log_lines_dropped",
                                          "Log lines lost because they came too fast.")) {
     build_info.set(1);
@@ -49,6 +77,7 @@ struct ControlMetrics {
   Gauge& resources;
   Counter& serialisations;
   Gauge& services_without_address;
+  RefusedClients refused_clients;
   Gauge& log_lines_dropped;
 };
 

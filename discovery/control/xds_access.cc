@@ -1,5 +1,6 @@
 #include "discovery/control/xds_access.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,7 +12,10 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/wall_clock.h"
 #include "discovery/control/metrics.h"
+#include "discovery/control/token_authenticator.h"
+#include "discovery/control/token_verifier.h"
 #include "discovery/xds/ads_server.h"
 #include "discovery/xds/server_certificates.h"
 
@@ -53,12 +57,14 @@ Result<void> check(const std::string& listen, const XdsAccess::Options& options)
 
 Result<std::unique_ptr<XdsAccess>> XdsAccess::open(const std::string& listen,
                                                    const Options& options, FileSystem& files,
-                                                   Logger& logger, ControlMetrics& metrics) {
+                                                   const WallClock& wall, Logger& logger,
+                                                   ControlMetrics& metrics) {
   if (auto checked = check(listen, options); !checked) {
     return tl::unexpected(std::move(checked.error()));
   }
   std::unique_ptr<XdsAccess> access(new XdsAccess(logger, metrics));
-  if (!options.tls.certificate.empty()) {
+  const bool is_tls = !options.tls.certificate.empty();
+  if (is_tls) {
     access->certificates_ = std::make_unique<ServerCertificates>(files, options.tls);
     if (auto loaded = access->certificates_->load(); !loaded) {
       return tl::unexpected(std::move(loaded.error()));
@@ -67,16 +73,35 @@ Result<std::unique_ptr<XdsAccess>> XdsAccess::open(const std::string& listen,
     logger.warn("xDS is served in plaintext on {}: whoever is on the way reads and changes it",
                 escape_text(listen));
   }
+  if (options.auth.value_or(is_tls ? ClientAuth::kToken : ClientAuth::kNone) ==
+      ClientAuth::kToken) {
+    access->authenticator_ =
+        std::make_unique<TokenAuthenticator>(files, options.tokens, wall, metrics.refused_clients);
+    access->refresh_tokens();
+    if (!access->authenticator_->verifier().has_keys()) {
+      logger.warn("no client can connect: {} has no key (`meshdns-cp token` makes one)",
+                  escape_text(token_keys_folder(options.tokens)));
+    }
+  } else if (!is_local(listen) && options.tls.client_ca.empty()) {
+    logger.warn("xDS is served to whoever connects to {}", escape_text(listen));
+  }
   access->update_gauges();
   return access;
 }
 
 void XdsAccess::configure(AdsServer::Options& options) const {
   options.certificates = certificates_.get();
+  options.authenticator = authenticator_.get();
 }
 
 void XdsAccess::refresh() {
-  if (!certificates_) {
+  refresh_certificates();
+  refresh_tokens();
+  update_gauges();
+}
+
+void XdsAccess::refresh_certificates() {
+  if (certificates_ == nullptr) {
     return;
   }
   switch (certificates_->refresh()) {
@@ -90,7 +115,20 @@ void XdsAccess::refresh() {
       logger_.error("the certificate before is served on: {}", problems().front());
       break;
   }
-  update_gauges();
+}
+
+void XdsAccess::refresh_tokens() {
+  if (authenticator_ == nullptr) {
+    return;
+  }
+  authenticator_->refresh();
+  const std::vector<std::string>& problems = authenticator_->verifier().problems();
+  for (const std::string& problem : problems) {
+    if (std::ranges::find(token_problems_, problem) == token_problems_.end()) {
+      logger_.error("what was known of tokens before counts on: {}", problem);
+    }
+  }
+  token_problems_ = problems;
 }
 
 std::vector<std::string> XdsAccess::problems() const {
@@ -100,6 +138,7 @@ std::vector<std::string> XdsAccess::problems() const {
       problems.push_back(*problem);
     }
   }
+  problems.insert(problems.end(), token_problems_.begin(), token_problems_.end());
   return problems;
 }
 

@@ -51,7 +51,9 @@ class ControlPlaneTls : public ResolverFixture {
     std::filesystem::rename(folder_.file(name + ".new"), folder_.file(name));
   }
   [[nodiscard]] Flags server_flags() const {
-    return {"--tls-cert-file", folder_.file("cert.pem"), "--tls-key-file", folder_.file("key.pem")};
+    return {"--tls-cert-file", folder_.file("cert.pem"),
+            "--tls-key-file",  folder_.file("key.pem"),
+            "--auth",          "none"};
   }
   struct Client {
     std::string server_name = kServerName;

@@ -89,7 +89,7 @@ FOLDER_THIRD_PARTIES = {
     "discovery": set(),
     "discovery/xds": {"gRPC", "protobuf", "OpenSSL"},
     "discovery/feeds": {"protobuf", "yaml-cpp", "Boost.Beast", "Boost.JSON"},
-    "discovery/control": {"protobuf", "yaml-cpp", "Boost.Beast", "OpenSSL"},
+    "discovery/control": {"protobuf", "yaml-cpp", "Boost.Beast", "Boost.JSON", "OpenSSL"},
     "resolver/wire": set(),
     "resolver/snapshot": set(),
     "resolver/answer": set(),

@@ -25,7 +25,8 @@ ALLOWED = {
     "base/log.cc": "stamps of log lines",
     "resolver/server/query_recorder.cc": "stamps of events; time spans are by the steady clock",
     "resolver/app/query_log.cc": "writes these stamps",
-    "discovery/control/control_plane.cc": "hands the seam to the API, for stamps of entities",
+    "discovery/control/control_plane.cc": "hands the seam to the API, for stamps of entities, and to the check of tokens",
+    "discovery/control/main.cc": "hands the seam to the issue of tokens",
     "resolver/app/app.h": "hands the seam to the age of the table over reboots",
     # gRPC turns the deadline into a time span at once.
     "discovery/xds/ads_server.cc": "the grace of a shutdown",
@@ -58,11 +59,12 @@ class WallClock(unittest.TestCase):
         for name in ALLOWED:
             self.assertTrue((ROOT / name).exists(), f"{name} is gone")
 
-    def test_age_alone_asks_for_the_time_of_day(self):
+    def test_age_and_tokens_alone_ask_for_the_time_of_day(self):
         users = [path.relative_to(ROOT).as_posix() for folder in FOLDERS
                  for path in sorted((ROOT / folder).rglob("*.cc"))
-                 if re.search(r"\bwall\.now\(\)", path.read_text(encoding="utf-8"))]
-        self.assertEqual(users, ["resolver/app/last_known_good.cc"])
+                 if re.search(r"\bwall_?\.now\(\)", path.read_text(encoding="utf-8"))]
+        self.assertEqual(users, ["discovery/control/token_command.cc", "discovery/control/token_verifier.cc",
+                                 "resolver/app/last_known_good.cc"])
 
     def test_clock_counts_suspend(self):
         text = (ROOT / "base/clock.cc").read_text(encoding="utf-8")
