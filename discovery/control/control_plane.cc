@@ -252,7 +252,10 @@ struct ControlPlane::Impl {
       return {200, "application/json",
               streams_page(server->statuses(kMaxStreamsShown), server->streams())};
     }
-    return {404, "text/plain", "there are /healthz, /readyz, /metrics and /streams\n"};
+    if (path == "/vips") {
+      return {200, "application/json", addresses ? addresses->page() : "{\"vips\":[]}\n"};
+    }
+    return {404, "text/plain", "there are /healthz, /readyz, /metrics, /streams and /vips\n"};
   }
 
   void wait_for_events() {

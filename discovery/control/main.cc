@@ -259,7 +259,7 @@ void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& l
       ->capture_default_str()
       ->envname("MESHDNS_CP_LISTEN");
   verb.add_option("--admin", options.admin,
-                  "admin HTTP: /healthz /readyz /metrics /streams, ADDRESS:PORT")
+                  "admin HTTP: /healthz /readyz /metrics /streams /vips, ADDRESS:PORT")
       ->capture_default_str()
       ->envname("MESHDNS_CP_ADMIN");
   verb.add_option("--zone", options.zone, "zone of inbounds without kuma.io/zone")

@@ -1,6 +1,7 @@
 #include "discovery/control/service_addresses.h"
 
 #include <chrono>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/ip_address.h"
+#include "base/json_text.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/service.h"
@@ -21,6 +23,34 @@ namespace {
 
 // Longer than any resolver lets a client keep an answer.
 constexpr std::chrono::minutes kQuarantine{5};
+
+// The words of the resolver's /vips.
+std::string_view status_word(vip::LeaseStatus status) {
+  switch (status) {
+    case vip::LeaseStatus::kDurable:
+      return "leased";
+    case vip::LeaseStatus::kPending:
+      return "pending";
+    case vip::LeaseStatus::kStorageFailed:
+      return "unstored";
+    case vip::LeaseStatus::kExhausted:
+      break;
+  }
+  return "exhausted";
+}
+
+// Those that may be told.
+std::vector<IpAddress> addresses_of(const vip::LeaseStore::Lease& lease) {
+  std::vector<IpAddress> addresses;
+  if (lease.status == vip::LeaseStatus::kDurable) {
+    for (const auto& address : {lease.ipv4, lease.ipv6}) {
+      if (address) {
+        addresses.push_back(*address);
+      }
+    }
+  }
+  return addresses;
+}
 
 std::string key_of(const ServiceId& id) { return vip::service_lease_key(id.mesh, id.name); }
 
@@ -62,18 +92,12 @@ std::vector<IpAddress> ServiceAddresses::acquire(const ServiceId& id) {
   } else {
     exhausted_.erase(key);
   }
-  if (lease.status != vip::LeaseStatus::kDurable) {
+  if (lease.status == vip::LeaseStatus::kDurable) {
+    waiting_.erase(key);
+  } else {
     waiting_.insert(key);
-    return {};
   }
-  waiting_.erase(key);
-  std::vector<IpAddress> addresses;
-  for (const auto& address : {lease.ipv4, lease.ipv6}) {
-    if (address) {
-      addresses.push_back(*address);
-    }
-  }
-  return addresses;
+  return addresses_of(lease);
 }
 
 void ServiceAddresses::release(const ServiceId& id) {
@@ -125,6 +149,24 @@ std::string ServiceAddresses::note() const {
                        escape_name(services_.at(*waiting_.begin()).to_string()));
   }
   return note;
+}
+
+std::string ServiceAddresses::page() const {
+  std::string page = R"({"vips":[)";
+  std::string_view separator;
+  for (const auto& [key, id] : services_) {
+    const auto lease = leases_->find(key).value_or(vip::LeaseStore::Lease{});
+    std::string addresses;
+    for (const IpAddress& address : addresses_of(lease)) {
+      addresses += (addresses.empty() ? "" : ",") + json_string(address.to_string());
+    }
+    fmt::format_to(std::back_inserter(page),
+                   R"({}{{"key":{},"mesh":{},"service":{},"addresses":[{}],"status":"{}"}})",
+                   separator, json_string(key), json_string(id.mesh), json_string(id.name),
+                   addresses, status_word(lease.status));
+    separator = ",\n";
+  }
+  return page + "]}\n";
 }
 
 }  // namespace meshdns::discovery

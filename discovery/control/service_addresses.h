@@ -66,6 +66,10 @@ class ServiceAddresses {
   [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
   // What is wrong, for /readyz; empty when nothing is.
   [[nodiscard]] std::string note() const;
+  // The admin page /vips, as the resolver's:
+  // {"vips":[{"key","mesh","service","addresses","status"},
+  // ...]}, of each service that asked. "status" is "leased", or why there are no addresses.
+  [[nodiscard]] std::string page() const;
 
  private:
   ServiceAddresses(MetricRegistry& registry, Logger& logger, OnChange on_change)

@@ -4,11 +4,11 @@
 // the protocol ("xDS REST and gRPC protocol", docs/root/api-docs/xds_protocol.rst) and the reports
 // that each test names; what it takes from a response it keeps and acknowledges, as Envoy does.
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -33,7 +33,6 @@
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "tests/e2e/network.h"
 #include "tests/e2e/resolver_fixture.h"
-#include "tests/support/dns_client.h"
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
 #include "tests/support/small_disk.h"
@@ -298,6 +297,9 @@ TEST_F(Envoy, InDeltaAsksForAllAndListensWhereNamesLead) {
         envoy.get<Listener>(kListeners, fmt::format("default/{}:{}", service, port));
     EXPECT_EQ(listener.address().socket_address().port_value(), port);
     EXPECT_THAT(data_of(fmt::format("{}.mesh", service)), ElementsAre(address_of(listener)));
+    EXPECT_THAT(control_plane_.get("/vips").body,
+                HasSubstr(fmt::format(R"("service":"{}","addresses":["{}"],"status":"leased")",
+                                      service, address_of(listener))));
   }
   // The resolver allocates none of its own.
   EXPECT_EQ(metric(R"(meshdns_vip_leases{state="active"})"), 0);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -152,6 +153,24 @@ TEST_F(ServiceAddressesTest, AFullDiskDelaysNewAddressesAndLeavesTheOthers) {
   EXPECT_NE(addresses->note(), "");
   is_full = false;
   EXPECT_THAT(acquire_durably(*addresses, kDatabase), SizeIs(1));
+}
+
+TEST_F(ServiceAddressesTest, APageSaysWhoHasWhat) {
+  const auto addresses = open("192.0.2.0/30").value();
+  const auto web = acquire_durably(*addresses, kWeb);
+  (void)addresses->acquire(kDatabase);
+  addresses->flush();
+  EXPECT_EQ(addresses->page(),
+            fmt::format(R"({{"vips":[{{"key":"default/service///database","mesh":"default",)"
+                        R"("service":"database","addresses":[],"status":"pending"}},)"
+                        "\n"
+                        R"({{"key":"default/service///web","mesh":"default","service":"web",)"
+                        R"("addresses":["{}"],"status":"leased"}}]}})"
+                        "\n",
+                        web.at(0).to_string()));
+  (void)addresses->acquire({"default", "third"});
+  EXPECT_THAT(addresses->page(),
+              HasSubstr(R"("service":"third","addresses":[],"status":"exhausted")"));
 }
 
 TEST_F(ServiceAddressesTest, AFolderHasOneOwner) {
