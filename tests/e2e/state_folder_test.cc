@@ -8,7 +8,6 @@
 #include <iterator>
 #include <map>
 #include <string>
-#include <system_error>
 #include <unistd.h>
 #include <utility>
 #include <vector>
