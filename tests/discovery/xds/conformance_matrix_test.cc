@@ -1,13 +1,12 @@
 // Every combination of variant, type, way of asking, beginning of a stream and answer of a client,
 // each as a whole conversation with the server's side of a stream, held against what the xDS
 // protocol says ("xDS REST and gRPC protocol", Envoy's documentation).
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <ostream>
 #include <set>
 #include <string>
-#include <string_view>
 #include <tuple>
 #include <vector>
 
