@@ -10,7 +10,6 @@
 #include <mutex>
 #include <set>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -29,8 +28,8 @@
 #include "base/result.h"
 #include "discovery/xds/ads_server_stream.h"
 #include "discovery/xds/client_authenticator.h"
+#include "discovery/xds/discovery_method.h"
 #include "discovery/xds/metrics.h"
-#include "discovery/xds/request.h"
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/server_credentials.h"
 #include "discovery/xds/server_session.h"
@@ -39,10 +38,6 @@
 namespace meshdns::discovery {
 namespace {
 
-constexpr std::string_view kSotwMethod =
-    "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
-constexpr std::string_view kDeltaMethod =
-    "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 // Clients may ping this often; gRPC's default of 5 minutes would cut ours off.
 constexpr int kMinimumPingIntervalMilliseconds = 5'000;
 
@@ -83,7 +78,8 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
 
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
-    if (context->method() != kSotwMethod && context->method() != kDeltaMethod) {
+    const auto method = find_discovery_method(context->method());
+    if (!method) {
       return grpc::CallbackGenericService::CreateReactor(context);  // UNIMPLEMENTED
     }
     std::shared_ptr<const ClientIdentity> identity;
@@ -102,10 +98,9 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
       metrics.streams_refused.add();
       return new RefusedStream({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams"});
     }
-    const XdsVariant variant =
-        context->method() == kSotwMethod ? XdsVariant::kSotw : XdsVariant::kDelta;
-    auto session = std::make_unique<ServerSession>(variant, options, audience_for, logger, metrics,
-                                                   std::move(identity));
+    auto session = std::make_unique<ServerSession>(
+        method->variant, options, audience_for, logger, metrics,
+        SessionTerms{.identity = std::move(identity), .only_type = method->type_url});
     const StreamPtr stream =
         AdsServerStream::open(std::move(session), context->peer(),
                               {[this](const StreamPtr& admitted) { admit(admitted); },

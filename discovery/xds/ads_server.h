@@ -1,4 +1,5 @@
-// The aggregated discovery service: delta and state of the world, for any number of streams.
+// The aggregated discovery service, and those for one type each: delta and state of the world, for
+// any number of streams.
 //
 // Each stream belongs to one audience, chosen from its node at its first request, and is served
 // that audience's ResourceSet. A stream has one write outstanding, built at the moment of sending

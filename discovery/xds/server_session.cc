@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/xds/ads_server.h"
-#include "discovery/xds/client_authenticator.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/request.h"
@@ -63,14 +62,13 @@ EncodedResponse encode_response(XdsVariant variant, Subscription::Content conten
 
 ServerSession::ServerSession(XdsVariant variant, const AdsServer::Options& options,
                              const AdsServer::AudienceFor& audience_for, Logger& logger,
-                             XdsServerMetrics& metrics,
-                             std::shared_ptr<const ClientIdentity> identity)
+                             XdsServerMetrics& metrics, SessionTerms terms)
     : variant_(variant),
       options_(options),
       audience_for_(audience_for),
       logger_(logger),
       metrics_(metrics),
-      identity_(std::move(identity)) {}
+      terms_(std::move(terms)) {}
 
 Result<void> ServerSession::receive(std::string_view bytes) {
   auto received = decode_and_take(bytes);
@@ -94,6 +92,13 @@ Result<void> ServerSession::decode_and_take(std::string_view bytes) {
 
 template <typename Request>
 Result<void> ServerSession::take(Request request) {
+  if (request.type_url.empty()) {
+    request.type_url = terms_.only_type;
+  }
+  if (!terms_.only_type.empty() && request.type_url != terms_.only_type) {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("this service is for {} alone", terms_.only_type));
+  }
   if (request.type_url.empty()) {
     return fail(ErrorCode::kInvalidArgument, "type_url is missing");
   }
@@ -120,8 +125,8 @@ Result<void> ServerSession::admit(std::optional<NodeInfo> node) {
     return {};
   }
   node_ = std::move(node).value_or(NodeInfo{});
-  if (identity_ != nullptr) {
-    if (auto permitted = identity_->permit(node_); !permitted) {
+  if (terms_.identity != nullptr) {
+    if (auto permitted = terms_.identity->permit(node_); !permitted) {
       return permitted;
     }
   }
@@ -213,10 +218,10 @@ void ServerSession::tell_dependents_again(std::string_view type_url,
 }
 
 Result<void> ServerSession::recheck_client() const {
-  if (identity_ == nullptr) {
+  if (terms_.identity == nullptr) {
     return {};
   }
-  auto rechecked = identity_->recheck();
+  auto rechecked = terms_.identity->recheck();
   if (!rechecked) {
     metrics_.streams_refused.add();
     logger_.warn("stream ended node={} reason=\"{}\"", escape_name(node_.id),
@@ -231,8 +236,8 @@ StreamStatus ServerSession::status() const {
                       .user_agent = node_.user_agent,
                       .peer = {},
                       .variant = variant_};
-  if (identity_ != nullptr) {
-    status.identity = identity_->describe();
+  if (terms_.identity != nullptr) {
+    status.identity = terms_.identity->describe();
   }
   for (const auto& [key, conversation] : conversations_) {
     const Subscription& subscription = conversation.subscription;

@@ -38,17 +38,22 @@ struct EncodedResponse {
                                               std::string_view type_url, std::string_view nonce,
                                               std::string_view identifier);
 
+// What a stream began with.
+struct SessionTerms {
+  std::shared_ptr<const ClientIdentity> identity{};  // null where nobody asked who the client is
+  std::string_view only_type{};  // of a service for one type, which no request has to name
+};
+
 class ServerSession {
  public:
-  // References outlive the session. `identity`: null where nobody asked who the client is.
+  // References outlive the session.
   ServerSession(XdsVariant variant, const AdsServer::Options& options,
                 const AdsServer::AudienceFor& audience_for, Logger& logger,
-                XdsServerMetrics& metrics,
-                std::shared_ptr<const ClientIdentity> identity = nullptr);
+                XdsServerMetrics& metrics, SessionTerms terms = {});
 
   // Takes one request. An error ends the stream with its text: a request that does not decode, no
-  // type_url, a limit passed, a node without an audience or that its client may not be. Unknown
-  // types are fine and get no answer.
+  // type_url or another than the stream is for, a limit passed, a node without an audience or that
+  // its client may not be. Unknown types are fine and get no answer.
   [[nodiscard]] Result<void> receive(std::string_view bytes);
 
   // What to send now, if anything: the first type in order that has news and no open ACK. Once
@@ -93,7 +98,7 @@ class ServerSession {
   Logger& logger_;
   XdsServerMetrics& metrics_;
 
-  std::shared_ptr<const ClientIdentity> identity_;
+  const SessionTerms terms_;
   NodeInfo node_;
   std::shared_ptr<ResourceSet> audience_;
   std::shared_ptr<void> presence_;  // of the node; until the stream has ended

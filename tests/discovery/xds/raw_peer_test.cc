@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <poll.h>
 #include <string>
@@ -170,6 +171,32 @@ TEST(AdsServer, AnotherServiceIsUnimplemented) {
   stub.UnaryCall(&context, "/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters", {},
                  &request, &reply, [&](const grpc::Status& status) { done.set_value(status); });
   EXPECT_EQ(done.get_future().get().error_code(), grpc::StatusCode::UNIMPLEMENTED);
+}
+
+// A client that says one thing and closes its end: to the server, a stream like any other.
+TEST(AdsServer, AServiceForOneTypeIsServedBesideTheAggregatedOne) {
+  const TestServer server;
+  grpc::GenericStub stub(grpc::CreateChannel(server.target(), grpc::InsecureChannelCredentials()));
+  for (const auto& [method, type_url] : std::map<std::string, std::string_view>{
+           {"listener.v3.ListenerDiscoveryService/StreamListeners", kListenerTypeUrl},
+           {"cluster.v3.ClusterDiscoveryService/StreamClusters", kClusterTypeUrl}}) {
+    grpc::ClientContext context;
+    DiscoveryRequest asked;
+    asked.mutable_node()->set_id("default.test");
+    const grpc::Slice slice(asked.SerializeAsString());
+    const grpc::ByteBuffer request(&slice, 1);
+    grpc::ByteBuffer reply;
+    std::promise<grpc::Status> done;
+    stub.UnaryCall(&context, "/envoy.service." + method, {}, &request, &reply,
+                   [&](const grpc::Status& status) { done.set_value(status); });
+    const grpc::Status status = done.get_future().get();
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    grpc::Slice octets;
+    ASSERT_TRUE(reply.DumpToSingleSlice(&octets).ok());
+    DiscoveryResponse response;
+    ASSERT_TRUE(response.ParseFromArray(octets.begin(), static_cast<int>(octets.size())));
+    EXPECT_EQ(response.type_url(), type_url) << "an empty mesh is an answer";
+  }
 }
 
 // It even pretends to acknowledge, so that only flow control holds the server back: the windows of

@@ -46,9 +46,9 @@ std::string bytes_of(const EncodedResponse& response) {
 
 class Session : public testing::Test {
  protected:
-  void open(XdsVariant variant) {
-    session =
-        std::make_unique<ServerSession>(variant, options, audience_for, log.logger(), metrics);
+  void open(XdsVariant variant, const SessionTerms& terms = {}) {
+    session = std::make_unique<ServerSession>(variant, options, audience_for, log.logger(), metrics,
+                                              terms);
   }
 
   Result<void> receive(const google::protobuf::MessageLite& request) {
@@ -402,6 +402,20 @@ TEST_F(Session, NothingIsSentBeforeTheFirstRequest) {
   resources->apply({{kService, "a", "1"}}, {});
   open(XdsVariant::kDelta);
   EXPECT_EQ(next_type(), "");
+}
+
+TEST_F(Session, OfAServiceForOneTypeNeedsNoTypeAndTakesNoOther) {
+  open(XdsVariant::kSotw, {.identity = nullptr, .only_type = kClusterTypeUrl});
+  ASSERT_TRUE(ask(""));
+  EXPECT_EQ(next_type(), kClusterTypeUrl) << "told, though it was not asked by name";
+  ASSERT_TRUE(ask(kClusterTypeUrl, last_nonce));
+  EXPECT_EQ(session->status().types.size(), 1);
+  EXPECT_EQ(session->status().types.front().acknowledged_nonce, last_nonce);
+  const auto refused = ask(kListenerTypeUrl);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(refused.error().message,
+              HasSubstr("is for type.googleapis.com/envoy.config.cluster"));
 }
 
 }  // namespace
