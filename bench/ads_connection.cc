@@ -11,7 +11,6 @@
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <vector>
 
 #include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
@@ -70,8 +69,9 @@ struct Label {
 // Of a DeltaDiscoveryResponse, from what stands before its resources.
 Label label_in(std::string_view head) {
   constexpr int kLengthDelimited = 2;
-  google::protobuf::io::CodedInputStream input(reinterpret_cast<const std::uint8_t*>(head.data()),
-                                               static_cast<int>(head.size()));
+  // Octets as protobuf calls them.
+  const auto* const octets = reinterpret_cast<const std::uint8_t*>(head.data());  // NOLINT(*-cast)
+  google::protobuf::io::CodedInputStream input(octets, static_cast<int>(head.size()));
   Label label;
   while (const std::uint32_t tag = input.ReadTagNoLastTag()) {
     const int field = static_cast<int>(tag >> 3U);

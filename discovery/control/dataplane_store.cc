@@ -24,6 +24,7 @@
 #include "discovery/dataplane.h"
 #include "discovery/feeds/resource_encoding.h"
 #include "discovery/service.h"
+#include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_urls.h"
 
 namespace meshdns::discovery {
