@@ -5,10 +5,13 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ip_address.h"
+#include "discovery/entity_id.h"
+#include "discovery/hostname_generator.h"
 
 namespace meshdns::discovery {
 
@@ -40,25 +43,30 @@ struct Outbound {
   friend bool operator==(const Outbound&, const Outbound&) = default;
 };
 
-// Names a dataplane.
+// Names a dataplane, or another kind of entity.
 struct DataplaneId {
   std::string mesh;
   std::string name;
+  EntityKind kind = EntityKind::kDataplane;
 
   // "MESH/NAME", the name of its xDS resource.
   [[nodiscard]] std::string to_string() const { return mesh + "/" + name; }
   friend auto operator<=>(const DataplaneId&, const DataplaneId&) = default;
 };
 
+// Entities of other kinds have this form, too. An external service is a host outside of the mesh:
+// its one inbound is where it listens. A hostname generator has a name, labels and `generator`.
 struct Dataplane {
+  EntityKind kind = EntityKind::kDataplane;
   std::string mesh;
   std::string name;
   std::map<std::string, std::string> labels;
   IpAddress address;
   std::vector<Inbound> inbounds;
   std::vector<Outbound> outbounds;
+  std::optional<HostnameGenerator> generator;
 
-  [[nodiscard]] DataplaneId id() const { return {mesh, name}; }
+  [[nodiscard]] DataplaneId id() const { return {mesh, name, kind}; }
   friend bool operator==(const Dataplane&, const Dataplane&) = default;
 };
 

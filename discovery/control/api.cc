@@ -21,11 +21,11 @@
 #include "discovery/control/api_store.h"
 #include "discovery/control/dataplane_store.h"
 #include "discovery/control/dataplane_yaml.h"
-#include "discovery/control/entity_id.h"
 #include "discovery/control/entity_json.h"
 #include "discovery/control/entity_source.h"
 #include "discovery/control/http_server.h"
 #include "discovery/dataplane.h"
+#include "discovery/entity_id.h"
 #include "discovery/feeds/yaml_documents.h"
 
 namespace meshdns::discovery {
@@ -77,6 +77,28 @@ std::vector<std::string> parts_of(std::string_view path) {
   return path.empty() ? parts : std::vector<std::string>();
 }
 
+// The entity that a path names, or all of a kind and mesh where it names none, or of all meshes.
+std::optional<EntityId> entities_at(std::vector<std::string> parts) {
+  EntityId id;
+  const bool has_mesh = parts.size() >= 3 && parts[0] == "meshes";
+  if (has_mesh) {
+    id.mesh = parts[1];
+    parts.erase(parts.begin(), parts.begin() + 2);
+  }
+  const auto kind = std::ranges::find_if(kEntityKinds, [&](EntityKind each) {
+    return !parts.empty() && collection_name(each) == parts.front();
+  });
+  if (kind == kEntityKinds.end() || parts.size() > 2 || (has_mesh && !is_of_a_mesh(*kind)) ||
+      (parts.size() == 2 && !has_mesh && is_of_a_mesh(*kind))) {
+    return std::nullopt;
+  }
+  id.kind = *kind;
+  id.name = parts.size() == 2 ? parts.back() : std::string();
+  return id;
+}
+
+DataplaneId claimed_as(const EntityId& id) { return {id.mesh, id.name, id.kind}; }
+
 // What `key` has in "a=1&b=2"; nothing where it is not there.
 std::optional<std::string> parameter(std::string_view query, std::string_view key) {
   while (!query.empty()) {
@@ -127,6 +149,8 @@ std::vector<InvalidParameter> invalid_fields(const EntityId& id, const ParsedDoc
     invalid.push_back({each.field, each.problem.reason});
   }
   if (parsed.id) {
+    compare(invalid, "type", std::string(type_name(id.kind)),
+            std::string(type_name(parsed.id->kind)));
     compare(invalid, "mesh", id.mesh, parsed.id->mesh);
     compare(invalid, "name", id.name, parsed.id->name);
   } else if (invalid.empty()) {
@@ -168,18 +192,18 @@ void Api::handle(const HttpRequest& request, const HttpServer::Reply& reply) {
                     "the Host must be an IP address or localhost, and an Origin the same"));
     return;
   }
-  const std::vector<std::string> parts = parts_of(request.path);
-  const bool is_in_mesh = parts.size() >= 3 && parts[0] == "meshes" && parts[2] == "dataplanes";
-  if ((is_in_mesh && parts.size() == 3) || (parts.size() == 1 && parts[0] == "dataplanes")) {
-    reply(request.method == "GET" ? list(is_in_mesh ? parts[1] : "", request)
-                                  : wrong_method("GET"));
+  const std::optional<EntityId> wanted = entities_at(parts_of(request.path));
+  if (!wanted) {
+    reply(api_error(404, "Not found",
+                    "there are /meshes/MESH/dataplanes[/NAME], /dataplanes, the same of "
+                    "external-services, and /hostnamegenerators[/NAME]"));
     return;
   }
-  if (!is_in_mesh || parts.size() != 4) {
-    reply(api_error(404, "Not found", "there are /dataplanes and /meshes/MESH/dataplanes[/NAME]"));
+  const EntityId& id = *wanted;
+  if (id.name.empty()) {
+    reply(request.method == "GET" ? list(id, request) : wrong_method("GET"));
     return;
   }
-  const EntityId id{EntityKind::kDataplane, parts[1], parts[3]};
   if (request.method == "GET") {
     reply(get(id));
   } else if (request.method == "PUT") {
@@ -193,7 +217,7 @@ void Api::handle(const HttpRequest& request, const HttpServer::Reply& reply) {
 
 std::string Api::json_of(const DataplaneStore::Claim& claim) const {
   const Dataplane& dataplane = *claim.entity.dataplane;
-  const EntityId id{EntityKind::kDataplane, dataplane.mesh, dataplane.name};
+  const EntityId id{dataplane.kind, dataplane.mesh, dataplane.name};
   if (claim.source.kind == SourceKind::kApi) {
     if (const auto stored = entities_.find(id)) {
       return entity_json(id, stored->times, stored->value);
@@ -203,14 +227,14 @@ std::string Api::json_of(const DataplaneStore::Claim& claim) const {
 }
 
 HttpAnswer Api::get(const EntityId& id) const {
-  const auto claims = store_.claims({id.mesh, id.name});
+  const auto claims = store_.claims(claimed_as(id));
   if (claims.empty()) {
     return api_error(404, kCannotGet, "Not found");
   }
   return {200, "application/json", json_of(claims.front()) + "\n"};
 }
 
-HttpAnswer Api::list(const std::string& mesh, const HttpRequest& request) const {
+HttpAnswer Api::list(const EntityId& wanted, const HttpRequest& request) const {
   const auto size_text = parameter(request.query, "size");
   const auto offset_text = parameter(request.query, "offset");
   const auto size = size_text ? number_of(*size_text) : std::optional(kDefaultPage);
@@ -230,7 +254,8 @@ HttpAnswer Api::list(const std::string& mesh, const HttpRequest& request) const 
   std::size_t total = 0;
   std::string items;
   store_.for_each([&](const DataplaneStore::Claim& claim) {
-    if (!mesh.empty() && claim.entity.dataplane->mesh != mesh) {
+    const Dataplane& entity = *claim.entity.dataplane;
+    if (entity.kind != wanted.kind || (!wanted.mesh.empty() && entity.mesh != wanted.mesh)) {
       return;
     }
     if (total >= *offset && total - *offset < *size) {
@@ -289,7 +314,7 @@ void Api::put(const EntityId& id, const HttpRequest& request, const HttpServer::
 
 void Api::remove(const EntityId& id, const HttpServer::Reply& reply) {
   entities_.remove(id, [this, id, reply](const Result<ApiStore::Outcome>& outcome) {
-    const auto claims = store_.claims({id.mesh, id.name});
+    const auto claims = store_.claims(claimed_as(id));
     if (outcome) {
       reply({200, "application/json", "{}\n"});
     } else if (outcome.error().code == ErrorCode::kNotFound && !claims.empty()) {
@@ -304,7 +329,7 @@ void Api::remove(const EntityId& id, const HttpServer::Reply& reply) {
 }
 
 std::string Api::place_before_api(const EntityId& id) const {
-  const auto claims = store_.claims({id.mesh, id.name});
+  const auto claims = store_.claims(claimed_as(id));
   if (claims.empty() || claims.front().source.kind == SourceKind::kApi) {
     return {};
   }

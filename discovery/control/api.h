@@ -4,6 +4,7 @@
 //   PUT, DELETE    the same: what the API has of it
 //   GET            /meshes/MESH/dataplanes, /dataplanes       ?size=100&offset=0
 //
+// and likewise external-services; hostnamegenerators are of no mesh: /hostnamegenerators/NAME.
 // GET tells what counts, wherever it comes from. Belongs to the control thread. Asks nobody who
 // they are, so it serves only those who can reach the port: see is_own_request().
 #pragma once
@@ -13,8 +14,8 @@
 
 #include "discovery/control/api_store.h"
 #include "discovery/control/dataplane_store.h"
-#include "discovery/control/entity_id.h"
 #include "discovery/control/http_server.h"
+#include "discovery/entity_id.h"
 
 namespace meshdns::discovery {
 
@@ -30,8 +31,8 @@ class Api {
 
  private:
   [[nodiscard]] HttpAnswer get(const EntityId& id) const;
-  // An empty mesh is every one.
-  [[nodiscard]] HttpAnswer list(const std::string& mesh, const HttpRequest& request) const;
+  // All of a kind; an empty mesh is every one.
+  [[nodiscard]] HttpAnswer list(const EntityId& wanted, const HttpRequest& request) const;
   void put(const EntityId& id, const HttpRequest& request, const HttpServer::Reply& reply);
   void remove(const EntityId& id, const HttpServer::Reply& reply);
   [[nodiscard]] std::string json_of(const DataplaneStore::Claim& claim) const;

@@ -23,6 +23,7 @@
 #include "discovery/control/dataplane_yaml.h"
 #include "discovery/dataplane.h"
 #include "discovery/dns_name.h"
+#include "discovery/entity_id.h"
 #include "discovery/feeds/yaml_documents.h"
 
 namespace meshdns::discovery {
@@ -53,8 +54,16 @@ std::string escape_part(std::string_view text) {
   return out;
 }
 
+// Of all of a kind, where the name is empty; of all meshes, where the mesh is.
 std::string path_of(const DataplaneId& id) {
-  return fmt::format("/meshes/{}/dataplanes/{}", escape_part(id.mesh), escape_part(id.name));
+  std::string path = id.mesh.empty() ? "" : "/meshes/" + escape_part(id.mesh);
+  path += fmt::format("/{}", collection_name(id.kind));
+  return id.name.empty() ? path : path + "/" + escape_part(id.name);
+}
+
+// "dataplane default/web-1".
+std::string words_for(const DataplaneId& id) {
+  return fmt::format("{} {}", noun(id.kind), id.mesh.empty() ? id.name : id.to_string());
 }
 
 // What the API says of a failure, in one line. The server may be anything.
@@ -163,9 +172,16 @@ void print_warnings(const std::string& place, const std::string& body, std::FILE
   }
 }
 
-// The services that a dataplane of the API's JSON has inbounds of.
+// What an entity of the API's JSON makes: the services that a dataplane has inbounds of, or the
+// external one's, or a generator's template.
 std::string services_text(const YAML::Node& dataplane) {
   std::set<std::string> services;
+  if (const YAML::Node spec = dataplane["spec"]) {
+    return escape_text(spec["template"].as<std::string>(""));
+  }
+  if (const YAML::Node tags = dataplane["tags"]) {
+    services.insert(escape_text(tags["kuma.io/service"].as<std::string>("")));
+  }
   for (const auto& inbound : dataplane["networking"]["inbound"]) {
     if (const YAML::Node service = inbound["tags"]["kuma.io/service"]) {
       services.insert(escape_text(service.as<std::string>()));
@@ -175,12 +191,14 @@ std::string services_text(const YAML::Node& dataplane) {
 }
 
 void print_table(const std::vector<YAML::Node>& items, std::FILE* output) {
-  std::vector<std::array<std::string, 4>> rows{{"MESH", "NAME", "ADDRESS", "SERVICES"}};
+  std::vector<std::array<std::string, 4>> rows{{"MESH", "NAME", "ADDRESS", "GIVES"}};
   for (const YAML::Node& item : items) {
-    rows.push_back({escape_text(item["mesh"].as<std::string>("")),
-                    escape_text(item["name"].as<std::string>("")),
-                    escape_text(item["networking"]["address"].as<std::string>("")),
-                    services_text(item)});
+    const YAML::Node networking = item["networking"];
+    rows.push_back(
+        {escape_text(item["mesh"].as<std::string>("")),
+         escape_text(item["name"].as<std::string>("")),
+         networking ? escape_text(networking["address"].as<std::string>("")) : std::string(),
+         services_text(item)});
   }
   std::array<std::size_t, 4> widths{};
   for (const auto& row : rows) {
@@ -270,23 +288,21 @@ Result<void> apply_entities(const std::vector<std::string>& paths, FileSystem& f
       result = result ? fail(error.code, "not everything is applied") : result;
       continue;
     }
-    fmt::print(options.output, "dataplane {} {}\n", source.id.to_string(),
+    fmt::print(options.output, "{} {}\n", words_for(source.id),
                reply->status == kCreated ? "created" : "updated");
     print_warnings(source.place, reply->body, options.error);
   }
   return result;
 }
 
-Result<void> get_dataplanes(const GetOptions& get, const ApiCommandOptions& options) {
+Result<void> get_entities(const GetOptions& get, const ApiCommandOptions& options) {
   const auto client = ApiClient::make(options.address);
   if (!client) {
     return fail("--address", client.error());
   }
-  const DataplaneId id{get.mesh.empty() ? "default" : get.mesh, get.name};
-  std::string path = !get.name.empty() ? path_of(id)
-                     : get.mesh.empty()
-                         ? "/dataplanes?size=1000"
-                         : fmt::format("/meshes/{}/dataplanes?size=1000", escape_part(get.mesh));
+  const bool is_default = get.mesh.empty() && !get.name.empty() && is_of_a_mesh(get.kind);
+  const DataplaneId id{is_default ? "default" : get.mesh, get.name, get.kind};
+  std::string path = path_of(id) + (get.name.empty() ? "?size=1000" : "");
   std::vector<std::string> bodies;
   try {
     while (!path.empty()) {
@@ -295,7 +311,7 @@ Result<void> get_dataplanes(const GetOptions& get, const ApiCommandOptions& opti
         return tl::unexpected(reply.error());
       }
       if (reply->status >= kFirstError) {
-        return tl::unexpected(error_of(get.name.empty() ? path : id.to_string(), *reply));
+        return tl::unexpected(error_of(get.name.empty() ? path : words_for(id), *reply));
       }
       path = get.name.empty() ? next_of(reply->body) : "";
       if (get.form == EntityForm::kJson) {
@@ -314,18 +330,16 @@ Result<void> get_dataplanes(const GetOptions& get, const ApiCommandOptions& opti
   return {};
 }
 
-Result<void> delete_dataplane(const std::string& mesh, const std::string& name,
-                              const ApiCommandOptions& options) {
+Result<void> delete_entity(const DataplaneId& id, const ApiCommandOptions& options) {
   const auto client = ApiClient::make(options.address);
   if (!client) {
     return fail("--address", client.error());
   }
-  const DataplaneId id{mesh, name};
   return client->ask("DELETE", path_of(id), "").and_then([&](const ApiReply& reply) {
     if (reply.status >= kFirstError) {
-      return Result<void>(tl::unexpected(error_of(id.to_string(), reply)));
+      return Result<void>(tl::unexpected(error_of(words_for(id), reply)));
     }
-    fmt::print(options.output, "dataplane {} deleted\n", id.to_string());
+    fmt::print(options.output, "{} deleted\n", words_for(id));
     return Result<void>();
   });
 }

@@ -10,6 +10,8 @@
 
 #include "base/file_system.h"
 #include "base/result.h"
+#include "discovery/dataplane.h"
+#include "discovery/entity_id.h"
 
 namespace meshdns::discovery {
 
@@ -31,13 +33,13 @@ enum class EntityForm : std::uint8_t {
 };
 
 struct GetOptions {
+  EntityKind kind = EntityKind::kDataplane;
   std::string name;  // empty: all
   std::string mesh;  // empty: all, or "default" where there is a name
   EntityForm form = EntityForm::kTable;
 };
-[[nodiscard]] Result<void> get_dataplanes(const GetOptions& get, const ApiCommandOptions& options);
+[[nodiscard]] Result<void> get_entities(const GetOptions& get, const ApiCommandOptions& options);
 
-[[nodiscard]] Result<void> delete_dataplane(const std::string& mesh, const std::string& name,
-                                            const ApiCommandOptions& options);
+[[nodiscard]] Result<void> delete_entity(const DataplaneId& id, const ApiCommandOptions& options);
 
 }  // namespace meshdns::discovery

@@ -16,11 +16,11 @@
 #include "base/wall_clock.h"
 #include "discovery/control/dataplane_store.h"
 #include "discovery/control/dataplane_yaml.h"
-#include "discovery/control/entity_id.h"
 #include "discovery/control/entity_json.h"
 #include "discovery/control/entity_log.h"
 #include "discovery/control/entity_source.h"
 #include "discovery/dataplane.h"
+#include "discovery/entity_id.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -71,7 +71,7 @@ void ApiStore::take_held() {
 }
 
 void ApiStore::put(std::shared_ptr<const Dataplane> dataplane, std::string members, Done done) {
-  EntityId id{EntityKind::kDataplane, dataplane->mesh, dataplane->name};
+  EntityId id{dataplane->kind, dataplane->mesh, dataplane->name};
   enqueue({std::move(id), std::move(dataplane), std::move(members), std::move(done)});
 }
 
@@ -173,7 +173,7 @@ void ApiStore::finish(const std::shared_ptr<const StoredEntity>& entity,
 }
 
 void ApiStore::apply(const Change& change) {
-  const DataplaneId id{change.id.mesh, change.id.name};
+  const DataplaneId id{change.id.mesh, change.id.name, change.id.kind};
   if (change.dataplane != nullptr) {
     store_.change(kSource, {.put = {{id, {change.dataplane, std::make_shared<const int>(1)}}},
                             .removed = {}});

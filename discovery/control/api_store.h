@@ -22,9 +22,9 @@
 #include "base/result.h"
 #include "base/wall_clock.h"
 #include "discovery/control/dataplane_store.h"
-#include "discovery/control/entity_id.h"
 #include "discovery/control/entity_log.h"
 #include "discovery/dataplane.h"
+#include "discovery/entity_id.h"
 
 namespace meshdns::discovery {
 

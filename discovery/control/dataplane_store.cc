@@ -18,10 +18,12 @@
 #include "discovery/control/envoy_catalog.h"
 #include "discovery/control/envoy_resources.h"
 #include "discovery/control/grpc_catalog.h"
+#include "discovery/control/hostname_catalog.h"
 #include "discovery/control/mesh_change.h"
 #include "discovery/control/service_addresses.h"
 #include "discovery/control/service_generator.h"
 #include "discovery/dataplane.h"
+#include "discovery/entity_id.h"
 #include "discovery/feeds/resource_encoding.h"
 #include "discovery/service.h"
 #include "discovery/xds/resource_set.h"
@@ -32,6 +34,10 @@ namespace {
 
 const Dataplane* first_of(const std::map<EntitySource, SourcedDataplane>& claims) {
   return claims.empty() ? nullptr : claims.begin()->second.dataplane.get();
+}
+
+std::string name_of(const DataplaneId& id) {
+  return is_of_a_mesh(id.kind) ? id.to_string() : id.name;
 }
 
 // A line that names a file, whose name may hold anything, as one line. What a document says is
@@ -86,6 +92,7 @@ void DataplaneStore::for_each(const std::function<void(const Claim&)>& visit) co
 void DataplaneStore::put(const EntitySource& source, const DataplaneId& id,
                          const SourcedDataplane& entity) {
   Claims& claims = claims_[id];
+  dataplanes_ += claims.empty() && id.kind == EntityKind::kDataplane ? 1U : 0U;
   // A copy, since the claim may be what keeps the old value alive.
   const std::shared_ptr<const Dataplane> before =
       claims.empty() ? nullptr : claims.begin()->second.dataplane;
@@ -102,6 +109,7 @@ void DataplaneStore::withdraw(const EntitySource& source, const DataplaneId& id)
   replace(before.get(), first_of(claims));
   note_contest(id, claims);
   if (claims.empty()) {
+    dataplanes_ -= id.kind == EntityKind::kDataplane ? 1U : 0U;
     claims_.erase(place);
   }
 }
@@ -111,6 +119,13 @@ void DataplaneStore::replace(const Dataplane* before, const Dataplane* after) {
     return;
   }
   const bool is_equal = before != nullptr && after != nullptr && *before == *after;
+  const Dataplane& either = after != nullptr ? *after : *before;
+  if (either.generator) {
+    if (!is_equal) {
+      replace_generator(either.name, after);
+    }
+    return;
+  }
   if (before != nullptr) {
     leave(*before);
     if (!is_equal) {
@@ -126,6 +141,21 @@ void DataplaneStore::replace(const Dataplane* before, const Dataplane* after) {
       dirty_dataplanes_.insert(after->id());
     }
   }
+}
+
+void DataplaneStore::replace_generator(const std::string& name, const Dataplane* after) {
+  if (after != nullptr && after->generator) {
+    hostnames_.set_generator(name, *after->generator);
+  } else {
+    hostnames_.remove_generator(name);
+  }
+  for (const auto& [id, members] : members_) {
+    dirty_services_.insert(id);
+  }
+}
+
+void DataplaneStore::dirty(const std::vector<ServiceId>& services) {
+  dirty_services_.insert(services.begin(), services.end());
 }
 
 void DataplaneStore::join(const Dataplane& dataplane) {
@@ -155,10 +185,16 @@ void DataplaneStore::note_contest(const DataplaneId& id, const Claims& claims) {
 DataplaneStore::CommitStats DataplaneStore::commit() {
   CommitStats stats;
   std::map<std::string, MeshChange> changes;
-  for (const ServiceId& id : std::exchange(dirty_services_, {})) {
-    generate(id, changes[id.mesh], stats);
+  // A name that goes from one service to another makes that one dirty, too.
+  while (!dirty_services_.empty()) {
+    for (const ServiceId& id : std::exchange(dirty_services_, {})) {
+      generate(id, changes[id.mesh], stats);
+    }
   }
   for (const DataplaneId& id : std::exchange(dirty_dataplanes_, {})) {
+    if (id.kind != EntityKind::kDataplane) {
+      continue;  // which streams are not told
+    }
     MeshChange& change = changes[id.mesh];
     const auto claims = claims_.find(id);
     if (claims == claims_.end()) {
@@ -195,6 +231,7 @@ void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitSta
   const auto members = members_.find(id);
   if (members == members_.end()) {
     warnings_.erase(id);
+    dirty(hostnames_.remove(id));
     grpc_.remove(id);
     if (envoy_) {
       envoy_->remove(id, change);
@@ -208,8 +245,13 @@ void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitSta
   std::ranges::transform(members->second, std::back_inserter(dataplanes),
                          [](const auto& member) { return member.second; });
   GeneratedService generated = generate_service(id, dataplanes, default_zone_);
+  dirty(hostnames_.put(generated.service,
+                       generated.is_external ? HostnameCatalog::Origin::kExternal
+                                             : HostnameCatalog::Origin::kDataplanes,
+                       generated.warnings));
   std::ranges::copy(grpc_.put(generated), std::back_inserter(generated.warnings));
   if (envoy_) {
+    generated.service.addresses.clear();  // where it has a virtual one, Envoys listen on that
     envoy_->put(generated.service, change);
   }
   change.updates.push_back(
@@ -251,9 +293,9 @@ std::set<std::string> DataplaneStore::find_problems() const {
     const Claims& claims = claims_.at(id);
     const auto first = claims.begin();
     for (auto claim = std::next(first); claim != claims.end(); ++claim) {
-      problems.insert(one_line(fmt::format("{}: the dataplane {} is already at {}",
-                                           claim->first.place(*claim->second.line), id.to_string(),
-                                           first->first.place(*first->second.line))));
+      problems.insert(one_line(fmt::format("{}: the {} {} is already at {}",
+                                           claim->first.place(*claim->second.line), noun(id.kind),
+                                           name_of(id), first->first.place(*first->second.line))));
     }
   }
   for (const GrpcCatalog::Refused& refused : grpc_.refused()) {

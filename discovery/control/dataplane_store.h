@@ -23,6 +23,7 @@
 #include "discovery/control/envoy_catalog.h"
 #include "discovery/control/envoy_resources.h"
 #include "discovery/control/grpc_catalog.h"
+#include "discovery/control/hostname_catalog.h"
 #include "discovery/control/mesh_change.h"
 #include "discovery/control/service_addresses.h"
 #include "discovery/dataplane.h"
@@ -65,7 +66,7 @@ class DataplaneStore {
     return audiences_.find_or_await(mesh);
   }
 
-  [[nodiscard]] std::size_t dataplanes() const { return claims_.size(); }
+  [[nodiscard]] std::size_t dataplanes() const { return dataplanes_; }
   // Who says to be this dataplane, the one that counts first; none where nobody does. Valid until
   // the next change.
   struct Claim {
@@ -73,7 +74,7 @@ class DataplaneStore {
     const SourcedDataplane& entity;
   };
   [[nodiscard]] std::vector<Claim> claims(const DataplaneId& id) const;
-  // Calls `visit` for each dataplane that counts, in the order of mesh and name.
+  // Calls `visit` for each entity that counts, in the order of mesh and name.
   void for_each(const std::function<void(const Claim&)>& visit) const;
   [[nodiscard]] std::size_t services() const { return members_.size(); }
   // Of what streams are served, in all meshes.
@@ -95,6 +96,9 @@ class DataplaneStore {
   void withdraw(const EntitySource& source, const DataplaneId& id);
   // The claim that counts was `before` and now is `after`; either may be null.
   void replace(const Dataplane* before, const Dataplane* after);
+  // The same of a hostname generator: any service may get other names.
+  void replace_generator(const std::string& name, const Dataplane* after);
+  void dirty(const std::vector<ServiceId>& services);
   void join(const Dataplane& dataplane);
   void leave(const Dataplane& dataplane);
   void note_contest(const DataplaneId& id, const Claims& claims);
@@ -110,6 +114,7 @@ class DataplaneStore {
   Logger& logger_;
   // Everyone who says to be this dataplane; the first counts.
   std::map<DataplaneId, Claims> claims_;
+  std::size_t dataplanes_ = 0;       // of them
   std::set<DataplaneId> contested_;  // with more than one claim
   // The dataplanes with an inbound of the service. Views of claims_: set before anything is read.
   std::map<ServiceId, std::map<DataplaneId, const Dataplane*>> members_;
@@ -117,6 +122,7 @@ class DataplaneStore {
   std::set<DataplaneId> dirty_dataplanes_;
   std::map<ServiceId, std::vector<std::string>> warnings_;
   std::set<std::string> problems_;  // as last reported
+  HostnameCatalog hostnames_;
   GrpcCatalog grpc_;
   std::optional<EnvoyCatalog> envoy_;  // nothing: no listeners are served
   std::uint64_t services_generated_ = 0;

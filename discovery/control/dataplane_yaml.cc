@@ -14,91 +14,35 @@
 
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "discovery/control/entity_reader.h"
+#include "discovery/control/external_service_yaml.h"
+#include "discovery/control/hostname_generator_yaml.h"
 #include "discovery/dataplane.h"
-#include "discovery/dns_name.h"
+#include "discovery/entity_id.h"
 #include "discovery/feeds/yaml_entity.h"
 
 namespace meshdns::discovery {
 namespace {
 
-constexpr std::string_view kServiceTag = "kuma.io/service";
-constexpr std::size_t kMaxNameOctets = 253;
-// NAME.mesh must fit RFC 1035's 253 octets of text.
-constexpr std::size_t kMaxServiceOctets = kMaxNameOctets - std::string_view(".mesh").size();
-
-struct FieldMistake {
-  std::string field;
-  YamlMistake mistake;
-};
-
-// Ends the reading of an entity in which all seems wrong.
-struct TooManyMistakes {};
-
-// Reads one entity, and notes what is wrong field by field.
-class EntityReader final : private YamlEntityReader {
+class DataplaneReader final : public EntityReader {
  public:
-  // Worth something only without problems().
-  Dataplane read(const YAML::Node& node) {
-    if (node.IsMap() && node["kind"]) {
-      throw YamlMistake{
-          mark_of(node, "kind"),
-          "this is the form for Kubernetes; write the universal one: type, mesh, name "
-          "and networking at the top"};
-    }
+  Dataplane read(const YAML::Node& node) override {
     Dataplane dataplane;
-    if (!check_map("", node, "the document",
-                   {"type", "mesh", "name", "labels", "networking", "probes", "metrics",
-                    "creationTime", "modificationTime"})) {
-      return dataplane;
-    }
-    field("type", [&] {
-      const std::string type = text(node, "type", "");
-      if (type != "Dataplane") {
-        throw YamlMistake{mark_of(node, "type"),
-                          fmt::format("type: '{}' is not 'Dataplane'", escape_name(type))};
-      }
-    });
-    field("mesh", [&] {
-      dataplane.mesh = text(node, "mesh", "default");
-      require_name(node, "mesh", dataplane.mesh, ".");
-    });
-    field("name", [&] {
-      dataplane.name = text(node, "name", "");
-      require_name(node, "name", dataplane.name, "");
-    });
+    check_map("", node, "the document",
+              {"type", "mesh", "name", "labels", "networking", "probes", "metrics", "creationTime",
+               "modificationTime"});
+    read_mesh(node, dataplane);
+    read_name(node, dataplane);
     field("labels", [&] { dataplane.labels = string_map(node["labels"], "labels"); });
-    const YAML::Node networking = node["networking"];
-    if (is_absent(networking)) {
-      field("networking",
-            [&] { throw YamlMistake{mark_of(node, "networking"), "networking is missing"}; });
-    } else {
-      read_networking(networking, dataplane);
+    if (check_required_map(node, "networking",
+                           {"address", "advertisedAddress", "inbound", "outbound", "gateway",
+                            "transparentProxying", "admin", "listeners"})) {
+      read_networking(node["networking"], dataplane);
     }
     return dataplane;
   }
 
-  [[nodiscard]] const std::vector<FieldMistake>& mistakes() const { return mistakes_; }
-
  private:
-  // Runs `read`, which may throw a mistake: that of the field. The last one of so many ends it all.
-  void field(const std::string& name, const std::function<void()>& read) {
-    try {
-      read();
-    } catch (YamlMistake& mistake) {
-      mistakes_.push_back({name, std::move(mistake)});
-      if (mistakes_.size() == kMaxFieldProblems) {
-        throw TooManyMistakes();
-      }
-    }
-  }
-
-  // Whether it is a map, so that its fields can be read.
-  bool check_map(const std::string& name, const YAML::Node& node, std::string_view what,
-                 Keys keys) {
-    field(name, [&] { require_map(node, what, keys); });
-    return node.IsMap();
-  }
-
   // Calls `read` for each item of `map`'s list, with what the item is called.
   void each_item(const YAML::Node& map, const char* key,
                  const std::function<void(const std::string&, const YAML::Node&)>& read) {
@@ -118,11 +62,6 @@ class EntityReader final : private YamlEntityReader {
   }
 
   void read_networking(const YAML::Node& node, Dataplane& dataplane) {
-    if (!check_map("networking", node, "networking",
-                   {"address", "advertisedAddress", "inbound", "outbound", "gateway",
-                    "transparentProxying", "admin", "listeners"})) {
-      return;
-    }
     std::optional<IpAddress> own;
     field("networking.address", [&] { own = address(node, "address", ""); });
     dataplane.address = own.value_or(IpAddress());
@@ -206,17 +145,6 @@ class EntityReader final : private YamlEntityReader {
     return inbound;
   }
 
-  void read_tags(const YAML::Node& node, Inbound& inbound) {
-    inbound.tags = string_map(node["tags"], "tags");
-    const auto service = inbound.tags.find(std::string(kServiceTag));
-    if (service == inbound.tags.end()) {
-      throw YamlMistake{mark_of(node, "tags"), fmt::format("tags: {} is missing: the name of the "
-                                                           "service that this inbound is of",
-                                                           kServiceTag)};
-    }
-    require_service_name(node["tags"].Mark(), service->second);
-  }
-
   // Where the application listens must not be where its proxy does.
   static void check_service_address(const YAML::Node& node, const Inbound& inbound) {
     if (!is_absent(node["serviceAddress"]) &&
@@ -226,16 +154,6 @@ class EntityReader final : private YamlEntityReader {
           mark_of(node, "serviceAddress"),
           "serviceAddress: is the inbound's own address, and servicePort its own port; "
           "one of them must differ"};
-    }
-  }
-
-  // The name becomes a DNS name NAME.mesh.
-  static void require_service_name(const YAML::Mark& mark, const std::string& name) {
-    if (name.size() > kMaxServiceOctets || !is_dns_name(name)) {
-      throw YamlMistake{mark,
-                        fmt::format("{}: '{}' cannot be a DNS name: use letters, digits, '-', "
-                                    "'_' and dots between labels of at most 63, {} in all",
-                                    kServiceTag, escape_name(name), kMaxServiceOctets)};
     }
   }
 
@@ -254,9 +172,34 @@ class EntityReader final : private YamlEntityReader {
         mark_of(inbound, "state"),
         fmt::format("state: '{}' is not Ready, NotReady or Ignored", escape_name(written))};
   }
-
-  std::vector<FieldMistake> mistakes_;
 };
+
+// The reader for an entity of that type; none for another type.
+std::unique_ptr<EntityReader> reader_of(const std::string& type) {
+  if (type == type_name(EntityKind::kDataplane)) {
+    return std::make_unique<DataplaneReader>();
+  }
+  if (type == type_name(EntityKind::kExternalService)) {
+    return make_external_service_reader();
+  }
+  if (type == type_name(EntityKind::kHostnameGenerator)) {
+    return make_hostname_generator_reader();
+  }
+  return nullptr;
+}
+
+std::string type_of(const YAML::Node& node) {
+  if (!node.IsMap()) {
+    throw YamlMistake{node.Mark(), "the document must be a map of keys"};
+  }
+  if (node["kind"]) {
+    throw YamlMistake{node["kind"].Mark(),
+                      "this is the form for Kubernetes; write the universal one: type, mesh, name "
+                      "and networking at the top"};
+  }
+  const YAML::Node type = node["type"];
+  return type && type.IsScalar() ? type.Scalar() : std::string();
+}
 
 // Who the document says it is, as far as it can be made out.
 std::optional<DataplaneId> id_of(const YAML::Node& node) {
@@ -265,34 +208,56 @@ std::optional<DataplaneId> id_of(const YAML::Node& node) {
   }
   const YAML::Node mesh = node["mesh"];
   const YAML::Node name = node["name"];
+  const YAML::Node type = node["type"];
   if (!name || !name.IsScalar() || (mesh && !mesh.IsScalar())) {
     return std::nullopt;
   }
-  return DataplaneId{mesh ? mesh.Scalar() : "default", name.Scalar()};
+  DataplaneId id{mesh ? mesh.Scalar() : "default", name.Scalar()};
+  for (const EntityKind kind : kEntityKinds) {
+    if (type && type.IsScalar() && type.Scalar() == type_name(kind)) {
+      id.kind = kind;
+    }
+  }
+  if (!is_of_a_mesh(id.kind)) {
+    id.mesh.clear();
+  }
+  return id;
+}
+
+void read_entity(const YAML::Node& node, ParsedDocument& result) {
+  result.id = id_of(node);
+  const std::string type = type_of(node);
+  const auto reader = reader_of(type);
+  if (reader == nullptr) {
+    const YamlMistake mistake{
+        node["type"] ? node["type"].Mark() : node.Mark(),
+        fmt::format("type: '{}' is not 'Dataplane', 'ExternalService' or 'HostnameGenerator'",
+                    escape_name(type))};
+    result.problems.push_back({"type", problem_of(mistake)});
+    throw YamlMistake(mistake);
+  }
+  try {
+    auto dataplane = std::make_shared<const Dataplane>(reader->read(node));
+    if (reader->mistakes().empty()) {
+      result.dataplane = std::move(dataplane);
+    }
+  } catch (const TooManyMistakes&) {
+    result.dataplane = nullptr;
+  }
+  for (const FieldMistake& each : reader->mistakes()) {
+    result.problems.push_back({each.field, problem_of(each.mistake)});
+  }
+  if (!reader->mistakes().empty()) {
+    throw YamlMistake(reader->mistakes().front().mistake);
+  }
 }
 
 }  // namespace
 
 ParsedDocument parse_document(std::string_view text) {
   ParsedDocument result;
-  result.problem = read_yaml_document(text, [&](const YAML::Node& node) {
-    result.id = id_of(node);
-    EntityReader reader;
-    try {
-      auto dataplane = std::make_shared<const Dataplane>(reader.read(node));
-      if (reader.mistakes().empty()) {
-        result.dataplane = std::move(dataplane);
-      }
-    } catch (const TooManyMistakes&) {
-      result.dataplane = nullptr;
-    }
-    for (const FieldMistake& each : reader.mistakes()) {
-      result.problems.push_back({each.field, problem_of(each.mistake)});
-    }
-    if (!reader.mistakes().empty()) {
-      throw reader.mistakes().front().mistake;
-    }
-  });
+  result.problem =
+      read_yaml_document(text, [&](const YAML::Node& node) { read_entity(node, result); });
   if (result.problem && result.problems.empty()) {
     result.problems.push_back({"", *result.problem});
   }

@@ -1,4 +1,5 @@
-// Reads a Dataplane entity in Kuma's universal form from a YAML document.
+// Reads an entity in Kuma's universal form from a YAML document: a Dataplane, an ExternalService, a
+// HostnameGenerator.
 //
 // Strict, so that a misspelt key does not go unnoticed: keys that Kuma has are accepted, even where
 // nothing here uses them; any other is a problem that names its line.
@@ -27,7 +28,7 @@ struct FieldProblem {
 // As many are told of one document.
 inline constexpr std::size_t kMaxFieldProblems = 100;
 
-// What a document holds: a dataplane, a problem, or neither when it is empty. Dataplanes are
+// What a document holds: an entity, a problem, or neither when it is empty. Entities are
 // immutable and shared, so that what did not change is the same object.
 struct ParsedDocument {
   std::shared_ptr<const Dataplane> dataplane;

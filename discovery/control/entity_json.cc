@@ -16,12 +16,14 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
+#include "base/ip_address.h"
 #include "base/json_text.h"
 #include "base/result.h"
 #include "base/wall_clock.h"
-#include "discovery/control/entity_id.h"
 #include "discovery/dataplane.h"
+#include "discovery/entity_id.h"
 #include "discovery/feeds/yaml_entity.h"
+#include "discovery/hostname_generator.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -184,6 +186,27 @@ std::string list_member(std::string_view key, const Items& items, const ToJson& 
   return out.empty() ? out : out + "]";
 }
 
+std::string external_service_members(const Dataplane& service) {
+  const Inbound& inbound = service.inbounds.front();
+  return fmt::format(R"("tags":{},"networking":{{"address":{}}})", text_map(inbound.tags),
+                     json_string(SocketAddress{inbound.address, inbound.port, 0}.to_string()));
+}
+
+std::string generator_members(const HostnameGenerator& generator) {
+  using Selects = HostnameGenerator::Selects;
+  const std::string labels =
+      fmt::format(R"({{"matchLabels":{}}})", text_map(generator.match_labels));
+  const std::string selector =
+      generator.selects == Selects::kAll
+          ? labels
+          : fmt::format(
+                R"({{"{}":{}}})",
+                generator.selects == Selects::kExternal ? "meshExternalService" : "meshService",
+                labels);
+  return fmt::format(R"("spec":{{"template":{},"selector":{}}})",
+                     json_string(generator.hostname_template), selector);
+}
+
 }  // namespace
 
 Result<std::string> members_of(std::string_view document) {
@@ -207,6 +230,12 @@ std::string members_of(const Dataplane& dataplane) {
   if (!dataplane.labels.empty()) {
     out = fmt::format(R"("labels":{},)", text_map(dataplane.labels));
   }
+  if (dataplane.kind == EntityKind::kExternalService) {
+    return out + external_service_members(dataplane);
+  }
+  if (dataplane.generator) {
+    return out + generator_members(*dataplane.generator);
+  }
   return out +
          fmt::format(
              R"("networking":{{"address":{}{}{}}})", json_string(dataplane.address.to_string()),
@@ -216,8 +245,11 @@ std::string members_of(const Dataplane& dataplane) {
 }
 
 std::string entity_json(const EntityId& id, std::string_view times, std::string_view members) {
-  std::string out = fmt::format(R"({{"type":"{}","mesh":{},"name":{})", type_name(id.kind),
-                                json_string(id.mesh), json_string(id.name));
+  std::string out = fmt::format(R"({{"type":"{}",)", type_name(id.kind));
+  if (is_of_a_mesh(id.kind)) {
+    out += fmt::format(R"("mesh":{},)", json_string(id.mesh));
+  }
+  out += fmt::format(R"("name":{})", json_string(id.name));
   if (!times.empty()) {
     const std::string_view creation = creation_of(times);
     const std::string_view modification = times.substr(std::min(creation.size() + 1, times.size()));

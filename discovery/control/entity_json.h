@@ -9,8 +9,8 @@
 
 #include "base/result.h"
 #include "base/wall_clock.h"
-#include "discovery/control/entity_id.h"
 #include "discovery/dataplane.h"
+#include "discovery/entity_id.h"
 
 namespace meshdns::discovery {
 

@@ -33,6 +33,8 @@
 #include "discovery/control/token_command.h"
 #include "discovery/control/token_verifier.h"
 #include "discovery/control/xds_access.h"
+#include "discovery/dataplane.h"
+#include "discovery/entity_id.h"
 #include "discovery/xds/protobuf_log.h"
 
 namespace meshdns::discovery {
@@ -296,17 +298,18 @@ void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& l
 class ApiVerbs {
  public:
   explicit ApiVerbs(CLI::App& app)
-      : apply_(app.add_subcommand("apply", "put Dataplanes into a running control plane")),
-        get_(app.add_subcommand("get", "show the Dataplanes of a running control plane")),
-        delete_(app.add_subcommand("delete", "take a Dataplane out that apply put in")) {
+      : apply_(app.add_subcommand("apply", "put entities into a running control plane")),
+        get_(app.add_subcommand("get", "show the entities of a running control plane")),
+        delete_(app.add_subcommand("delete", "take an entity out that apply put in")) {
     apply_
         ->add_option("-f,--file", paths_,
                      "YAML or JSON file, folder of them, or - for standard input; may be repeated")
         ->required();
     for (CLI::App* const verb : {get_, delete_}) {
-      verb->add_option("kind", kind_, "dataplane or dataplanes")
+      verb->add_option("kind", kind_, "dataplanes, external-services or hostname-generators")
           ->required()
-          ->check(CLI::IsMember({"dataplane", "dataplanes"}));
+          ->check(CLI::IsMember({"dataplane", "dataplanes", "external-service", "external-services",
+                                 "hostname-generator", "hostname-generators"}));
       verb->add_option("--mesh", get_options_.mesh,
                        "mesh; default: where there is a name, default");
     }
@@ -331,10 +334,15 @@ class ApiVerbs {
     get_options_.form = form_ == "yaml"   ? EntityForm::kYaml
                         : form_ == "json" ? EntityForm::kJson
                                           : EntityForm::kTable;
-    const std::string mesh = get_options_.mesh.empty() ? "default" : get_options_.mesh;
+    get_options_.kind = kind_.starts_with("external")   ? EntityKind::kExternalService
+                        : kind_.starts_with("hostname") ? EntityKind::kHostnameGenerator
+                                                        : EntityKind::kDataplane;
+    const bool is_default = get_options_.mesh.empty() && is_of_a_mesh(get_options_.kind);
+    const DataplaneId id{is_default ? "default" : get_options_.mesh, get_options_.name,
+                         get_options_.kind};
     const auto done = apply_->parsed() ? apply_entities(paths_, files, options_)
-                      : get_->parsed() ? get_dataplanes(get_options_, options_)
-                                       : delete_dataplane(mesh, get_options_.name, options_);
+                      : get_->parsed() ? get_entities(get_options_, options_)
+                                       : delete_entity(id, options_);
     return done ? kSuccess : report(done.error());
   }
 

@@ -22,6 +22,7 @@
 #include "discovery/control/dataplane_yaml.h"
 #include "discovery/control/entity_source.h"
 #include "discovery/dataplane.h"
+#include "discovery/entity_id.h"
 #include "discovery/feeds/yaml_documents.h"
 #include "discovery/xds/node.h"
 
@@ -107,6 +108,9 @@ Result<std::shared_ptr<void>> Registrations::admit(const NodeInfo& node) {
       reasons += each.problem.reason;
     }
     return refuse(reasons.empty() ? "it is empty" : reasons);
+  }
+  if (parsed.dataplane->kind != EntityKind::kDataplane) {
+    return refuse("it must be one Dataplane");
   }
   std::string reason = contradiction(*parsed.dataplane, node);
   if (reason.empty() && !node.zone.empty() && node.zone != options_.zone) {

@@ -14,6 +14,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "discovery/dataplane.h"
+#include "discovery/entity_id.h"
 #include "discovery/service.h"
 
 namespace meshdns::discovery {
@@ -145,6 +146,17 @@ GeneratedService generate_service(const ServiceId& id, std::span<const Dataplane
     }
   }
   collector.finish();
+  result.is_external = std::ranges::all_of(dataplanes, [](const Dataplane* dataplane) {
+    return dataplane->kind == EntityKind::kExternalService;
+  });
+  if (result.is_external) {
+    for (const Endpoint& endpoint : result.endpoints) {  // sorted by address
+      std::vector<IpAddress>& addresses = result.service.addresses;
+      if (addresses.empty() || addresses.back() != endpoint.address) {
+        addresses.push_back(endpoint.address);
+      }
+    }
+  }
   return result;
 }
 

@@ -190,5 +190,50 @@ TEST_F(Api, OfASecondUserOfTheStateFolderTakesNoChanges) {
   EXPECT_THAT(refused.error, HasSubstr("the API says 503"));
 }
 
+TEST_F(Api, ExternalServicesAnswerTheirAddressAndGeneratorsGiveNames) {
+  control_plane_.put({.name = "web-1", .service = "web"});
+  control_plane_.put_file("generator.yaml",
+                          "type: HostnameGenerator\nname: local\nspec:\n"
+                          "  template: '{{ .DisplayName }}.svc.{{ .Zone }}.mesh'\n"
+                          "  selector: {meshService: {}}\n");
+  control_plane_.start();
+  ResolverProgram resolver;
+  resolver.start_ready(control_plane_);
+  EXPECT_EQ(resolver.address_of("web.svc.default.mesh"), resolver.address_of("web.mesh"));
+  EXPECT_NE(resolver.address_of("web.mesh"), "");
+
+  const std::string file = folder_.write(
+      "pay.yaml",
+      "type: ExternalService\nmesh: default\nname: pay\ntags: {kuma.io/service: pay}\n"
+      "networking: {address: 192.0.2.7:443}\n---\n"
+      "type: ExternalService\nmesh: default\nname: pay-2\ntags: {kuma.io/service: pay}\n"
+      "networking: {address: 192.0.2.8:443}\n---\n"
+      "type: HostnameGenerator\nname: outside\nspec:\n  template: '{{ .DisplayName }}.ext.mesh'\n"
+      "  selector: {meshExternalService: {matchLabels: {kuma.io/service: pay}}}\n");
+  const CommandResult applied = verb({"apply", "-f", file});
+  EXPECT_EQ(applied.output,
+            "external service default/pay created\nexternal service default/pay-2 created\n"
+            "hostname generator outside created\n")
+      << applied.error;
+  EXPECT_EQ(resolver.wait_for_address("pay.mesh"), "192.0.2.7");
+  EXPECT_EQ(resolver.wait_for_address("pay.ext.mesh"), "192.0.2.7");
+  EXPECT_TRUE(wait_until([&] {
+    const auto reply = ask(resolver.dns(), {.name = "pay.mesh"});
+    return reply && reply->answer_data("A").size() == 2;
+  }));
+  EXPECT_THAT(verb({"get", "hostname-generators"}).output,
+              AllOf(HasSubstr("local"), HasSubstr("{{ .DisplayName }}.ext.mesh")));
+  EXPECT_THAT(verb({"get", "external-service", "pay", "-o", "yaml"}).output,
+              HasSubstr("address: 192.0.2.7:443"));
+
+  EXPECT_EQ(verb({"delete", "hostname-generator", "outside"}).exit_code, 0);
+  EXPECT_TRUE(wait_until([&] {
+    const auto reply = ask(resolver.dns(), {.name = "pay.ext.mesh"});
+    return reply && reply->rcode() == "NXDOMAIN";
+  }));
+  EXPECT_EQ(verb({"delete", "external-service", "pay"}).exit_code, 0);
+  EXPECT_TRUE(wait_until([&] { return resolver.address_of("pay.mesh") == "192.0.2.8"; }));
+}
+
 }  // namespace
 }  // namespace meshdns::support

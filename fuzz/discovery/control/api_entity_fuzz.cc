@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "discovery/control/dataplane_yaml.h"
-#include "discovery/control/entity_id.h"
 #include "discovery/control/entity_json.h"
+#include "discovery/entity_id.h"
 #include "discovery/feeds/yaml_documents.h"
 #include "discovery/feeds/yaml_entity.h"
 
@@ -39,7 +39,7 @@ void check_document(std::string_view text) {
   if (!parsed.dataplane || !members) {
     return;
   }
-  const EntityId id{EntityKind::kDataplane, parsed.dataplane->mesh, parsed.dataplane->name};
+  const EntityId id{parsed.dataplane->kind, parsed.dataplane->mesh, parsed.dataplane->name};
   for (const std::string& form : {*members, members_of(*parsed.dataplane)}) {
     const std::string json = entity_json(id, times_text("then", "now"), form);
     const ParsedDocument again = parse_document(json);

@@ -345,5 +345,32 @@ TEST_F(ApiTest, KeepsWhatThisVersionCannotReadUntilItIsPutAnew) {
   EXPECT_EQ(ask("DELETE", kWeb).status, 200U);
 }
 
+TEST_F(ApiTest, HasExternalServicesAndHostnameGeneratorsToo) {
+  const std::string service =
+      R"({"type":"ExternalService","mesh":"default","name":"web-1",)"
+      R"("tags":{"kuma.io/service":"pay"},"networking":{"address":"192.0.2.7:443"}})";
+  const std::string generator = R"({"type":"HostnameGenerator","name":"local",)"
+                                R"("spec":{"template":"{{ .DisplayName }}.svc.mesh.local"}})";
+  EXPECT_EQ(put("web-1", dataplane("web-1")).status, 201U);
+  EXPECT_EQ(ask("PUT", "/meshes/default/external-services/web-1", service).status, 201U)
+      << "of the same name, and another kind";
+  EXPECT_EQ(ask("PUT", "/hostnamegenerators/local", generator).status, 201U);
+  EXPECT_EQ(store_->dataplanes(), 1U);
+  EXPECT_EQ(store_->services(), 2U);
+  start();
+  EXPECT_THAT(ask("GET", "/external-services").body,
+              AllOf(HasSubstr(R"("total":1,)"), HasSubstr(R"("address":"192.0.2.7:443")")));
+  EXPECT_THAT(ask("GET", "/hostnamegenerators/local").body,
+              AllOf(HasSubstr(R"({"type":"HostnameGenerator","name":"local","creationTime")"),
+                    Not(HasSubstr("mesh\":"))));
+  EXPECT_THAT(ask("GET", "/dataplanes").body, HasSubstr(R"("total":1,)"));
+  EXPECT_EQ(ask("PUT", "/meshes/default/external-services/web-1", dataplane("web-1")).status, 400U);
+  EXPECT_EQ(ask("GET", "/meshes/default/hostnamegenerators/local").status, 404U);
+  EXPECT_EQ(ask("GET", "/external-services/web-1").status, 404U);
+  EXPECT_EQ(ask("DELETE", "/hostnamegenerators/local").status, 200U);
+  EXPECT_EQ(ask("DELETE", "/meshes/default/external-services/web-1").status, 200U);
+  EXPECT_EQ(ask("GET", kWeb).status, 200U);
+}
+
 }  // namespace
 }  // namespace meshdns::discovery

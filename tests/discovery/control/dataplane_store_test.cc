@@ -8,10 +8,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/ip_address.h"
 #include "base/log.h"
 #include "discovery/control/dataplane_file.h"
 #include "discovery/control/entity_source.h"
 #include "discovery/dataplane.h"
+#include "discovery/entity_id.h"
+#include "discovery/feeds/mesh_feed.h"
+#include "discovery/hostname_generator.h"
+#include "discovery/service.h"
+#include "discovery/xds/type_table.h"
+#include "discovery/xds/type_urls.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -41,6 +48,15 @@ class DataplaneStoreTest : public testing::Test {
     const auto claims = store_.claims(kWeb);
     return claims.empty() ? 0 : claims.front().entity.dataplane->inbounds.front().port;
   }
+  // As it is published.
+  [[nodiscard]] Service service() {
+    Service published;
+    (void)store_.resources("default").value()->read(kServiceTypeUrl, [&](const TypeTable& table) {
+      published = decode_service(table.find("default/web")->resource->value()).value();
+    });
+    return published;
+  }
+  [[nodiscard]] std::vector<std::string> hostnames() { return service().hostnames; }
   void take(const EntitySource& source, std::uint16_t port) {
     store_.change(source, web_on(port));
     store_.commit();
@@ -94,6 +110,42 @@ TEST_F(DataplaneStoreTest, VisitsEachDataplaneOnceAsItCounts) {
     places.push_back(claim.source.place(*claim.entity.line));
   });
   EXPECT_THAT(places, ElementsAre("the API"));
+}
+
+TEST_F(DataplaneStoreTest, GivesServicesTheNamesOfAGeneratorForAsLongAsItIsThere) {
+  take(kApi, 80);
+  auto generator = std::make_shared<Dataplane>();
+  generator->kind = EntityKind::kHostnameGenerator;
+  generator->name = "local";
+  generator->generator = HostnameGenerator{
+      .selects = {}, .match_labels = {}, .hostname_template = "{{ .Name }}.svc.mesh.local"};
+  store_.change(kFile, {.put = {{generator->id(), {generator, std::make_shared<const int>(1)}}},
+                        .removed = {}});
+  EXPECT_EQ(store_.commit().services_generated, 1U);
+  EXPECT_THAT(hostnames(), ElementsAre("web.mesh", "web.svc.mesh.local"));
+  store_.change(kFile, {.put = {}, .removed = {generator->id()}});
+  store_.commit();
+  EXPECT_THAT(hostnames(), ElementsAre("web.mesh"));
+  EXPECT_EQ(store_.dataplanes(), 1U);
+}
+
+TEST_F(DataplaneStoreTest, AnExternalServiceHasItsHostsAddressAndIsNoDataplane) {
+  auto external = std::make_shared<Dataplane>();
+  external->kind = EntityKind::kExternalService;
+  external->mesh = "default";
+  external->name = "web-1";
+  Inbound& inbound = external->inbounds.emplace_back();
+  inbound.address = IpAddress::parse("192.0.2.7").value();
+  inbound.port = 443;
+  inbound.tags = {{"kuma.io/service", "web"}};
+  store_.change(kFile, {.put = {{external->id(), {external, std::make_shared<const int>(1)}}},
+                        .removed = {}});
+  store_.commit();
+  EXPECT_THAT(service().addresses, ElementsAre(inbound.address));
+  EXPECT_EQ(store_.dataplanes(), 0U);
+  take(kApi, 80);
+  EXPECT_THAT(service().addresses, IsEmpty()) << "with a dataplane it is one of the mesh";
+  EXPECT_EQ(store_.dataplanes(), 1U);
 }
 
 }  // namespace

@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 
 #include "discovery/dataplane.h"
+#include "discovery/entity_id.h"
 #include "discovery/feeds/yaml_entity.h"
+#include "discovery/hostname_generator.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -194,6 +196,75 @@ TEST(DataplaneYaml, TellsOnlyTheFirstHundredMistakes) {
   const auto parsed = parse_document(text + "]\n");
   EXPECT_FALSE(parsed.dataplane);
   EXPECT_EQ(parsed.problems.size(), kMaxFieldProblems);
+}
+
+std::string external(const std::string& address) {
+  return "type: ExternalService\nmesh: shop\nname: pay\ntags: {kuma.io/service: pay, "
+         "kuma.io/protocol: http}\nnetworking: {address: '" +
+         address + "'}\n";
+}
+
+TEST(ExternalServiceYaml, IsADataplaneValueWithOneInbound) {
+  const auto parsed = parse_document(external("192.0.2.7:443"));
+  ASSERT_TRUE(parsed.dataplane) << parsed.problem->reason;
+  EXPECT_EQ(parsed.dataplane->id(), (DataplaneId{"shop", "pay", EntityKind::kExternalService}));
+  ASSERT_EQ(parsed.dataplane->inbounds.size(), 1U);
+  const Inbound& inbound = parsed.dataplane->inbounds.front();
+  EXPECT_EQ(inbound.address.to_string(), "192.0.2.7");
+  EXPECT_EQ(inbound.port, 443);
+  EXPECT_EQ(inbound.tags.at("kuma.io/service"), "pay");
+  EXPECT_EQ(parse_document(external("[2001:db8::7]:80")).dataplane->address.to_string(),
+            "2001:db8::7");
+}
+
+TEST(ExternalServiceYaml, RefusesAddressesThatAreNone) {
+  for (const std::string address : {"", "192.0.2.7", "192.0.2.7:", "192.0.2.7:0", "192.0.2.7:65536",
+                                    "0.0.0.0:80", ":80", "[]:80", "192.0.2.7:80x"}) {
+    const auto parsed = parse_document(external(address));
+    ASSERT_FALSE(parsed.problems.empty()) << address;
+    EXPECT_EQ(parsed.problems.front().field, "networking.address") << address;
+  }
+  EXPECT_THAT(parse_document(external("pay.example.org:443")).problem->reason,
+              testing::HasSubstr("names are not resolved here"));
+  EXPECT_FALSE(parse_document("type: ExternalService\nname: pay\n").dataplane);
+}
+
+TEST(HostnameGeneratorYaml, ReadsKumasSelectors) {
+  using Selects = HostnameGenerator::Selects;
+  const auto read = [](const std::string& selector) {
+    return parse_document(
+               "type: HostnameGenerator\nname: local\nspec:\n  template: '{{ .DisplayName "
+               "}}.svc.mesh.local'\n" +
+               selector)
+        .dataplane;
+  };
+  const auto all = read("");
+  ASSERT_TRUE(all);
+  EXPECT_EQ(all->id(), (DataplaneId{"", "local", EntityKind::kHostnameGenerator}));
+  ASSERT_TRUE(all->generator);
+  EXPECT_EQ(all->generator->hostname_template, "{{ .DisplayName }}.svc.mesh.local");
+  EXPECT_EQ(all->generator->selects, Selects::kAll);
+  const auto some = read("  selector: {matchLabels: {team: a}}\n");
+  ASSERT_TRUE(some);
+  EXPECT_EQ(some->generator->match_labels.at("team"), "a");
+  const auto external_ones = read("  selector: {meshExternalService: {matchLabels: {a: b}}}\n");
+  ASSERT_TRUE(external_ones);
+  EXPECT_EQ(external_ones->generator->selects, Selects::kExternal);
+  EXPECT_EQ(external_ones->generator->match_labels.at("a"), "b");
+  for (const std::string selector :
+       {"  selector: {meshMultiZoneService: {}}\n", "  selector: []\n",
+        "  selector: {meshService: {}, matchLabels: {}}\n", "  selector: {matchLabels: [a]}\n"}) {
+    EXPECT_FALSE(read(selector)) << selector;
+  }
+}
+
+TEST(HostnameGeneratorYaml, NamesATemplateThatIsNone) {
+  const auto parsed = parse_document(
+      "type: HostnameGenerator\nname: local\nspec: {template: '{{ .Nmae }}.mesh'}\n");
+  ASSERT_TRUE(parsed.problem);
+  EXPECT_EQ(parsed.problems.front().field, "spec.template");
+  EXPECT_THAT(parsed.problem->reason, testing::HasSubstr("{{ .Nmae }} is unknown"));
+  EXPECT_FALSE(parse_document("type: HostnameGenerator\nname: a\n").dataplane);
 }
 
 }  // namespace

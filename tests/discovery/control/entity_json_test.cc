@@ -8,7 +8,7 @@
 
 #include "base/wall_clock.h"
 #include "discovery/control/dataplane_yaml.h"
-#include "discovery/control/entity_id.h"
+#include "discovery/entity_id.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -97,6 +97,23 @@ TEST(EntityId, IsReadBackFromItsText) {
   EXPECT_EQ(EntityId::parse(id.to_string()), id);
   for (const std::string text : {"", "Dataplane", "Dataplane/default", "Mesh/a/b"}) {
     EXPECT_FALSE(EntityId::parse(text)) << text;
+  }
+}
+
+TEST(EntityJson, OfAnotherKindIsADocumentOfThatValueToo) {
+  for (const std::string text :
+       {"type: ExternalService\nname: pay\nlabels: {a: b}\ntags: {kuma.io/service: pay}\n"
+        "networking: {address: '[2001:db8::1]:443'}\n",
+        "type: HostnameGenerator\nname: local\nspec: {template: '{{ .Name }}.mesh'}\n",
+        "type: HostnameGenerator\nname: local\nspec: {template: '{{ .Name }}.mesh', selector: "
+        "{meshExternalService: {matchLabels: {a: b}}}}\n"}) {
+    const auto entity = parse_document(text).dataplane;
+    ASSERT_TRUE(entity) << text;
+    const EntityId id{entity->kind, entity->mesh, entity->name};
+    const auto again = parse_document(entity_json(id, "", members_of(*entity))).dataplane;
+    ASSERT_TRUE(again) << text;
+    EXPECT_EQ(*again, *entity);
+    EXPECT_EQ(EntityId::parse(id.to_string()), id);
   }
 }
 
