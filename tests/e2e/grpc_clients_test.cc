@@ -296,7 +296,10 @@ TEST_F(GrpcClients, AreListedWithWhatTheyWereToldAndSaid) {
     return page.find(R"("awaits_ack":true)") == std::string::npos;
   }));
   EXPECT_THAT(page, StartsWith(R"({"open":1,"streams":[)"));
-  EXPECT_THAT(page, HasSubstr(R"("node":"default.client","zone":"east","peer":"ipv4:127.0.0.1:)"));
+  EXPECT_THAT(
+      page,
+      HasSubstr(
+          R"("node":"default.client","zone":"east","identity":null,"peer":"ipv4:127.0.0.1:)"));
   EXPECT_THAT(page, HasSubstr(R"("agent":"gRPC C-core linux)"));
   for (const char* const type : {"cluster", "endpoint", "listener", "route"}) {
     const std::size_t at = page.find(fmt::format(R"("type":"{}")", type));
