@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <ratio>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -180,25 +181,24 @@ void follow_orders(Load& load) {
 }  // namespace meshdns::bench
 
 int main(int argc, char** argv) {
-  CLI::App app("Clients of a control plane's delta ADS, a connection and a stream each.");
-  app.footer(
-      "Lines on standard input: `wait` until nothing comes for a second; `replace FROM TO` renames "
-      "a "
-      "file and waits until all have heard.");
-  meshdns::bench::CommandLine wanted;
-  app.add_option("--server", wanted.server, "ADDRESS:PORT")->required();
-  app.add_option("--streams", wanted.streams, "that read")->capture_default_str();
-  app.add_flag("--tls", wanted.tls, "over TLS, whoever the server is");
-  app.add_option("--silent", wanted.silent, "that ask and never read")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
   try {
+    CLI::App app("Clients of a control plane's delta ADS, a connection and a stream each.");
+    app.footer(
+        "Lines on standard input: `wait` until nothing comes for a second; `replace FROM TO` "
+        "renames a file and waits until all have heard.");
+    meshdns::bench::CommandLine wanted;
+    app.add_option("--server", wanted.server, "ADDRESS:PORT")->required();
+    app.add_option("--streams", wanted.streams, "that read")->capture_default_str();
+    app.add_flag("--tls", wanted.tls, "over TLS, whoever the server is");
+    app.add_option("--silent", wanted.silent, "that ask and never read")->capture_default_str();
+    CLI11_PARSE(app, argc, argv);
     if (const auto descriptors = meshdns::raise_descriptor_limit(); !descriptors) {
       throw std::runtime_error(descriptors.error().message);
     }
     meshdns::bench::Load load(wanted);
     meshdns::bench::follow_orders(load);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "meshdns-bench-streams: {}\n", error.what());
+    std::fprintf(stderr, "meshdns-bench-streams: %s\n", error.what());
     return 1;
   }
   return 0;

@@ -145,6 +145,7 @@ struct ControlPlane::Impl {
   }
 
   Result<void> load() {
+    registrations.load(options.state_dir, files);
     const auto watching = directory.watch();
     return directory.load().map([&] {
       if (addresses) {
@@ -224,6 +225,7 @@ struct ControlPlane::Impl {
     wait_for_scan(kScanInterval);
     wait_for_access();
     io.run();
+    registrations.save();
     server->shutdown();
     logger.info("stopped");
   }
@@ -239,8 +241,9 @@ struct ControlPlane::Impl {
           body += "note: " + problem + "\n";
         }
       }
-      if (const std::string note = addresses ? addresses->note() : ""; !note.empty()) {
-        body += "note: " + note + "\n";
+      for (const std::string& note :
+           {registrations.note(), addresses ? addresses->note() : std::string()}) {
+        body += note.empty() ? "" : "note: " + note + "\n";
       }
       return {200, "text/plain", body};
     }

@@ -1,5 +1,6 @@
 #include "discovery/control/registrations.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -16,11 +17,13 @@
 #include <boost/system/error_code.hpp>
 #include <fmt/format.h>
 
+#include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/control/dataplane_store.h"
 #include "discovery/control/dataplane_yaml.h"
 #include "discovery/control/entity_source.h"
+#include "discovery/control/registration_file.h"
 #include "discovery/dataplane.h"
 #include "discovery/entity_id.h"
 #include "discovery/feeds/yaml_documents.h"
@@ -32,6 +35,8 @@ namespace {
 const std::string kResource = "dataplane.resource";
 // A status goes in a header, which is bounded.
 constexpr std::size_t kMaxReasonOctets = 1000;
+// From a change until all are written: many come at once when a control plane starts.
+constexpr std::chrono::seconds kSavePause{1};
 const std::string kZone = "kuma.io/zone";
 
 EntitySource source_of(const DataplaneId& id) {
@@ -76,22 +81,10 @@ std::string contradiction_of_zone(const Dataplane& dataplane, const std::string&
   return {};
 }
 
-}  // namespace
-
-Registrations::Registrations(Options options, boost::asio::io_context& io, DataplaneStore& store,
-                             Logger& logger, std::function<void()> on_change)
-    : options_(std::move(options)),
-      io_(io),
-      store_(store),
-      logger_(logger),
-      on_change_(std::move(on_change)) {}
-
-Result<std::shared_ptr<void>> Registrations::admit(const NodeInfo& node) {
-  const auto resource = node.metadata.find(kResource);
-  if (resource == node.metadata.end()) {
-    return nullptr;
-  }
-  const std::vector<YamlDocument> documents = split_documents(resource->second);
+// A Dataplane that may count, in this zone.
+Result<std::shared_ptr<const Dataplane>> parse_registration(const std::string& text,
+                                                            const std::string& zone) {
+  const std::vector<YamlDocument> documents = split_documents(text);
   if (documents.size() != 1) {
     return refuse("it must be one Dataplane");
   }
@@ -112,27 +105,77 @@ Result<std::shared_ptr<void>> Registrations::admit(const NodeInfo& node) {
   if (parsed.dataplane->kind != EntityKind::kDataplane) {
     return refuse("it must be one Dataplane");
   }
-  std::string reason = contradiction(*parsed.dataplane, node);
+  if (const std::string reason = contradiction_of_zone(*parsed.dataplane, zone); !reason.empty()) {
+    return refuse(reason);
+  }
+  auto dataplane = std::make_shared<Dataplane>(*parsed.dataplane);
+  dataplane->labels.try_emplace(kZone, zone);
+  return dataplane;
+}
+
+}  // namespace
+
+Registrations::Registrations(Options options, boost::asio::io_context& io, DataplaneStore& store,
+                             Logger& logger, std::function<void()> on_change)
+    : options_(std::move(options)),
+      io_(io),
+      store_(store),
+      logger_(logger),
+      on_change_(std::move(on_change)) {}
+
+Result<std::shared_ptr<void>> Registrations::admit(const NodeInfo& node) {
+  const auto resource = node.metadata.find(kResource);
+  if (resource == node.metadata.end()) {
+    return nullptr;
+  }
+  auto dataplane = parse_registration(resource->second, options_.zone);
+  if (!dataplane) {
+    return tl::unexpected(std::move(dataplane.error()));
+  }
+  std::string reason = contradiction(**dataplane, node);
   if (reason.empty() && !node.zone.empty() && node.zone != options_.zone) {
     reason = fmt::format("the node's zone is {}, and the control plane's {}",
                          escape_name(node.zone), escape_name(options_.zone));
   }
-  if (reason.empty()) {
-    reason = contradiction_of_zone(*parsed.dataplane, options_.zone);
-  }
   if (!reason.empty()) {
     return refuse(reason);
   }
-  auto dataplane = std::make_shared<Dataplane>(*parsed.dataplane);
-  dataplane->labels.try_emplace(kZone, options_.zone);
   const std::uint64_t stream = ++last_stream_;
-  boost::asio::post(io_, [this, stream, dataplane] { join(stream, dataplane); });
-  return std::shared_ptr<void>(nullptr, [this, stream, id = dataplane->id()](std::nullptr_t) {
+  boost::asio::post(io_, [this, stream, dataplane = *dataplane, text = resource->second] {
+    join(stream, dataplane, text);
+  });
+  return std::shared_ptr<void>(nullptr, [this, stream, id = (*dataplane)->id()](std::nullptr_t) {
     boost::asio::post(io_, [this, stream, id] { leave(stream, id); });
   });
 }
 
-void Registrations::join(std::uint64_t stream, const std::shared_ptr<const Dataplane>& dataplane) {
+void Registrations::load(const std::string& folder, FileSystem& files) {
+  auto opened = RegistrationFile::open(folder, files);
+  auto held = opened.and_then([](const auto& file) { return file->read(); });
+  if (!held) {
+    note_ = fmt::format("dataplanes that register themselves are not kept over a restart: {}",
+                        escape_text(held.error().message));
+    logger_.warn("{}", note_);
+    return;
+  }
+  file_ = *std::move(opened);
+  for (const std::string& text : *held) {
+    const auto dataplane = parse_registration(text, options_.zone);
+    if (!dataplane) {
+      logger_.warn("a dataplane that had registered itself is no good any more: {}",
+                   dataplane.error().message);
+      continue;
+    }
+    const DataplaneId id = (*dataplane)->id();
+    Registration& registration = registered_[id];
+    registration.text = text;
+    count(*dataplane);
+    begin_removal(registration, id);
+  }
+}
+
+void Registrations::join(std::uint64_t stream, const std::shared_ptr<const Dataplane>& dataplane,
+                         const std::string& text) {
   const DataplaneId id = dataplane->id();
   const auto [place, is_new] = registered_.try_emplace(id);
   Registration& registration = place->second;
@@ -145,35 +188,85 @@ void Registrations::join(std::uint64_t stream, const std::shared_ptr<const Datap
     logger_.warn("a dataplane registered itself by a second stream, which counts dataplane={}",
                  escape_name(id.to_string()));
   }
+  if (registration.text != text) {
+    registration.text = text;
+    note_change();
+  }
   registration.stream = stream;
   registration.removal = nullptr;
-  store_.change(source_of(id),
-                {.put = {{id, {dataplane, std::make_shared<const int>(1)}}}, .removed = {}});
+  count(dataplane);
   store_.commit();
   on_change_();
 }
 
+void Registrations::count(const std::shared_ptr<const Dataplane>& dataplane) {
+  const DataplaneId id = dataplane->id();
+  store_.change(source_of(id),
+                {.put = {{id, {dataplane, std::make_shared<const int>(1)}}}, .removed = {}});
+}
+
 void Registrations::leave(std::uint64_t stream, const DataplaneId& id) {
   const auto place = registered_.find(id);
-  if (place == registered_.end() || place->second.stream != stream) {
-    return;
+  if (place != registered_.end() && place->second.stream == stream) {
+    begin_removal(place->second, id);
   }
-  Registration& registration = place->second;
+}
+
+void Registrations::begin_removal(Registration& registration, const DataplaneId& id) {
   registration.removal =
       std::make_unique<boost::asio::steady_timer>(io_, options_.deregistration_delay);
-  registration.removal->async_wait([this, stream, id](const boost::system::error_code& error) {
-    const auto waiting = registered_.find(id);
-    // It may have come back when this was on its way already.
-    if (!error && waiting != registered_.end() && waiting->second.stream == stream) {
-      forget(id);
+  registration.removal->async_wait(
+      [this, stream = registration.stream, id](const boost::system::error_code& error) {
+        if (error) {
+          return;
+        }
+        // It may have come back when this was on its way already.
+        const auto waiting = registered_.find(id);
+        if (waiting != registered_.end() && waiting->second.stream == stream) {
+          forget(id);
+        }
+      });
+}
+
+void Registrations::note_change() {
+  if (file_ == nullptr || std::exchange(is_changed_, true)) {
+    return;
+  }
+  save_timer_.expires_after(kSavePause);
+  save_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) {
+      save();
     }
   });
+}
+
+void Registrations::save() {
+  if (file_ == nullptr || !is_changed_) {
+    return;
+  }
+  std::vector<std::string> texts;
+  texts.reserve(registered_.size());
+  for (const auto& [id, registration] : registered_) {
+    texts.push_back(registration.text);
+  }
+  is_changed_ = false;
+  const auto written = file_->write(texts);
+  const std::string before = std::exchange(note_, "");
+  if (!written) {
+    note_ = fmt::format("dataplanes that register themselves cannot be kept over a restart: {}",
+                        escape_text(written.error().message));
+    if (note_ != before) {
+      logger_.warn("{}", note_);
+    }
+    note_change();
+  }
 }
 
 void Registrations::forget(const DataplaneId& id) {
   logger_.info("a dataplane left that had registered itself dataplane={}",
                escape_name(id.to_string()));
   registered_.erase(id);
+  note_change();
   store_.change(source_of(id), {.put = {}, .removed = {id}});
   store_.commit();
   on_change_();

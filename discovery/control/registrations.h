@@ -2,6 +2,9 @@
 // node's metadata (`dataplane.resource`, as Kuma's does), and it counts for as long as the stream
 // lasts, and a while longer, in which another stream may take its place.
 //
+// Where there is a state folder it outlives the program: what was registered when that ended counts
+// when it starts again, as if its stream had ended just then.
+//
 // admit() and what it returns belong to any thread; everything else, the store included, to the
 // control thread.
 #pragma once
@@ -18,9 +21,11 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/control/dataplane_store.h"
+#include "discovery/control/registration_file.h"
 #include "discovery/dataplane.h"
 #include "discovery/xds/node.h"
 
@@ -47,16 +52,30 @@ class Registrations {
   // the node's own, and of the control plane's zone; without `kuma.io/zone` it gets that.
   [[nodiscard]] Result<std::shared_ptr<void>> admit(const NodeInfo& node);
 
+  // Keeps them in the folder from now on, and takes what it holds, to be committed by the caller.
+  // Where that cannot be used there is a note, and they are kept nowhere. Once, before anything
+  // else. `files` outlives the object.
+  void load(const std::string& folder, FileSystem& files);
+  // Writes what is not written yet. Changes are written a second later by themselves.
+  void save();
+  // What is wrong with the folder, for people; empty when nothing is.
+  [[nodiscard]] const std::string& note() const { return note_; }
+
   [[nodiscard]] std::size_t size() const { return registered_.size(); }
 
  private:
   struct Registration {
-    std::uint64_t stream = 0;
+    std::uint64_t stream = 0;                            // 0: one of before the program started
+    std::string text;                                    // as it came
     std::unique_ptr<boost::asio::steady_timer> removal;  // null: the stream lasts
   };
 
-  void join(std::uint64_t stream, const std::shared_ptr<const Dataplane>& dataplane);
+  void join(std::uint64_t stream, const std::shared_ptr<const Dataplane>& dataplane,
+            const std::string& text);
   void leave(std::uint64_t stream, const DataplaneId& id);
+  void count(const std::shared_ptr<const Dataplane>& dataplane);
+  void begin_removal(Registration& registration, const DataplaneId& id);
+  void note_change();
   void forget(const DataplaneId& id);
 
   const Options options_;
@@ -66,6 +85,10 @@ class Registrations {
   std::function<void()> on_change_;
   std::atomic<std::uint64_t> last_stream_{0};
   std::map<DataplaneId, Registration> registered_;
+  std::unique_ptr<RegistrationFile> file_;  // null: they are kept nowhere
+  boost::asio::steady_timer save_timer_{io_};
+  bool is_changed_ = false;  // since it was written
+  std::string note_;
 };
 
 }  // namespace meshdns::discovery

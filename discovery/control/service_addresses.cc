@@ -65,12 +65,12 @@ Result<std::unique_ptr<ServiceAddresses>> ServiceAddresses::open(const Options& 
   if (options.ipv6_pool) {
     made->families_.push_back(IpFamily::kV6);
   }
-  vip::LeaseStore::Options leases{.ipv4_pool = options.ipv4_pool,
-                                  .ipv6_pool = options.ipv6_pool,
-                                  .directory = options.directory,
-                                  .instance = "meshdns-cp",
-                                  .mode = vip::StateMode::kRequired,
-                                  .quarantine = kQuarantine};
+  const vip::LeaseStore::Options leases{.ipv4_pool = options.ipv4_pool,
+                                        .ipv6_pool = options.ipv6_pool,
+                                        .directory = options.directory,
+                                        .instance = "meshdns-cp",
+                                        .mode = vip::StateMode::kRequired,
+                                        .quarantine = kQuarantine};
   return vip::LeaseStore::open(
              leases, environment.files, environment.clock, environment.post,
              [addresses = made.get()](const std::vector<std::string>& keys) {

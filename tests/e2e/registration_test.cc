@@ -1,5 +1,6 @@
 // Resolvers that register their own Dataplane with meshdns-cp, through the real programs.
 #include <csignal>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -89,6 +90,26 @@ TEST_F(Registration, ComesBackToAControlPlaneThatStartsAgain) {
            std::string::npos;
   }));
   EXPECT_TRUE(others_say("web.mesh", "NOERROR"));
+}
+
+// Else a resolver that is back before the workload would deny the workload's name.
+TEST_F(Registration, IsKnownToAControlPlaneThatStartsAgainWithoutTheWorkload) {
+  start("3600");
+  write_dataplane("web");
+  start_workload();
+  ASSERT_TRUE(others_say("web.mesh", "NOERROR"));
+  const std::string kept = control_plane_.state_folder() + "/registrations.yaml";
+  ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(kept); }));
+  control_plane_.kill();
+  workload_.kill();
+  control_plane_.start({"--deregistration-delay", "3600"});
+  // A service more shows that the other resolver is back.
+  control_plane_.put({.name = "api-1", .service = "api"});
+  ASSERT_TRUE(others_say("api.mesh", "NOERROR"));
+  EXPECT_EQ(rcode_of(others_, "web.mesh"), "NOERROR");
+  control_plane_.kill();
+  control_plane_.start({"--deregistration-delay", "0"});
+  EXPECT_TRUE(others_say("web.mesh", "NXDOMAIN")) << "nobody came back";
 }
 
 TEST_F(Registration, ThatIsRefusedCostsTheWorkloadNothingElse) {

@@ -1,6 +1,10 @@
 #include "discovery/control/registrations.h"
 
+#include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -12,6 +16,8 @@
 #include "base/result.h"
 #include "discovery/control/dataplane_store.h"
 #include "discovery/xds/node.h"
+#include "tests/support/faulty_file_system.h"
+#include "tests/support/temporary_directory.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -163,6 +169,91 @@ TEST_F(RegistrationsTest, LeavesBehindOfAStreamThatEndsAtOnceNothing) {
   (void)at_once.admit(node(dataplane()));
   settle();
   EXPECT_EQ(port(), 0);
+}
+
+// A control plane that starts anew on the folder of the one before.
+class RegistrationsOnDisk : public RegistrationsTest {
+ protected:
+  std::unique_ptr<Registrations> start(std::chrono::milliseconds delay = std::chrono::hours(1)) {
+    store_ = std::make_unique<DataplaneStore>("east", logs_->logger("control"));
+    auto made = std::make_unique<Registrations>(
+        Registrations::Options{.zone = "east", .deregistration_delay = delay}, io_, *store_,
+        logs_->logger("control"), [] {});
+    made->load(folder_.file("state"), files_);
+    store_->commit();
+    return made;
+  }
+
+  support::TemporaryDirectory folder_;
+  std::atomic<bool> is_full_ = false;
+  support::FaultyFileSystem files_;
+};
+
+TEST_F(RegistrationsOnDisk, CountWhenTheProgramStartsAgain) {
+  auto registrations = start();
+  {
+    const auto presence = registrations->admit(node(dataplane("81"))).value();
+    settle();
+    registrations->save();
+  }
+  settle();  // its stream has ended, and it is waited for
+  registrations.reset();
+  registrations = start();
+  EXPECT_EQ(port(), 81);
+  EXPECT_EQ(registrations->size(), 1U);
+}
+
+TEST_F(RegistrationsOnDisk, GoWhenNobodyComesBack) {
+  auto registrations = start();
+  {
+    const auto presence = registrations->admit(node(dataplane())).value();
+    settle();
+    registrations->save();
+  }
+  settle();
+  registrations.reset();
+  registrations = start(std::chrono::milliseconds(0));
+  EXPECT_EQ(port(), 80);
+  io_.restart();
+  while (registrations->size() > 0 && io_.run_one() > 0) {
+  }
+  EXPECT_EQ(port(), 0);
+}
+
+TEST_F(RegistrationsOnDisk, LeaveOutWhatIsNoGoodAnyMore) {
+  std::filesystem::create_directories(folder_.file("state"));
+  folder_.write("state/registrations.yaml",
+                "# a comment\n---\n" + dataplane("80", "labels: {kuma.io/zone: west}\n") +
+                    "---\n{broken\n---\n" +
+                    "type: Dataplane\nmesh: default\nname: web-2\nnetworking: {address: "
+                    "192.0.2.1, inbound: [{port: 80, tags: {kuma.io/service: web}}]}\n");
+  const auto registrations = start();
+  EXPECT_EQ(registrations->size(), 1U);
+  EXPECT_FALSE(store_->claims({"default", "web-2"}).empty());
+}
+
+TEST_F(RegistrationsOnDisk, AreServedWhereTheDiskTakesNone) {
+  files_.set_fault([this](support::FileStep step, std::uint64_t /*index*/) {
+    return is_full_ && step == support::FileStep::kWrite ? ENOSPC : 0;
+  });
+  const auto registrations = start();
+  is_full_ = true;
+  const auto presence = registrations->admit(node(dataplane())).value();
+  settle();
+  registrations->save();
+  EXPECT_EQ(port(), 80);
+  EXPECT_THAT(registrations->note(), HasSubstr("cannot be kept over a restart"));
+  is_full_ = false;
+  registrations->save();
+  EXPECT_EQ(registrations->note(), "");
+}
+
+TEST_F(RegistrationsOnDisk, AFolderHasOneUser) {
+  const auto registrations = start();
+  Registrations second({.zone = "east", .deregistration_delay = std::chrono::hours(1)}, io_,
+                       *store_, logs_->logger("control"), [] {});
+  second.load(folder_.file("state"), files_);
+  EXPECT_THAT(second.note(), HasSubstr("used by another meshdns-cp"));
 }
 
 }  // namespace
