@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "base/build_info.h"
 #include "base/ip_address.h"
 #include "base/json_text.h"
 #include "base/log.h"
@@ -190,6 +191,16 @@ void Api::handle(const HttpRequest& request, const HttpServer::Reply& reply) {
   if (!is_own_request(request)) {
     reply(api_error(403, "Forbidden",
                     "the Host must be an IP address or localhost, and an Origin the same"));
+    return;
+  }
+  if (request.path == "/") {
+    // Where Kuma's own says who answers.
+    reply(request.method == "GET"
+              ? HttpAnswer{200, "application/json",
+                           fmt::format(R"({{"product":"meshdns-cp","version":{}}})"
+                                       "\n",
+                                       json_string(kVersion))}
+              : wrong_method("GET"));
     return;
   }
   const std::optional<EntityId> wanted = entities_at(parts_of(request.path));

@@ -30,7 +30,7 @@ class DataplaneReader final : public EntityReader {
     Dataplane dataplane;
     check_map("", node, "the document",
               {"type", "mesh", "name", "labels", "networking", "probes", "metrics", "creationTime",
-               "modificationTime"});
+               "modificationTime", "kri"});
     read_mesh(node, dataplane);
     read_name(node, dataplane);
     field("labels", [&] { dataplane.labels = string_map(node["labels"], "labels"); });

@@ -28,8 +28,9 @@
 namespace meshdns::discovery {
 namespace {
 
-constexpr std::array<std::string_view, 5> kOfTheApi = {"type", "mesh", "name", "creationTime",
-                                                       "modificationTime"};
+// `kri` is how Kuma 3 names an entity; its tools send it along.
+constexpr std::array<std::string_view, 6> kOfTheApi = {
+    "type", "mesh", "name", "creationTime", "modificationTime", "kri"};
 // Their values are text, whatever they look like.
 constexpr std::array<std::string_view, 3> kTextMaps = {"labels", "tags", "matchLabels"};
 

@@ -26,7 +26,7 @@ class ExternalServiceReader final : public EntityReader {
     entity.kind = EntityKind::kExternalService;
     check_map("", node, "the document",
               {"type", "mesh", "name", "labels", "tags", "networking", "creationTime",
-               "modificationTime"});
+               "modificationTime", "kri"});
     read_mesh(node, entity);
     read_name(node, entity);
     field("labels", [&] { entity.labels = string_map(node["labels"], "labels"); });

@@ -24,7 +24,7 @@ class HostnameGeneratorReader final : public EntityReader {
     entity.kind = EntityKind::kHostnameGenerator;
     HostnameGenerator& generator = entity.generator.emplace();
     check_map("", node, "the document",
-              {"type", "name", "labels", "spec", "creationTime", "modificationTime"});
+              {"type", "name", "labels", "spec", "creationTime", "modificationTime", "kri"});
     read_name(node, entity);
     field("labels", [&] { entity.labels = string_map(node["labels"], "labels"); });
     if (check_required_map(node, "spec", {"template", "selector"})) {

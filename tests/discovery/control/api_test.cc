@@ -133,6 +133,18 @@ TEST_F(ApiTest, TakesBackWhatItTold) {
   EXPECT_EQ(files_.steps(), steps) << "what is the same is not written";
 }
 
+TEST_F(ApiTest, SaysWhoAnswers) {
+  EXPECT_THAT(ask("GET", "/").body, HasSubstr(R"("product":"meshdns-cp","version":")"));
+  EXPECT_EQ(ask("PUT", "/").allow, "GET");
+}
+
+TEST_F(ApiTest, TakesWhatKumasToolsSendAlong) {
+  std::string sent = dataplane("web-1");
+  sent.insert(1, R"("kri":"kri_dp_default__web-1_","creationTime":"0001-01-01T00:00:00Z",)");
+  EXPECT_EQ(put("web-1", sent).status, 201U);
+  EXPECT_THAT(ask("GET", kWeb).body, Not(HasSubstr("kri")));
+}
+
 TEST_F(ApiTest, TakesYamlToo) {
   EXPECT_EQ(put("web-1",
                 "type: Dataplane\nmesh: default\nname: web-1\nnetworking:\n  address: 192.0.2.1\n")
@@ -216,7 +228,7 @@ TEST_F(ApiTest, SaysWhichMethodsAPathHas) {
   EXPECT_EQ(ask("PUT", "/meshes/default/dataplanes").allow, "GET");
   EXPECT_EQ(ask("OPTIONS", "/dataplanes").status, 405U);
   for (const std::string path :
-       {"/", "/meshes", "/meshes/default", "/meshes/default/dataplanes/", "/meshes//dataplanes",
+       {"/meshes", "/meshes/default", "/meshes/default/dataplanes/", "/meshes//dataplanes",
         "/meshes/default/dataplanes/a/b", "/meshes/default/dataplanes/%zz",
         "/meshes/default/secrets/a", "*"}) {
     EXPECT_EQ(ask("GET", path).status, 404U) << path;
