@@ -17,6 +17,10 @@ namespace meshdns::discovery {
 
 void Audiences::set_common(std::vector<ResourceUpdate> updates) { common_ = std::move(updates); }
 
+void Audiences::set_of_nothing(std::vector<ResourceUpdate> updates) {
+  of_nothing_ = std::move(updates);
+}
+
 std::shared_ptr<ResourceSet> Audiences::make() const {
   auto set = std::make_shared<ResourceSet>();
   set->apply(common_, {});
@@ -58,6 +62,7 @@ Result<std::shared_ptr<ResourceSet>> Audiences::find_or_await(const std::string&
                             escape_name(mesh), kMaxAwaited));
   }
   auto set = make();
+  set->apply(of_nothing_, {});
   awaited_.insert_or_assign(mesh, set);
   return set;
 }

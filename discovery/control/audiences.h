@@ -23,6 +23,9 @@ class Audiences {
 
   // What every set has from the first on. Call it before any is made.
   void set_common(std::vector<ResourceUpdate> updates);
+  // What the set of a mesh has besides that does not exist: it says that there is nothing.
+  // Likewise.
+  void set_of_nothing(std::vector<ResourceUpdate> updates);
 
   // The set of a mesh that has dataplanes, made at the first call and kept from then on.
   [[nodiscard]] std::shared_ptr<ResourceSet> find_or_make(const std::string& mesh);
@@ -35,6 +38,7 @@ class Audiences {
   [[nodiscard]] std::shared_ptr<ResourceSet> make() const;
 
   std::vector<ResourceUpdate> common_;
+  std::vector<ResourceUpdate> of_nothing_;
   std::mutex mutex_;  // guards what follows
   std::map<std::string, std::shared_ptr<ResourceSet>> made_;
   std::map<std::string, std::weak_ptr<ResourceSet>> awaited_;

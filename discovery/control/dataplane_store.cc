@@ -20,6 +20,7 @@
 #include "discovery/control/grpc_catalog.h"
 #include "discovery/control/hostname_catalog.h"
 #include "discovery/control/mesh_change.h"
+#include "discovery/control/name_tables.h"
 #include "discovery/control/service_addresses.h"
 #include "discovery/control/service_generator.h"
 #include "discovery/dataplane.h"
@@ -50,7 +51,9 @@ std::string one_line(std::string text) {
 }  // namespace
 
 DataplaneStore::DataplaneStore(std::string default_zone, Logger& logger)
-    : default_zone_(std::move(default_zone)), logger_(logger) {}
+    : default_zone_(std::move(default_zone)), logger_(logger) {
+  audiences_.set_of_nothing({NameTables::empty()});
+}
 
 void DataplaneStore::serve_listeners(ServiceAddresses& addresses, ListenerBinding binding,
                                      std::vector<ResourceUpdate> common) {
@@ -212,6 +215,9 @@ DataplaneStore::CommitStats DataplaneStore::commit() {
     std::ranges::move(change.updates, std::back_inserter(changes[mesh].updates));
     std::ranges::move(change.removals, std::back_inserter(changes[mesh].removals));
   }
+  for (auto& [mesh, table] : name_tables_.take_changes()) {
+    changes[mesh].updates.push_back(std::move(table));
+  }
   if (envoy_) {
     envoy_->flush();
   }
@@ -233,6 +239,7 @@ void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitSta
     warnings_.erase(id);
     dirty(hostnames_.remove(id));
     grpc_.remove(id);
+    name_tables_.remove(id);
     if (envoy_) {
       envoy_->remove(id, change);
     }
@@ -254,6 +261,7 @@ void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitSta
     generated.service.addresses.clear();  // where it has a virtual one, Envoys listen on that
     envoy_->put(generated.service, change);
   }
+  name_tables_.put(generated.service, generated.endpoints);
   change.updates.push_back(
       {std::string(kServiceTypeUrl), id.to_string(), encode_service(generated.service)});
   change.updates.push_back({std::string(kClusterLoadAssignmentTypeUrl), id.to_string(),

@@ -25,6 +25,7 @@
 #include "discovery/control/grpc_catalog.h"
 #include "discovery/control/hostname_catalog.h"
 #include "discovery/control/mesh_change.h"
+#include "discovery/control/name_tables.h"
 #include "discovery/control/service_addresses.h"
 #include "discovery/dataplane.h"
 #include "discovery/service.h"
@@ -124,6 +125,7 @@ class DataplaneStore {
   std::set<std::string> problems_;  // as last reported
   HostnameCatalog hostnames_;
   GrpcCatalog grpc_;
+  NameTables name_tables_;
   std::optional<EnvoyCatalog> envoy_;  // nothing: no listeners are served
   std::uint64_t services_generated_ = 0;
   Audiences audiences_;

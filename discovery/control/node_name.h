@@ -8,8 +8,9 @@
 
 namespace meshdns::discovery {
 
-// Its metadata's `mesh`, else what its id MESH.NAME begins with. kInvalidArgument where that is no
-// name of a mesh.
+// Its metadata's `mesh`, else what its id MESH.NAME begins with. Of a node as Istio has them,
+// TYPE~IP~WORKLOAD.NAMESPACE~DOMAIN: its metadata's `MESH_ID`, else "default". kInvalidArgument
+// where that is no name of a mesh.
 [[nodiscard]] Result<std::string> mesh_of(const NodeInfo& node);
 
 // Its id without "MESH." in front.

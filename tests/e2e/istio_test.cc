@@ -276,5 +276,28 @@ TEST_F(Istio, LosingTheControlPlaneChangesNoAnswer) {
   EXPECT_TRUE(wait_until([&] { return data_of("web.shop.svc").front() == "10.0.0.9"; }));
 }
 
+// meshdns-cp serves the same: whoever asks for a name table gets its mesh's.
+TEST(IstioClients, OfOurControlPlaneGetItsNames) {
+  ControlPlaneProgram control_plane;
+  control_plane.put({.name = "web-1", .service = "web", .address = "192.0.2.1"});
+  control_plane.start();
+  ResolverProgram resolver;
+  resolver.start({"--istio-address", "http://" + control_plane.address(), "--istio-workload",
+                  "vm-1", "--istio-namespace", "shop"});
+  EXPECT_EQ(resolver.wait_for_address("web.mesh"), "192.0.2.1") << resolver.log();
+  control_plane.put({.name = "db-1", .service = "db", .address = "192.0.2.2"});
+  EXPECT_EQ(resolver.wait_for_address("db.mesh"), "192.0.2.2");
+  control_plane.remove_file("web-1.yaml");
+  EXPECT_TRUE(wait_until([&] {
+    const auto reply = ask(resolver.dns(), {.name = "web.mesh"});
+    return reply && reply->rcode() == "NXDOMAIN";
+  }));
+  // It comes back with what it holds, and with virtual addresses where there are such.
+  control_plane.kill();
+  control_plane.start({"--listeners", "bound"});
+  EXPECT_TRUE(wait_until([&] { return resolver.address_of("db.mesh").starts_with("24"); }));
+  EXPECT_EQ(control_plane.get("/streams").body.find("last_nack\":{"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace meshdns::support
