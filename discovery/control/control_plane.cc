@@ -145,6 +145,9 @@ struct ControlPlane::Impl {
   }
 
   Result<void> load() {
+    if (options.name_tables) {
+      store.serve_name_tables();
+    }
     registrations.load(options.state_dir, files);
     const auto watching = directory.watch();
     return directory.load().map([&] {

@@ -30,6 +30,7 @@ class ControlPlane {
     std::string state_dir;        // what outlives the process
     ApiServer::Options api{};     // its own state_dir counts for nothing
     XdsAccess::Options access{};  // to xDS
+    bool name_tables = false;     // whether the names of a mesh are served as Istio's NDS, too
     // Which listeners Envoys get on the services' virtual addresses; nothing: there are none, and
     // resolvers allocate the addresses.
     std::optional<ListenerBinding> listeners;

@@ -51,7 +51,10 @@ std::string one_line(std::string text) {
 }  // namespace
 
 DataplaneStore::DataplaneStore(std::string default_zone, Logger& logger)
-    : default_zone_(std::move(default_zone)), logger_(logger) {
+    : default_zone_(std::move(default_zone)), logger_(logger) {}
+
+void DataplaneStore::serve_name_tables() {
+  name_tables_.emplace();
   audiences_.set_of_nothing({NameTables::empty()});
 }
 
@@ -215,8 +218,10 @@ DataplaneStore::CommitStats DataplaneStore::commit() {
     std::ranges::move(change.updates, std::back_inserter(changes[mesh].updates));
     std::ranges::move(change.removals, std::back_inserter(changes[mesh].removals));
   }
-  for (auto& [mesh, table] : name_tables_.take_changes()) {
-    changes[mesh].updates.push_back(std::move(table));
+  if (name_tables_) {
+    for (auto& [mesh, table] : name_tables_->take_changes()) {
+      changes[mesh].updates.push_back(std::move(table));
+    }
   }
   if (envoy_) {
     envoy_->flush();
@@ -239,7 +244,9 @@ void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitSta
     warnings_.erase(id);
     dirty(hostnames_.remove(id));
     grpc_.remove(id);
-    name_tables_.remove(id);
+    if (name_tables_) {
+      name_tables_->remove(id);
+    }
     if (envoy_) {
       envoy_->remove(id, change);
     }
@@ -261,7 +268,9 @@ void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitSta
     generated.service.addresses.clear();  // where it has a virtual one, Envoys listen on that
     envoy_->put(generated.service, change);
   }
-  name_tables_.put(generated.service, generated.endpoints);
+  if (name_tables_) {
+    name_tables_->put(generated.service, generated.endpoints);
+  }
   change.updates.push_back(
       {std::string(kServiceTypeUrl), id.to_string(), encode_service(generated.service)});
   change.updates.push_back({std::string(kClusterLoadAssignmentTypeUrl), id.to_string(),

@@ -42,6 +42,8 @@ class DataplaneStore {
   // their listeners. `common`: what these need in every mesh. Call it before the first commit().
   void serve_listeners(ServiceAddresses& addresses, ListenerBinding binding,
                        std::vector<ResourceUpdate> common);
+  // From now on each mesh has its name table. Call it before the first commit().
+  void serve_name_tables();
   // Generates these services anew at the next commit(): their addresses changed.
   void touch(const std::vector<ServiceId>& services);
 
@@ -125,8 +127,8 @@ class DataplaneStore {
   std::set<std::string> problems_;  // as last reported
   HostnameCatalog hostnames_;
   GrpcCatalog grpc_;
-  NameTables name_tables_;
-  std::optional<EnvoyCatalog> envoy_;  // nothing: no listeners are served
+  std::optional<NameTables> name_tables_;  // nothing: they are not served
+  std::optional<EnvoyCatalog> envoy_;      // nothing: no listeners are served
   std::uint64_t services_generated_ = 0;
   Audiences audiences_;
 };

@@ -224,6 +224,9 @@ void add_listener_flags(CLI::App& verb, ControlPlane::Options& options) {
       ->check(CLI::IsMember(kBindings))
       ->default_str("none")
       ->envname("MESHDNS_CP_LISTENERS");
+  verb.add_flag("--name-tables", options.name_tables,
+                "serve each mesh's names as a name table, too, for clients of Istio's NDS")
+      ->envname("MESHDNS_CP_NAME_TABLES");
   verb.add_option("--vip-pool", options.vip_pool,
                   "IPv4 pool of virtual addresses, with --listeners")
       ->capture_default_str()

@@ -276,11 +276,11 @@ TEST_F(Istio, LosingTheControlPlaneChangesNoAnswer) {
   EXPECT_TRUE(wait_until([&] { return data_of("web.shop.svc").front() == "10.0.0.9"; }));
 }
 
-// meshdns-cp serves the same: whoever asks for a name table gets its mesh's.
+// meshdns-cp serves the same where it is told to: whoever asks for a name table gets its mesh's.
 TEST(IstioClients, OfOurControlPlaneGetItsNames) {
   ControlPlaneProgram control_plane;
   control_plane.put({.name = "web-1", .service = "web", .address = "192.0.2.1"});
-  control_plane.start();
+  control_plane.start({"--name-tables"});
   ResolverProgram resolver;
   resolver.start({"--istio-address", "http://" + control_plane.address(), "--istio-workload",
                   "vm-1", "--istio-namespace", "shop"});
@@ -294,7 +294,7 @@ TEST(IstioClients, OfOurControlPlaneGetItsNames) {
   }));
   // It comes back with what it holds, and with virtual addresses where there are such.
   control_plane.kill();
-  control_plane.start({"--listeners", "bound"});
+  control_plane.start({"--name-tables", "--listeners", "bound"});
   EXPECT_TRUE(wait_until([&] { return resolver.address_of("db.mesh").starts_with("24"); }));
   EXPECT_EQ(control_plane.get("/streams").body.find("last_nack\":{"), std::string::npos);
 }

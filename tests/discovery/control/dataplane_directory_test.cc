@@ -45,8 +45,6 @@ std::string entity(const std::string& name) {
 // The service itself, its endpoints and its dataplane; for gRPC's clients listener, routes, cluster
 // and endpoints.
 constexpr std::size_t kResourcesOfAService = 7;
-// Its name table.
-constexpr std::size_t kResourcesOfAMesh = 1;
 
 class DataplaneDirectoryTest : public testing::Test {
  protected:
@@ -154,7 +152,7 @@ TEST_F(DataplaneDirectoryTest, TakesAFileThatIsRenamedOverAnother) {
   rename("a.yaml.new", "a.yaml");
   take_events();
   EXPECT_EQ(store_.services(), 1U);
-  EXPECT_EQ(published().resources, kResourcesOfAService + kResourcesOfAMesh);
+  EXPECT_EQ(published().resources, kResourcesOfAService);
   EXPECT_EQ(published().commits, 2U);
 }
 
@@ -336,13 +334,13 @@ TEST_F(DataplaneDirectoryTest, PublishesOnlyWhatAChangeTouches) {
   }
   start();
   const auto before = published();
-  EXPECT_EQ(before.resources, 100 * kResourcesOfAService + kResourcesOfAMesh);
+  EXPECT_EQ(before.resources, 100 * kResourcesOfAService);
   write("7.new", entity("other"));
   rename("7.new", "7.yaml");
   take_events();
   const auto after = published();
-  EXPECT_EQ(after.resources, 100 * kResourcesOfAService + kResourcesOfAMesh);
-  EXPECT_EQ(after.serialisations - before.serialisations, kResourcesOfAService + kResourcesOfAMesh);
+  EXPECT_EQ(after.resources, 100 * kResourcesOfAService);
+  EXPECT_EQ(after.serialisations - before.serialisations, kResourcesOfAService);
   EXPECT_EQ(after.commits - before.commits, 1U);
   EXPECT_EQ(store_.services_generated(), 101U);
 }
