@@ -47,6 +47,7 @@
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/resource_set.h"
+#include "discovery/xds/stream_status.h"
 
 namespace meshdns::discovery {
 namespace {

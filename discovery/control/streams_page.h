@@ -9,9 +9,6 @@
 
 namespace meshdns::discovery {
 
-// So many are shown at most: more would hold up the thread that prints them.
-inline constexpr std::size_t kMaxStreamsShown = 1000;
-
 // JSON: {"open":N,"streams":[...]}. `open`: how many there are, with those that are not shown.
 [[nodiscard]] std::string streams_page(std::span<const StreamStatus> streams, std::size_t open);
 

@@ -5,11 +5,13 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -28,8 +30,10 @@
 #include "base/result.h"
 #include "discovery/xds/ads_server_stream.h"
 #include "discovery/xds/client_authenticator.h"
+#include "discovery/xds/client_status_service.h"
 #include "discovery/xds/discovery_method.h"
 #include "discovery/xds/metrics.h"
+#include "discovery/xds/refused_call.h"
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/server_credentials.h"
 #include "discovery/xds/server_session.h"
@@ -43,12 +47,6 @@ constexpr int kMinimumPingIntervalMilliseconds = 5'000;
 
 using StreamPtr = std::shared_ptr<AdsServerStream>;
 
-class RefusedStream final : public grpc::ServerGenericBidiReactor {
- public:
-  explicit RefusedStream(const grpc::Status& status) { Finish(status); }
-  void OnDone() override { delete this; }  // NOLINT(*-owning-memory): gRPC held it till now
-};
-
 std::vector<std::string> authorization_of(const grpc::GenericCallbackServerContext& context) {
   std::vector<std::string> values;
   const auto [begin, end] = context.client_metadata().equal_range("authorization");
@@ -60,7 +58,8 @@ std::vector<std::string> authorization_of(const grpc::GenericCallbackServerConte
 
 }  // namespace
 
-// Lock order: a stream's mutex, then `mutex`, then a ResourceSet's listeners, then `dirty_mutex`.
+// Lock order: a client status call's mutex, then a stream's, then `mutex`, then a ResourceSet's
+// listeners, then `dirty_mutex`.
 struct AdsServer::Impl final : public grpc::CallbackGenericService {
   struct Audience {
     std::shared_ptr<ResourceSet> resources;
@@ -74,10 +73,17 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
         audience_for(std::move(given_audience_for)),
         credentials(make_server_credentials(options.certificates)),
         logger(given_logger),
-        metrics(given_metrics) {}
+        metrics(given_metrics),
+        client_status(
+            options,
+            [this](std::size_t limit, const auto& wanted) { return statuses(limit, wanted); },
+            logger, metrics) {}
 
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
+    if (const auto method = find_client_status_method(context->method())) {
+      return client_status.open(*method, context->peer());
+    }
     const auto method = find_discovery_method(context->method());
     if (!method) {
       return grpc::CallbackGenericService::CreateReactor(context);  // UNIMPLEMENTED
@@ -89,14 +95,14 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
         metrics.streams_refused.add();
         logger.warn("client refused peer={} reason=\"{}\"", escape_name(context->peer()),
                     escape_text(found.error().message));
-        return new RefusedStream({grpc::StatusCode::UNAUTHENTICATED, found.error().message});
+        return new RefusedCall({grpc::StatusCode::UNAUTHENTICATED, found.error().message});
       }
       identity = *std::move(found);
     }
     const std::lock_guard lock(mutex);
     if (open_streams.size() >= options.max_streams) {
       metrics.streams_refused.add();
-      return new RefusedStream({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams"});
+      return new RefusedCall({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams"});
     }
     auto session = std::make_unique<ServerSession>(
         method->variant, options, audience_for, logger, metrics,
@@ -184,6 +190,22 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     return some;
   }
 
+  // Of streams whose node's id is `wanted`. Without the server's lock while a stream is asked,
+  // which may wait for it while it holds its own.
+  std::vector<StreamStatus> statuses(std::size_t limit,
+                                     const std::function<bool(std::string_view)>& wanted) {
+    std::vector<StreamStatus> statuses;
+    for (const StreamPtr& stream : some_streams(std::numeric_limits<std::size_t>::max())) {
+      if (statuses.size() == limit) {
+        break;
+      }
+      if (wanted(stream->node_id())) {
+        statuses.push_back(stream->status());
+      }
+    }
+    return statuses;
+  }
+
   Result<void> listen();
   void shut_down();
 
@@ -192,6 +214,7 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
   const std::shared_ptr<grpc::ServerCredentials> credentials;
   Logger& logger;
   XdsServerMetrics& metrics;
+  ClientStatusService client_status;
 
   std::mutex mutex;  // guards the two maps
   std::unordered_map<AdsServerStream*, StreamPtr> open_streams;
@@ -245,6 +268,7 @@ void AdsServer::Impl::shut_down() {
   for (const StreamPtr& stream : some_streams(std::numeric_limits<std::size_t>::max())) {
     stream->end({grpc::StatusCode::UNAVAILABLE, "shutting down"});
   }
+  client_status.end_calls();
   server->Shutdown(std::chrono::system_clock::now() + options.shutdown_grace);
   server->Wait();
   {
@@ -278,14 +302,7 @@ std::size_t AdsServer::streams() const {
 }
 
 std::vector<StreamStatus> AdsServer::statuses(std::size_t limit) const {
-  // Without the server's lock, which a stream may wait for while it holds its own.
-  const std::vector<StreamPtr> streams = impl_->some_streams(limit);
-  std::vector<StreamStatus> statuses;
-  statuses.reserve(streams.size());
-  for (const StreamPtr& stream : streams) {
-    statuses.push_back(stream->status());
-  }
-  return statuses;
+  return impl_->statuses(limit, [](std::string_view) { return true; });
 }
 
 void AdsServer::recheck_clients() {

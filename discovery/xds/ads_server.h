@@ -1,5 +1,6 @@
 // The aggregated discovery service, and those for one type each: delta and state of the world, for
-// any number of streams.
+// any number of streams. Beside them, for the host's own tools, the client status discovery
+// service.
 //
 // Each stream belongs to one audience, chosen from its node at its first request, and is served
 // that audience's ResourceSet. A stream has one write outstanding, built at the moment of sending

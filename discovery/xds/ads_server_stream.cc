@@ -82,6 +82,11 @@ StreamStatus AdsServerStream::status() {
   return status;
 }
 
+std::string AdsServerStream::node_id() {
+  const std::lock_guard lock(mutex_);
+  return session_->node().id;
+}
+
 void AdsServerStream::OnReadDone(bool ok) {
   const std::lock_guard lock(mutex_);
   if (!ok) {

@@ -44,6 +44,8 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   // Ends it with UNAUTHENTICATED when its client is no longer who it was.
   void recheck_client();
   [[nodiscard]] StreamStatus status();
+  // Empty before the first request.
+  [[nodiscard]] std::string node_id();
   // Written once by on_admitted's receiver, under the stream's lock.
   [[nodiscard]] const std::shared_ptr<ResourceSet>& audience() const {
     return session_->audience();

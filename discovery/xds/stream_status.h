@@ -11,13 +11,16 @@
 
 namespace meshdns::discovery {
 
+// So many are shown at most: more would hold up the thread that prints them.
+inline constexpr std::size_t kMaxStreamsShown = 1000;
+
 // What was said about one type on a stream.
 struct TypeStatus {
   std::string type_url{};
   bool wildcard = false;
   std::size_t names = 0;
-  std::string sent_version{};  // of the last response; empty: none was sent
-  std::string sent_nonce{};
+  std::string sent_version{};          // of the last response; empty: none was sent
+  std::string sent_nonce{};            // a number; those of a stream rise, whatever the type
   std::string acknowledged_version{};  // of the last response that the client took
   std::string acknowledged_nonce{};
   bool awaits_ack = false;

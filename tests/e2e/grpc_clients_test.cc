@@ -5,10 +5,12 @@
 #include <cstdlib>
 #include <memory>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -101,6 +103,21 @@ class GrpcClients : public testing::Test {
   }
   [[nodiscard]] static bool becomes(ProxylessClient& client, const std::set<std::string>& want) {
     return wait_until([&] { return answers_of(client) == want; });
+  }
+
+  // What CSDS says of the clients whose node's id begins so, a line for each type.
+  [[nodiscard]] std::string client_status(const std::string& prefix) const {
+    Process script(e2e::python_script("client_status.py", {control_plane_.address(), prefix}));
+    EXPECT_EQ(script.wait(), 0) << script.standard_error();
+    return script.standard_output();
+  }
+  static std::string sorted_lines(const std::string& text) {
+    std::istringstream input(text);
+    std::set<std::string> lines;
+    for (std::string line; std::getline(input, line);) {
+      lines.insert(line + "\n");
+    }
+    return fmt::format("{}", fmt::join(lines, ""));
   }
 
   [[nodiscard]] std::uint64_t nacks() const {
@@ -324,6 +341,25 @@ TEST_F(GrpcClients, AreListedWithWhatTheyRefused) {
   EXPECT_THAT(page, HasSubstr(R"("wildcard":true,"names":0,)"));
   EXPECT_THAT(page, HasSubstr(R"("acknowledged":null,"awaits_ack":false,"lag":0,)"
                               R"("last_nack":{"nonce":"1","text":"no service pleases me"})"));
+}
+
+TEST_F(GrpcClients, AreShownToWhoAsksInXdsOwnWords) {
+  ProxylessClient client(client_in("east"));
+  EXPECT_EQ(client.call(), "ok first");
+  const Process refusing(e2e::python_script(
+      "ads_client.py", {control_plane_.address(), "refuse", "no service pleases me"}));
+  const std::string want =
+      "default.client Cluster SYNCED ACKED \n"
+      "default.client ClusterLoadAssignment SYNCED ACKED \n"
+      "default.client Listener SYNCED ACKED \n"
+      "default.client RouteConfiguration SYNCED ACKED \n"
+      "default.grpcio Service ERROR NACKED no service pleases me\n";
+  std::string shown;
+  EXPECT_TRUE(wait_until([&] {
+    shown = sorted_lines(client_status("default."));
+    return shown == want;
+  })) << shown;
+  EXPECT_EQ(client_status("nobody."), "");
 }
 
 TEST_F(GrpcClients, AreListedNoMoreWhenTheyAreGone) {
