@@ -16,6 +16,7 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "discovery/control/http_server.h"
 
 namespace meshdns::discovery {
 namespace {
