@@ -229,6 +229,11 @@ std::vector<int> HandoverServer::descriptors() const {
 }
 
 void HandoverServer::on_readable(TimePoint now) {
+  hear(now);
+  accept(now);
+}
+
+void HandoverServer::hear(TimePoint now) {
   while (channel_.valid()) {
     const auto packet = receive_packet(channel_.get(), std::chrono::milliseconds(0));
     if (!packet && packet.error().code == ErrorCode::kUnavailable) {
@@ -245,7 +250,6 @@ void HandoverServer::on_readable(TimePoint now) {
     }
     on_message(*message, now);
   }
-  accept(now);
 }
 
 void HandoverServer::accept(TimePoint now) {
@@ -256,6 +260,11 @@ void HandoverServer::accept(TimePoint now) {
     }
     if (!is_trusted(channel.get())) {
       continue;
+    }
+    // It may have gone a moment ago, before this one came.
+    hear(now);
+    if (!listener_.valid()) {
+      return;
     }
     if (is_busy()) {
       const std::string octets = encode(

@@ -78,6 +78,8 @@ class HandoverServer {
  private:
   enum class Phase : std::uint8_t { kIdle, kGreeting, kFreezing, kOffered };
 
+  // Reads what the successor says, or that it is gone.
+  void hear(TimePoint now);
   void accept(TimePoint now);
   void on_message(const KeeperMessage& message, TimePoint now);
   [[nodiscard]] Result<void> send_sockets(std::uint32_t has_table);
