@@ -1,12 +1,13 @@
-// Every combination of variant, type, way of asking, beginning of a stream and answer of a client,
-// each as a whole conversation with the server's side of a stream, held against what the xDS
-// protocol says ("xDS REST and gRPC protocol", Envoy's documentation).
+// Every combination of variant, service and type, way of asking, beginning of a stream and answer
+// of a client, each as a whole conversation with the server's side of a stream, held against what
+// the xDS protocol says ("xDS REST and gRPC protocol", Envoy's documentation).
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -42,18 +43,37 @@ enum class Holds : std::uint8_t { kNothing, kOurs, kAReplicas };
 // What it says to the first response.
 enum class Says : std::uint8_t { kAck, kNack, kStaleNonce, kNoNonce };
 
-// variant, full state (clusters) or not (endpoints)
-using Case = std::tuple<XdsVariant, bool, Asks, Holds, Says>;
+// Of what type, and by which service: the aggregated one, or the type's own, where the client need
+// not say the type. Listeners are as clusters and routes as endpoints.
+struct Asked {
+  std::string name;
+  std::string_view type_url;
+  bool is_aggregated = true;
+};
+const std::vector<Asked>& all_asked() {
+  static const std::vector<Asked> kAll = {
+      {"clusters", kClusterTypeUrl, true},
+      {"clusters_own_service", kClusterTypeUrl, false},
+      {"endpoints", kClusterLoadAssignmentTypeUrl, true},
+      {"endpoints_own_service", kClusterLoadAssignmentTypeUrl, false},
+      {"nametables", kNameTableTypeUrl, true},
+      {"services", kServiceTypeUrl, true},
+  };
+  return kAll;
+}
+
+// variant, number of all_asked()
+using Case = std::tuple<XdsVariant, std::size_t, Asks, Holds, Says>;
 
 std::string name_of(const testing::TestParamInfo<Case>& info) {
-  const auto& [variant, full_state, asks, holds, says] = info.param;
+  const auto& [variant, asked, asks, holds, says] = info.param;
   static const std::vector<std::string> kAsks = {"legacy", "star", "name", "mixed"};
   static const std::vector<std::string> kHolds = {"first", "again", "replica"};
   static const std::vector<std::string> kSays = {"ack", "nack", "stale", "nononce"};
-  return fmt::format(
-      "{}_{}_{}_{}_{}", variant == XdsVariant::kSotw ? "sotw" : "delta",
-      full_state ? "clusters" : "endpoints", kAsks.at(static_cast<std::size_t>(asks)),
-      kHolds.at(static_cast<std::size_t>(holds)), kSays.at(static_cast<std::size_t>(says)));
+  return fmt::format("{}_{}_{}_{}_{}", variant == XdsVariant::kSotw ? "sotw" : "delta",
+                     all_asked().at(asked).name, kAsks.at(static_cast<std::size_t>(asks)),
+                     kHolds.at(static_cast<std::size_t>(holds)),
+                     kSays.at(static_cast<std::size_t>(says)));
 }
 
 // A response in words: "a=1", and "-b" for what is removed; nothing when none is sent.
@@ -63,12 +83,19 @@ using Sent = std::optional<Words>;
 class ConformanceMatrix : public testing::TestWithParam<Case> {
  protected:
   ConformanceMatrix() {
-    std::tie(variant, full_state, asks, holds, says) = GetParam();
-    type_url = std::string(full_state ? kClusterTypeUrl : kClusterLoadAssignmentTypeUrl);
+    std::size_t asked = 0;
+    std::tie(variant, asked, asks, holds, says) = GetParam();
+    const Asked& service = all_asked().at(asked);
+    type_url = std::string(service.type_url);
+    // Endpoints and routes are parts; all else is told whole.
+    full_state = service.type_url != kClusterLoadAssignmentTypeUrl;
+    said_type_url = service.is_aggregated ? type_url : "";
     put("a", "a=1");
     put("b", "b=1");
-    session =
-        std::make_unique<ServerSession>(variant, options, audience_for, log.logger(), metrics);
+    session = std::make_unique<ServerSession>(
+        variant, options, audience_for, log.logger(), metrics,
+        SessionTerms{.identity = nullptr,
+                     .only_type = service.is_aggregated ? std::string_view() : service.type_url});
   }
 
   void put(const std::string& name, const std::string& value) {
@@ -107,7 +134,7 @@ class ConformanceMatrix : public testing::TestWithParam<Case> {
       return;
     }
     DeltaDiscoveryRequest request;
-    request.set_type_url(type_url);
+    request.set_type_url(said_type_url);
     for (const std::string& name : names()) {
       request.add_resource_names_subscribe(name);
     }
@@ -122,7 +149,7 @@ class ConformanceMatrix : public testing::TestWithParam<Case> {
     ASSERT_TRUE(session->receive(request.SerializeAsString()));
   }
   void say(DiscoveryRequest& request) {
-    request.set_type_url(type_url);
+    request.set_type_url(said_type_url);
     for (const std::string& name : names()) {
       request.add_resource_names(name);
     }
@@ -143,7 +170,7 @@ class ConformanceMatrix : public testing::TestWithParam<Case> {
     if (variant == XdsVariant::kSotw) {
       say(sotw);
     } else {
-      delta.set_type_url(type_url);
+      delta.set_type_url(said_type_url);
       ASSERT_TRUE(session->receive(delta.SerializeAsString()));
     }
   }
@@ -252,6 +279,7 @@ class ConformanceMatrix : public testing::TestWithParam<Case> {
   Holds holds{};
   Says says{};
   std::string type_url;
+  std::string said_type_url;  // in requests
   AdsServer::Options options;
   std::shared_ptr<ResourceSet> resources = std::make_shared<ResourceSet>();
   AdsServer::AudienceFor audience_for = [this](const NodeInfo& /*node*/) { return resources; };
@@ -290,7 +318,8 @@ TEST_P(ConformanceMatrix, Holds) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, ConformanceMatrix,
-    testing::Combine(testing::Values(XdsVariant::kSotw, XdsVariant::kDelta), testing::Bool(),
+    testing::Combine(testing::Values(XdsVariant::kSotw, XdsVariant::kDelta),
+                     testing::Range(std::size_t{0}, all_asked().size()),
                      testing::Values(Asks::kLegacyWildcard, Asks::kStar, Asks::kName,
                                      Asks::kStarAndName),
                      testing::Values(Holds::kNothing, Holds::kOurs, Holds::kAReplicas),
