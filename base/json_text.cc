@@ -37,7 +37,8 @@ std::string json_string(std::string_view text) {
   while (!text.empty()) {
     const std::size_t octets = utf8_character_octets(text);
     const std::string_view character = text.substr(0, octets);
-    if (octets == 0) {
+    // What is no UTF-8 and what replaced such before are written alike.
+    if (octets == 0 || character == "\xef\xbf\xbd") {
       out += "\\ufffd";
     } else if (octets == 1) {
       append_octet(out, text.front());

@@ -26,6 +26,7 @@ TEST(JsonString, MakesValidJsonOfAnyOctets) {
       {"\xc2\x9b \xc2\xa0", "\"\\u009b \xc2\xa0\""},
       // Octets that are no UTF-8: alone, cut short, overlong, a surrogate.
       {"\xff", R"("\ufffd")"},
+      {"\xef\xbf\xbd", R"("\ufffd")"},
       {"a\xc3", R"("a\ufffd")"},
       {"\xc0\xaf", R"("\ufffd\ufffd")"},
       {"\xed\xa0\x80!", R"("\ufffd\ufffd\ufffd!")"},
