@@ -34,6 +34,10 @@ constexpr std::array<std::string_view, 6> kOfTheApi = {
 // Their values are text, whatever they look like.
 constexpr std::array<std::string_view, 3> kTextMaps = {"labels", "tags", "matchLabels"};
 
+// A key of a flow mapping, quotes included, that a reader of YAML still takes for one (YAML 1.2
+// section 7.4.2).
+constexpr std::size_t kMaxKeyOctets = 1024;
+
 // How plain scalars are read.
 enum class Scalars : std::uint8_t { kAsTheyLook, kText };
 
@@ -80,7 +84,12 @@ class Writer {
       }
       out_ += is_first ? "" : ",";
       is_first = false;
-      out_ += json_string(key) + ":";
+      const std::string written = json_string(key);
+      if (written.size() > kMaxKeyOctets) {
+        throw YamlMistake{entry.first.Mark(),
+                          fmt::format("a key is longer than {} octets", kMaxKeyOctets)};
+      }
+      out_ += written + ":";
       value(entry.second, scalars == Scalars::kText || contains(kTextMaps, key)
                               ? Scalars::kText
                               : Scalars::kAsTheyLook);

@@ -117,5 +117,17 @@ TEST(EntityJson, OfAnotherKindIsADocumentOfThatValueToo) {
   }
 }
 
+// What is kept must be read again, and a key that is written longer than it came would not be.
+TEST(EntityJson, RefusesAKeyThatCouldNotBeReadAgain) {
+  const auto with_key = [](const std::string& key) {
+    return members_of("type: Dataplane\nname: a\nmetrics: {" + key +
+                      ": 1}\nnetworking: {address: 192.0.2.1}\n");
+  };
+  EXPECT_TRUE(with_key(std::string(1000, 'k')));
+  const auto refused = with_key(std::string(300, '\xff'));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("a key is longer than 1024 octets"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace meshdns::discovery
