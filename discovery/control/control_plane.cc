@@ -229,7 +229,7 @@ struct ControlPlane::Impl {
     wait_for_scan(kScanInterval);
     wait_for_access();
     io.run();
-    registrations.save();
+    registrations.finish();
     server->shutdown();
     logger.info("stopped");
   }

@@ -3,7 +3,7 @@
 //
 // `registrations.yaml` in the state folder: Dataplanes as they came, each behind a line "---". It
 // is written as a whole and replaced by a rename, so it is never torn; what came in the moment
-// before a kill is not in it, and registers itself anew. Control thread only.
+// before a kill is not in it, and registers itself anew. One thread at a time.
 #pragma once
 
 #include <memory>

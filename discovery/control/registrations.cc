@@ -14,6 +14,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/system/error_code.hpp>
 #include <fmt/format.h>
 
@@ -36,7 +37,7 @@ const std::string kResource = "dataplane.resource";
 // A status goes in a header, which is bounded.
 constexpr std::size_t kMaxReasonOctets = 1000;
 // From a change until all are written: many come at once when a control plane starts.
-constexpr std::chrono::seconds kSavePause{1};
+constexpr std::chrono::seconds kWritePause{1};
 const std::string kZone = "kuma.io/zone";
 
 EntitySource source_of(const DataplaneId& id) {
@@ -229,37 +230,65 @@ void Registrations::begin_removal(Registration& registration, const DataplaneId&
 }
 
 void Registrations::note_change() {
-  if (file_ == nullptr || std::exchange(is_changed_, true)) {
-    return;
+  if (file_ != nullptr && !std::exchange(is_changed_, true) && !is_writing_) {
+    write_later();
   }
-  save_timer_.expires_after(kSavePause);
-  save_timer_.async_wait([this](const boost::system::error_code& error) {
+}
+
+void Registrations::write_later() {
+  write_timer_.expires_after(kWritePause);
+  write_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) {
-      save();
+      write();
     }
   });
 }
 
-void Registrations::save() {
-  if (file_ == nullptr || !is_changed_) {
+void Registrations::write() {
+  if (file_ == nullptr || !is_changed_ || is_writing_) {
     return;
   }
-  std::vector<std::string> texts;
-  texts.reserve(registered_.size());
-  for (const auto& [id, registration] : registered_) {
-    texts.push_back(registration.text);
-  }
   is_changed_ = false;
-  const auto written = file_->write(texts);
+  is_writing_ = true;
+  boost::asio::post(disk_, [this, dataplanes = texts()] {
+    boost::asio::post(io_, [this, written = file_->write(dataplanes)] { on_written(written); });
+  });
+}
+
+void Registrations::on_written(const Result<void>& written) {
+  is_writing_ = false;
   const std::string before = std::exchange(note_, "");
   if (!written) {
+    is_changed_ = true;
     note_ = fmt::format("dataplanes that register themselves cannot be kept over a restart: {}",
                         escape_text(written.error().message));
     if (note_ != before) {
       logger_.warn("{}", note_);
     }
-    note_change();
   }
+  if (is_changed_) {
+    write_later();
+  }
+}
+
+void Registrations::finish() {
+  disk_.join();
+  // Nobody has heard how a write that was under way went.
+  if (file_ != nullptr && (is_changed_ || is_writing_)) {
+    if (const auto written = file_->write(texts()); !written) {
+      logger_.warn("dataplanes that registered themselves are not kept over a restart: {}",
+                   escape_text(written.error().message));
+    }
+  }
+}
+
+std::vector<std::string> Registrations::texts() const {
+  std::vector<std::string> texts;
+  texts.reserve(registered_.size());
+  for (const auto& [id, registration] : registered_) {
+    texts.push_back(registration.text);
+  }
+  return texts;
 }
 
 void Registrations::forget(const DataplaneId& id) {

@@ -6,7 +6,7 @@
 // when it starts again, as if its stream had ended just then.
 //
 // admit() and what it returns belong to any thread; everything else, the store included, to the
-// control thread.
+// control thread. A thread of its own writes, so that a slow disk holds up nobody.
 #pragma once
 
 #include <atomic>
@@ -17,9 +17,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include "base/file_system.h"
 #include "base/log.h"
@@ -45,7 +47,8 @@ class Registrations {
                 std::function<void()> on_change);
   Registrations(const Registrations&) = delete;
   Registrations& operator=(const Registrations&) = delete;
-  ~Registrations() = default;
+  // Waits for the write that is under way. What it says is not heard.
+  ~Registrations() { disk_.join(); }
 
   // Registers the node's dataplane, until what is returned is let go of; null where it brings none.
   // kInvalidArgument, as "dataplane.resource: ...", names each field that is wrong: a dataplane is
@@ -56,8 +59,10 @@ class Registrations {
   // Where that cannot be used there is a note, and they are kept nowhere. Once, before anything
   // else. `files` outlives the object.
   void load(const std::string& folder, FileSystem& files);
-  // Writes what is not written yet. Changes are written a second later by themselves.
-  void save();
+  // Begins to write what is not written yet. Changes are written a second later by themselves.
+  void write();
+  // The end: waits for the disk, and writes what is not written yet.
+  void finish();
   // What is wrong with the folder, for people; empty when nothing is.
   [[nodiscard]] const std::string& note() const { return note_; }
 
@@ -76,6 +81,9 @@ class Registrations {
   void count(const std::shared_ptr<const Dataplane>& dataplane);
   void begin_removal(Registration& registration, const DataplaneId& id);
   void note_change();
+  void write_later();
+  [[nodiscard]] std::vector<std::string> texts() const;
+  void on_written(const Result<void>& written);
   void forget(const DataplaneId& id);
 
   const Options options_;
@@ -86,9 +94,11 @@ class Registrations {
   std::atomic<std::uint64_t> last_stream_{0};
   std::map<DataplaneId, Registration> registered_;
   std::unique_ptr<RegistrationFile> file_;  // null: they are kept nowhere
-  boost::asio::steady_timer save_timer_{io_};
-  bool is_changed_ = false;  // since it was written
+  boost::asio::steady_timer write_timer_{io_};
+  bool is_changed_ = false;  // since the last write began
+  bool is_writing_ = false;
   std::string note_;
+  boost::asio::thread_pool disk_{1};  // last: it ends first
 };
 
 }  // namespace meshdns::discovery

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -184,6 +185,16 @@ class RegistrationsOnDisk : public RegistrationsTest {
     return made;
   }
 
+  // The control thread, while the disk's is at work, too.
+  template <typename Predicate>
+  void run_until(const Predicate& predicate) {
+    io_.restart();
+    const auto work = boost::asio::make_work_guard(io_);
+    while (!predicate()) {
+      ASSERT_GT(io_.run_one_for(std::chrono::seconds(60)), 0U);
+    }
+  }
+
   support::TemporaryDirectory folder_;
   std::atomic<bool> is_full_ = false;
   support::FaultyFileSystem files_;
@@ -194,7 +205,7 @@ TEST_F(RegistrationsOnDisk, CountWhenTheProgramStartsAgain) {
   {
     const auto presence = registrations->admit(node(dataplane("81"))).value();
     settle();
-    registrations->save();
+    registrations->finish();
   }
   settle();  // its stream has ended, and it is waited for
   registrations.reset();
@@ -208,7 +219,7 @@ TEST_F(RegistrationsOnDisk, GoWhenNobodyComesBack) {
   {
     const auto presence = registrations->admit(node(dataplane())).value();
     settle();
-    registrations->save();
+    registrations->finish();
   }
   settle();
   registrations.reset();
@@ -240,12 +251,13 @@ TEST_F(RegistrationsOnDisk, AreServedWhereTheDiskTakesNone) {
   is_full_ = true;
   const auto presence = registrations->admit(node(dataplane())).value();
   settle();
-  registrations->save();
+  registrations->write();
+  run_until([&] { return !registrations->note().empty(); });
   EXPECT_EQ(port(), 80);
   EXPECT_THAT(registrations->note(), HasSubstr("cannot be kept over a restart"));
   is_full_ = false;
-  registrations->save();
-  EXPECT_EQ(registrations->note(), "");
+  run_until([&] { return registrations->note().empty(); });  // it tries again by itself
+  EXPECT_THAT(folder_.read("state/registrations.yaml"), HasSubstr("web-1"));
 }
 
 TEST_F(RegistrationsOnDisk, AFolderHasOneUser) {
