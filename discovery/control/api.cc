@@ -100,16 +100,22 @@ std::optional<EntityId> entities_at(std::vector<std::string> parts) {
 
 DataplaneId claimed_as(const EntityId& id) { return {id.mesh, id.name, id.kind}; }
 
+// Takes what stands before `separator` off `text`, and the separator; all of it where there is
+// none.
+std::string_view take_before(std::string_view& text, char separator) {
+  const std::size_t end = text.find(separator);
+  const std::string_view front = text.substr(0, end);
+  text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+  return front;
+}
+
 // What `key` has in "a=1&b=2"; nothing where it is not there.
 std::optional<std::string> parameter(std::string_view query, std::string_view key) {
   while (!query.empty()) {
-    const std::size_t end = std::min(query.find('&'), query.size());
-    const std::string_view pair = query.substr(0, end);
-    const std::size_t equals = std::min(pair.find('='), pair.size());
-    if (pair.substr(0, equals) == key) {
-      return unescape(pair.substr(std::min(equals + 1, pair.size()))).value_or("%");
+    std::string_view value = take_before(query, '&');
+    if (take_before(value, '=') == key) {
+      return unescape(value).value_or("%");
     }
-    query.remove_prefix(std::min(end + 1, query.size()));
   }
   return std::nullopt;
 }
