@@ -243,7 +243,7 @@ std::unique_ptr<QueryStream> make_mixed_stream(const NamesFile& names,
   std::vector<PooledQuery> queries;
   queries.reserve(kPoolQueries);
   for (std::size_t i = 0; i < kPoolQueries; ++i) {
-    QueryKind kind = draw_kind(random);
+    QueryKind kind = options.only ? *options.only : draw_kind(random);
     if (kind == QueryKind::kNxdomain && names.absent.empty()) {
       kind = QueryKind::kA;
     }

@@ -56,10 +56,11 @@ struct StreamOptions {
   Distribution distribution = Distribution::kUniform;
   std::uint64_t seed = 1;
   bool edns = false;
+  std::optional<QueryKind> only = std::nullopt;  // instead of the mix, where names are drawn
 };
 
 // Endless, from a pool drawn once: A 70 %, AAAA 20 %, NXDOMAIN 5 %, NODATA 5 %. Without absent
-// names the NXDOMAIN share becomes A. `names` must outlive the stream.
+// names NXDOMAIN becomes A. `names` must outlive the stream.
 [[nodiscard]] std::unique_ptr<QueryStream> make_mixed_stream(const NamesFile& names,
                                                              const StreamOptions& options);
 

@@ -89,6 +89,18 @@ TEST(MixedStream, KeepsTheMix) {
   EXPECT_NEAR(share[3] / count, 0.05, 0.005);
 }
 
+TEST(MixedStream, AsksForOneKindOnlyWhereThatIsWanted) {
+  const NamesFile names = make_names(100, 10);
+  const auto stream = make_mixed_stream(names, {.only = QueryKind::kNxdomain});
+
+  QueryBatch batch;
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(stream->next(batch));
+    EXPECT_TRUE(std::ranges::all_of(std::span(batch.kinds).first(batch.count),
+                                    [](QueryKind kind) { return kind == QueryKind::kNxdomain; }));
+  }
+}
+
 TEST(MixedStream, IsTheSameForTheSameSeedOnly) {
   const NamesFile names = make_names(1000, 100);
   const auto first_batch = [&names](std::uint64_t seed) {

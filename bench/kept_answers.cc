@@ -1,0 +1,41 @@
+#include "bench/kept_answers.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include "resolver/cache/answer_cache.h"
+#include "resolver/forward/forward_client.h"
+#include "resolver/resolve/cached_answers.h"
+#include "resolver/wire/protocol.h"
+#include "resolver/wire/query.h"
+#include "resolver/wire/sip_hash.h"
+#include "resolver/wire/transport.h"
+
+namespace meshdns::bench {
+namespace {
+
+constexpr dns::HashKey kCacheKey{.first = 3, .second = 4};
+constexpr std::size_t kNoCut = 0;  // as for a name that no route leads elsewhere
+
+}  // namespace
+
+KeptAnswers::KeptAnswers()
+    : metrics_(registry_),
+      cache_({}, kCacheKey),
+      answers_({}, cache_, clock_, metrics_),
+      scratch_(dns::kMaxMessageOctets) {}
+
+void KeptAnswers::keep(const dns::Query& query, std::span<const std::uint8_t> reply) {
+  dns::ForwardResult result{.status = dns::ForwardStatus::kReply,
+                            .reply = {reply.begin(), reply.end()}};
+  // What is returned is for clients who waited.
+  static_cast<void>(answers_.take(query, std::move(result), true, scratch_));
+}
+
+std::size_t KeptAnswers::answer(const dns::Query& query, std::span<std::uint8_t> buffer) {
+  return answers_.find(query, dns::Transport::kUdp, kNoCut, buffer).size;
+}
+
+}  // namespace meshdns::bench
