@@ -1,21 +1,19 @@
 // What an answer costs without any socket, of the resolver's own table or of what it has kept:
 // builds a snapshot of the names, answers a fixed series of queries in batches as resolver/server
-// does, checks each answer once, and prints time and heap allocations as JSON. Nothing in it is
-// drawn anew at each run, so that callgrind counts the same twice; `./dev bench --gate` has it do
-// so, and this shows where instructions go:
+// does, checks each answer once, and prints time, heap allocations and the table's size as JSON.
+// Nothing in it is drawn anew at each run, so that callgrind counts the same twice; `./dev bench
+// --gate` has it do so, and this shows where instructions go:
 //
 //   valgrind --tool=callgrind --toggle-collect='*answer_batches*' meshdns-bench-answer --names FILE
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <exception>
 #include <map>
 #include <memory>
-#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,27 +38,7 @@
 #include "resolver/wire/query.h"
 #include "resolver/wire/sip_hash.h"
 #include "resolver/wire/transport.h"
-
-namespace {
-
-// Counted by the replaced operator new below. One thread.
-std::uint64_t allocations = 0;
-
-}  // namespace
-
-// NOLINTBEGIN(cppcoreguidelines-no-malloc): what operator new is made of.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size == 0 ? 1 : size); memory != nullptr) {
-    return memory;
-  }
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t /*size*/) noexcept {
-  std::free(memory);
-}
-// NOLINTEND(cppcoreguidelines-no-malloc)
+#include "tests/support/allocation_counter.h"
 
 namespace meshdns::bench {
 namespace {
@@ -235,7 +213,9 @@ Result<void> run(const CommandLine& line) {
   if (!names) {
     return tl::unexpected(names.error());
   }
+  const std::size_t live = support::live_bytes();
   const auto table = make_snapshot(*names);
+  const std::size_t table_octets = support::live_bytes() - live;
   const auto empty = make_empty_snapshot();
   if (!table || !empty) {
     return tl::unexpected((table ? empty : table).error());
@@ -256,7 +236,7 @@ Result<void> run(const CommandLine& line) {
       [&](const AskedQuery& asked) { check.judge(asked, answerer.answer(asked.octets)); });
   answerer.answer_batches(series, kSeriesQueries);
 
-  const std::uint64_t allocated = allocations;
+  const std::size_t allocated = support::allocation_count();
   const double begin = cpu_seconds();
   const std::uint64_t octets = answerer.answer_batches(series, line.queries);
   const double nanoseconds = (cpu_seconds() - begin) * 1e9;
@@ -264,9 +244,10 @@ Result<void> run(const CommandLine& line) {
   const auto queries = static_cast<double>(line.queries);
   fmt::print(
       "{{\"queries\":{},\"warm_up\":{},\"wrong\":{},\"allocations\":{},\"ns_per_answer\":{:.1f},"
-      "\"octets_per_answer\":{:.1f}}}\n",
-      line.queries, kSeriesQueries, check.answers() - check.mistakes()[0], allocations - allocated,
-      nanoseconds / queries, static_cast<double>(octets) / queries);
+      "\"octets_per_answer\":{:.1f},\"table_octets\":{}}}\n",
+      line.queries, kSeriesQueries, check.answers() - check.mistakes()[0],
+      support::allocation_count() - allocated, nanoseconds / queries,
+      static_cast<double>(octets) / queries, table_octets);
   for (const std::string& example : check.examples()) {
     fmt::print(stderr, "{}\n", example);
   }

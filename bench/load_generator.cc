@@ -1,5 +1,6 @@
 // The load generator's command line. Asks a DNS server over UDP and prints one JSON object: what
 // was sent, answered and lost, the answers by rcode, and every kind of mistake in them.
+#include <bit>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -44,6 +45,7 @@ struct CommandLine {
   std::uint64_t seed = 1;
   std::size_t sockets = 6;
   std::size_t outstanding = 192;
+  std::size_t in_flight = 0;
 };
 
 constexpr double kMaxSeconds = 3600;
@@ -67,8 +69,8 @@ void declare(CLI::App& app, CommandLine& line) {
       ->transform(CLI::CheckedTransformer(distributions));
   app.add_option("--check", line.depth, "how far each answer is judged: echo, shape or full")
       ->transform(CLI::CheckedTransformer(depths));
-  app.add_option("--rate", line.rate, "queries per second; 0: as many as are answered")
-      ->check(CLI::Range(std::uint64_t{0}, kMaxRate));
+  auto* rate = app.add_option("--rate", line.rate, "queries per second; 0: as many as are answered")
+                   ->check(CLI::Range(std::uint64_t{0}, kMaxRate));
   app.add_option("--seconds", line.seconds, "how long")->check(CLI::Range(0.001, kMaxSeconds));
   app.add_option("--timeout", line.timeout_seconds, "seconds after which an answer is lost")
       ->check(CLI::Range(0.001, kMaxSeconds));
@@ -77,6 +79,13 @@ void declare(CLI::App& app, CommandLine& line) {
   app.add_option("--sockets", line.sockets, "client sockets")
       ->check(CLI::Range(std::size_t{1}, kMaxSockets));
   app.add_option("--outstanding", line.outstanding, "queries in flight over all sockets");
+  app.add_option("--in-flight", line.in_flight,
+                 "queries in flight from each socket, a power of two, each sent by itself")
+      ->check(CLI::Range(std::size_t{1}, kMaxSlots))
+      ->check([](const std::string& text) {
+        return std::has_single_bit(std::stoul(text)) ? "" : text + " is no power of two";
+      })
+      ->excludes(rate);
 }
 
 Result<std::unique_ptr<QueryStream>> make_stream(const CommandLine& line,
@@ -98,7 +107,9 @@ Result<LoadOptions> make_load_options(const CommandLine& line) {
   options.server = *server;
   options.sockets = line.sockets;
   options.slots = kRateSlots;
-  if (line.rate == 0) {
+  if (line.in_flight > 0) {
+    options.slots = line.in_flight;
+  } else if (line.rate == 0) {
     // A power of two that holds at least one batch.
     options.slots = kMaxBatch;
     while (options.slots * 2 * line.sockets <= line.outstanding && options.slots < kMaxSlots) {
@@ -161,6 +172,15 @@ void print_result(const LoadResult& result, const AnswerCheck& check) {
       latency_json(result.latency_ns));
 }
 
+Result<LoadResult> run_as_told(const CommandLine& line, const LoadOptions& options,
+                               QueryStream& stream, AnswerCheck& check) {
+  if (line.rate > 0) {
+    return run_at_rate(options, line.rate, stream, check);
+  }
+  return line.in_flight > 0 ? run_singly(options, stream, check)
+                            : run_saturated(options, stream, check);
+}
+
 Result<void> run(const CommandLine& line) {
   std::optional<NamesFile> names;
   if (!line.names.empty()) {
@@ -181,8 +201,7 @@ Result<void> run(const CommandLine& line) {
     return tl::unexpected(options.error());
   }
   AnswerCheck check(line.depth, names ? &*names : nullptr);
-  const auto result = line.rate > 0 ? run_at_rate(*options, line.rate, **stream, check)
-                                    : run_saturated(*options, **stream, check);
+  const auto result = run_as_told(line, *options, **stream, check);
   if (!result) {
     return tl::unexpected(result.error());
   }

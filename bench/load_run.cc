@@ -1,6 +1,7 @@
 #include "bench/load_run.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -9,9 +10,13 @@
 #include <utility>
 #include <vector>
 
+#include <sys/epoll.h>
+
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "bench/answer_check.h"
 #include "bench/load_socket.h"
+#include "bench/query_feed.h"
 #include "bench/query_stream.h"
 
 namespace meshdns::bench {
@@ -68,14 +73,16 @@ class Run {
     }) > 0;
   }
 
-  void expire(Instant now) {
+  // Now and then gives up on what was asked too long ago; true when it looked.
+  bool expire(Instant now) {
     if (now - expired_at_ < kExpireInterval) {
-      return;
+      return false;
     }
     expired_at_ = now;
     for (LoadSocket& socket : sockets_) {
       result_.lost += socket.expire(now - options_.timeout);
     }
+    return true;
   }
 
   void sleep() { poll(polled_.data(), polled_.size(), kPollMilliseconds); }
@@ -96,56 +103,6 @@ class Run {
   Instant expired_at_ = started_;
 };
 
-// A batch that was drawn and not sent yet is kept for the next try.
-class PendingBatch {
- public:
-  explicit PendingBatch(QueryStream& stream) : stream_(stream) {}
-
-  // Null at the stream's end.
-  QueryBatch* get() {
-    if (!held_) {
-      held_ = stream_.next(batch_);
-    }
-    return held_ ? &batch_ : nullptr;
-  }
-  void consume() { held_ = false; }
-
- private:
-  QueryStream& stream_;
-  QueryBatch batch_;
-  bool held_ = false;
-};
-
-// Hands out the queries of batches one by one.
-class SingleQueries {
- public:
-  explicit SingleQueries(QueryStream& stream) : stream_(stream) {}
-
-  // Null at the stream's end.
-  QueryBatch* next() {
-    if (position_ == batch_.count) {
-      position_ = 0;
-      if (!stream_.next(batch_)) {
-        batch_.count = 0;
-        return nullptr;
-      }
-    }
-    single_.count = 1;
-    single_.query_octets = batch_.query_octets;
-    std::ranges::copy(batch_.query(position_), single_.octets.begin());
-    single_.kinds[0] = batch_.kinds[position_];
-    single_.names[0] = batch_.names[position_];
-    ++position_;
-    return &single_;
-  }
-
- private:
-  QueryStream& stream_;
-  QueryBatch batch_;
-  QueryBatch single_;
-  std::size_t position_ = 0;
-};
-
 bool fill(Run& run, LoadSocket& socket, PendingBatch& pending, Instant now) {
   bool progress = false;
   while (run.may_send(now) && socket.free_slots() >= kMaxBatch) {
@@ -162,6 +119,55 @@ bool fill(Run& run, LoadSocket& socket, PendingBatch& pending, Instant now) {
     progress = true;
   }
   return progress;
+}
+
+// Asks with every free slot of the socket, each query in a datagram and a system call of its own.
+void fill_singly(Run& run, LoadSocket& socket, SingleQueries& queries, Instant now) {
+  while (run.may_send(now) && socket.free_slots() > 0) {
+    QueryBatch* query = queries.next();
+    if (query == nullptr) {
+      run.result().stream_ended = true;
+      return;
+    }
+    if (!socket.send(*query, now)) {
+      ++run.result().skipped;
+      return;
+    }
+    ++run.result().sent;
+  }
+}
+
+// Tells which sockets have something to receive, however many there are.
+class Readiness {
+ public:
+  static Result<Readiness> of(std::span<const LoadSocket> sockets) {
+    Readiness readiness(UniqueFd(epoll_create1(EPOLL_CLOEXEC)), sockets.size());
+    for (std::size_t i = 0; i < sockets.size(); ++i) {
+      epoll_event event{.events = EPOLLIN, .data = {.u64 = i}};
+      if (epoll_ctl(readiness.fd_.get(), EPOLL_CTL_ADD, sockets[i].fd(), &event) != 0) {
+        return tl::unexpected(errno_error(errno, "epoll_ctl"));
+      }
+    }
+    return readiness;
+  }
+
+  // Indices in `data.u64`. Never sleeps.
+  std::span<const epoll_event> look() {
+    const int count =
+        epoll_wait(fd_.get(), events_.data(), static_cast<int>(events_.size()), /*timeout=*/0);
+    return std::span(events_).first(static_cast<std::size_t>(std::max(count, 0)));
+  }
+
+ private:
+  Readiness(UniqueFd fd, std::size_t sockets) : fd_(std::move(fd)), events_(sockets) {}
+
+  UniqueFd fd_;
+  std::vector<epoll_event> events_;
+};
+
+// Keeps how long ago a query was asked, or due.
+void add_latency(LoadResult& result, Instant asked_at) {
+  result.latency_ns.push_back(static_cast<std::uint32_t>((Clock::now() - asked_at).count()));
 }
 
 }  // namespace
@@ -220,12 +226,43 @@ Result<LoadResult> run_at_rate(const LoadOptions& options, std::uint64_t rate, Q
       (socket.send(*query, due) ? result.sent : result.skipped) += 1;
     }
     for (LoadSocket& socket : run.sockets()) {
-      run.receive(socket, [&result](Instant asked_at) {
-        result.latency_ns.push_back(static_cast<std::uint32_t>((Clock::now() - asked_at).count()));
-      });
+      run.receive(socket, [&result](Instant asked_at) { add_latency(result, asked_at); });
     }
     run.expire(now);
     if (!run.may_send(due) && run.all_answered()) {
+      return run.finish();
+    }
+  }
+}
+
+Result<LoadResult> run_singly(const LoadOptions& options, QueryStream& stream, AnswerCheck& check) {
+  auto sockets = open_sockets(options);
+  if (!sockets) {
+    return tl::unexpected(std::move(sockets).error());
+  }
+  auto readiness = Readiness::of(*sockets);
+  if (!readiness) {
+    return tl::unexpected(std::move(readiness).error());
+  }
+  Run run(options, std::move(*sockets), check);
+  SingleQueries queries(stream);
+  const auto fill_all = [&](Instant now) {
+    for (LoadSocket& socket : run.sockets()) {
+      fill_singly(run, socket, queries, now);
+    }
+  };
+  fill_all(run.started());
+  while (true) {
+    for (const epoll_event& event : readiness->look()) {
+      LoadSocket& socket = run.sockets()[event.data.u64];
+      run.receive(socket, [&](Instant asked_at) { add_latency(run.result(), asked_at); });
+      fill_singly(run, socket, queries, Clock::now());
+    }
+    const Instant now = Clock::now();
+    if (run.expire(now)) {
+      fill_all(now);  // nothing would wake a socket whose queries were lost
+    }
+    if (!run.may_send(now) && run.all_answered()) {
       return run.finish();
     }
   }

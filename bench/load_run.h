@@ -1,5 +1,6 @@
-// The load generator's two ways to ask: as fast as answers come back, or at a fixed rate. Both are
-// bounded in time and in queries in flight. One thread.
+// The load generator's ways to ask: as fast as answers come back, by the batch or as many clients
+// that know nothing of each other, or at a fixed rate. All are bounded in time and in queries in
+// flight. One thread.
 #pragma once
 
 #include <chrono>
@@ -26,10 +27,11 @@ struct LoadOptions {
 struct LoadResult {
   std::uint64_t sent = 0;
   std::uint64_t lost = 0;     // no answer within the timeout
-  std::uint64_t skipped = 0;  // fixed rate: was due, but every slot was taken
+  std::uint64_t skipped = 0;  // was due, but every slot was taken, or the socket did not take it
   bool stream_ended = false;
-  std::chrono::nanoseconds elapsed{};     // from the first query to the last answer
-  std::vector<std::uint32_t> latency_ns;  // fixed rate: from when the query was due, sorted
+  std::chrono::nanoseconds elapsed{};  // from the first query to the last answer
+  // Sorted. At a fixed rate from when the query was due; of batches none.
+  std::vector<std::uint32_t> latency_ns;
 };
 
 // Keeps every slot busy. Sleeps while there is nothing to send or receive.
@@ -39,5 +41,10 @@ struct LoadResult {
 // Open loop: query i is due at i / rate after the start, whatever the server does. Never sleeps.
 [[nodiscard]] Result<LoadResult> run_at_rate(const LoadOptions& options, std::uint64_t rate,
                                              QueryStream& stream, AnswerCheck& check);
+
+// Keeps every slot busy with a query that is sent by itself: `slots` in flight from each socket.
+// Never sleeps, so that its own wake-up is in no figure.
+[[nodiscard]] Result<LoadResult> run_singly(const LoadOptions& options, QueryStream& stream,
+                                            AnswerCheck& check);
 
 }  // namespace meshdns::bench

@@ -46,7 +46,7 @@ Result<LoadSocket> LoadSocket::open(const SocketAddress& server, std::size_t slo
 }
 
 LoadSocket::LoadSocket(UniqueFd fd, std::size_t slots)
-    : fd_(std::move(fd)), slots_(slots), buffers_(kReceiveBatch) {
+    : fd_(std::move(fd)), slots_(slots), buffers_(std::min(slots, kReceiveBatch)) {
   for (std::size_t i = slots; i > 0; --i) {
     free_.push_back(static_cast<std::uint16_t>(i - 1));
     slots_[i - 1].id = static_cast<std::uint16_t>(i - 1);
@@ -93,14 +93,16 @@ bool LoadSocket::send(QueryBatch& batch, Instant asked_at) {
 }
 
 std::size_t LoadSocket::receive_datagrams() {
-  std::array<iovec, kReceiveBatch> vectors{};
-  std::array<mmsghdr, kReceiveBatch> messages{};
-  for (std::size_t i = 0; i < kReceiveBatch; ++i) {
+  std::array<iovec, kReceiveBatch> vectors;  // as many as there are buffers are set
+  std::array<mmsghdr, kReceiveBatch> messages;
+  for (std::size_t i = 0; i < buffers_.size(); ++i) {
     vectors[i] = {.iov_base = buffers_[i].data(), .iov_len = kDatagramOctets};
+    messages[i] = {};
     messages[i].msg_hdr.msg_iov = &vectors[i];
     messages[i].msg_hdr.msg_iovlen = 1;
   }
-  const int received = recvmmsg(fd_.get(), messages.data(), kReceiveBatch, MSG_DONTWAIT, nullptr);
+  const int received = recvmmsg(fd_.get(), messages.data(), static_cast<unsigned>(buffers_.size()),
+                                MSG_DONTWAIT, nullptr);
   const std::size_t count = received > 0 ? static_cast<std::size_t>(received) : 0;
   for (std::size_t i = 0; i < count; ++i) {
     sizes_[i] = static_cast<std::uint16_t>(messages[i].msg_len);

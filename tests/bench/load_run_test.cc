@@ -171,6 +171,71 @@ TEST(SaturatedRun, DoesNotTakeAnAnswerWithAnIdOfAnEarlierGeneration) {
   EXPECT_EQ(check.answers(), 0U);
 }
 
+TEST(SingleRun, SendsEveryQueryByItselfAndTakesEachLatency) {
+  const Responder responder(echo);
+  const NamesFile names = make_names();
+  const auto stream = make_complete_stream(names, {});
+  AnswerCheck check(CheckDepth::kEcho, &names);
+
+  const auto result = run_singly({.server = responder.address(),
+                                  .sockets = 3,
+                                  .slots = 1,
+                                  .duration = std::chrono::seconds(30),
+                                  .timeout = std::chrono::seconds(30)},
+                                 *stream, check);
+
+  ASSERT_TRUE(result);
+  EXPECT_TRUE(result->stream_ended);
+  EXPECT_EQ(result->sent, 12U);
+  EXPECT_EQ(result->lost, 0U);
+  EXPECT_EQ(check.mistakes()[0], 12U);
+  EXPECT_EQ(result->latency_ns.size(), 12U);
+}
+
+TEST(SingleRun, HasNoMoreInFlightThanItWasTold) {
+  std::atomic<int> seen = 0;
+  const Responder responder([&seen](std::span<std::uint8_t>) {
+    ++seen;
+    return false;
+  });
+  const NamesFile names = make_names();
+  const auto stream = make_mixed_stream(names, {});
+  AnswerCheck check(CheckDepth::kEcho, &names);
+
+  const auto result = run_singly({.server = responder.address(),
+                                  .sockets = 3,
+                                  .slots = 2,
+                                  .duration = std::chrono::milliseconds(50),
+                                  .timeout = std::chrono::milliseconds(500)},
+                                 *stream, check);
+
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->sent, 6U);
+  EXPECT_EQ(result->lost, 6U);
+  EXPECT_LE(seen, 6);
+}
+
+TEST(SingleRun, AsksAgainFromASocketWhoseAnswersWereLost) {
+  std::atomic<int> seen = 0;
+  const Responder responder(
+      [&seen](std::span<std::uint8_t> query) { return ++seen > 2 && echo(query); });
+  const NamesFile names = make_names();
+  const auto stream = make_complete_stream(names, {});
+  AnswerCheck check(CheckDepth::kEcho, &names);
+
+  const auto result = run_singly({.server = responder.address(),
+                                  .sockets = 2,
+                                  .slots = 1,
+                                  .duration = std::chrono::seconds(30),
+                                  .timeout = std::chrono::milliseconds(200)},
+                                 *stream, check);
+
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->sent, 12U);
+  EXPECT_EQ(result->lost, 2U);
+  EXPECT_EQ(check.answers(), 10U);
+}
+
 TEST(RateRun, AsksForAsManyAsAreDueAndTakesEachLatency) {
   const Responder responder(echo);
   const NamesFile names = make_names();
