@@ -1,11 +1,13 @@
 """One run of the benchmarks: its options, folder, processes, and the load generator."""
 
+import contextlib
 import json
 import pathlib
 import subprocess
 import sys
 
 from . import machine
+from .findings import Findings
 
 SLACK_SECONDS = 60  # beyond what a load run was asked to take
 
@@ -19,7 +21,10 @@ class Bench:
         self.options = options
         self.folder = pathlib.Path(folder)
         self.processes = processes
+        self.findings = Findings()
         self.server_core, self.load_core = machine.cores(may_share=options.smoke)
+        self.server_cores, self.load_cores = {self.server_core}, {self.load_core}
+        self.server_threads = 1  # that answer, of each server that is started
         self.bin = pathlib.Path(options.bin)
 
     def program(self, name):
@@ -34,16 +39,32 @@ class Bench:
     def head(self, text):
         print(f"== {text}", file=sys.stderr, flush=True)
 
+    @contextlib.contextmanager
+    def unpinned(self, server_threads):
+        """Meanwhile servers are started on both cores, which the load generator has as well."""
+        before = self.server_cores, self.load_cores, self.server_threads
+        both = {self.server_core, self.load_core}
+        self.server_cores, self.load_cores, self.server_threads = both, both, server_threads
+        try:
+            yield
+        finally:
+            self.server_cores, self.load_cores, self.server_threads = before
+
+    def run_load(self, command, timeout):
+        """Runs a generator of load on its cores to its end."""
+        cores = ",".join(str(core) for core in sorted(self.load_cores))
+        done = subprocess.run(["taskset", "-c", cores, *(str(word) for word in command)], stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=timeout, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{command[0]}: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout.decode(errors="replace")
+
     def load(self, server, seconds, *arguments):
         """Runs the load generator once against `server`; its result as a dictionary."""
-        command = ["taskset", "-c", self.load_core, self.program("meshdns-bench-load"), "--server",
-                   f"127.0.0.1:{server.port}", "--seconds", f"{seconds:.3f}", *arguments]
-        done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=seconds + SLACK_SECONDS, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(f"load generator: {done.stderr.decode(errors='replace').strip()}")
+        output = self.run_load([self.program("meshdns-bench-load"), "--server", f"127.0.0.1:{server.port}", "--seconds",
+                                f"{seconds:.3f}", *arguments], seconds + SLACK_SECONDS)
         server.require_running()
-        return json.loads(done.stdout)
+        return json.loads(output)
 
     def check_complete(self, server, expectations, deadline_seconds=120):
         """Every name and type once, each answer in full. Raises when one is wrong."""

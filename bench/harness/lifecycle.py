@@ -19,11 +19,12 @@ MIB = 1024 * 1024
 
 
 def _ms(seconds):
-    return f"{seconds * 1000:.0f}"
+    return f"{statistics.median(seconds) * 1000:.0f}" if seconds else "-"
 
 
-def run_start(bench, counts):
+def run_start(bench, counts, starts=None):
     """Start-up to the first answer, and resident memory after every name was asked once."""
+    starts = starts or bench.options.starts
     table = Table("Start-up and memory", ["server", "names", "first start ms", "later start ms",
                                           "from disk alone ms", "after a kill ms", "RSS MiB",
                                           "PSS MiB"])
@@ -31,53 +32,65 @@ def run_start(bench, counts):
         local = Local(bench, count)
         bench.head(f"start-up and memory, {count:,} names")
         for server in local.make_servers():
-            table.rows.append(_start_row(bench, local, server))
+            table.rows.append(_start_row(bench, local, server, starts))
             bench.processes.stop_all()
     table.notes = [
-        f"From executing the program to the first correct answer, median of {bench.options.starts}. The first start "
+        f"From executing the program to the first correct answer, median of {starts}. The first start "
         "of meshdns has nothing on disk, a later one has; its control plane runs already, and is gone "
         "where the table comes from disk alone, and where the resolver is killed: one question is asked at once "
         "after kill -9, and waits in the socket. "
         "dnsdist's backend runs already and its cache starts empty; the others read a file.",
-        "Memory after every name and type was asked once. RSS counts shared libraries in full, PSS "
-        "divides them among the processes that use them. IPv6 virtual addresses are on."]
+        "Memory after every name and type was asked once, the control plane gone. RSS counts shared libraries in full and in each "
+        "process, PSS divides them among the processes that use them: the whole of a server that uses them alone. IPv6 "
+        "virtual addresses are on."]
     return [table]
 
 
-def _start_row(bench, local, server):
+def run_start_million(bench):
+    """meshdns alone, once: minutes, most of which its control plane takes to read the files."""
+    others, bench.options.servers = bench.options.servers, ["meshdns"]
+    try:
+        return run_start(bench, [1_000_000], starts=1)
+    finally:
+        bench.options.servers = others
+
+
+def _start_row(bench, local, server, starts):
     name = local.name_set.name(local.count // 2)
     server.start()
     server.wait_for(name)  # meshdns-cp has read its files by now
-    first, later = [], []
-    for _ in range(bench.options.starts):
+    first, later, alone, killed = [], [], [], []
+    for _ in range(starts):
         server.restart(forget=True)
         first.append(server.wait_for(name))
         bench.check_complete(server, local.expectations_for(server))
         server.restart()
         later.append(server.wait_for(name))
     bench.check_complete(server, local.expectations_for(server))
+    if isinstance(server, Meshdns):
+        server.stop_control_plane()
     rss, pss = server.memory()
-    alone, killed = _without_control_plane(bench, local, server, name)
-    bench.say(f"{server.name}: {_ms(statistics.median(first))} ms, from disk alone {alone} ms, "
-              f"after a kill {killed} ms, {rss / MIB:.1f} MiB")
-    return [server.name, f"{local.count:,}", _ms(statistics.median(first)),
-            _ms(statistics.median(later)), alone, killed, f"{rss / MIB:.1f}", f"{pss / MIB:.1f}"]
+    if isinstance(server, Meshdns):
+        alone, killed = _without_control_plane(bench, local, server, name, starts)
+        bench.findings.keep(f"start ms {local.count}", statistics.median(alone) * 1000)
+        bench.findings.keep(f"memory MiB {local.count}", pss / MIB)
+    bench.say(f"{server.name}: {_ms(first)} ms, from disk alone {_ms(alone)} ms, after a kill {_ms(killed)} ms, "
+              f"{pss / MIB:.1f} MiB")
+    return [server.name, f"{local.count:,}", _ms(first), _ms(later), _ms(alone), _ms(killed), f"{rss / MIB:.1f}",
+            f"{pss / MIB:.1f}"]
 
 
-def _without_control_plane(bench, local, server, name):
-    """Medians in ms of starts from disk alone, and of a question's answer that comes when the resolver was just killed
-    and its supervisor has to start another one; "-" for servers that have neither."""
-    if not isinstance(server, Meshdns):
-        return "-", "-"
-    server.stop_control_plane()
-    starts, kills = [], []
-    for _ in range(bench.options.starts):
+def _without_control_plane(bench, local, server, name, starts):
+    """Seconds of starts from disk alone, and of a question's answer that comes when the resolver was just killed and its
+    supervisor has to start another one."""
+    alone, killed = [], []
+    for _ in range(starts):
         server.restart()
-        starts.append(server.wait_for(name))
+        alone.append(server.wait_for(name))
         bench.check_complete(server, local.expectations_for(server))
         os.kill(server.resolver_pid(), signal.SIGKILL)
-        kills.append(server.wait_for_one_answer(name))
-    return _ms(statistics.median(starts)), _ms(statistics.median(kills))
+        killed.append(server.wait_for_one_answer(name))
+    return alone, killed
 
 
 class _Changes:

@@ -55,6 +55,17 @@ class NameSet:
                 file.write(f"{label}.{self.zone} - -\n")
         return path
 
+    def write_questions(self, path, count, seed=1):
+        """For dnsperf: `count` questions in the load generator's mix, of names drawn uniformly."""
+        rng = random.Random(seed)
+        with open(path, "w", encoding="ascii") as file:
+            for _ in range(count):
+                part = rng.randrange(20)
+                label = rng.choice(self._absent if part == 0 else self.services)
+                qtype = "MX" if part == 1 else "AAAA" if part < 6 else "A"
+                file.write(f"{label}.{self.zone} {qtype}\n")
+        return path
+
     def write_dataplanes(self, folder, per_file=DATAPLANES_PER_FILE):
         folder = pathlib.Path(folder)
         folder.mkdir()

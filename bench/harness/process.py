@@ -64,7 +64,7 @@ def _cpu_ns_of(pid):
 
 
 class Process:
-    """One program and whatever it starts. Its output goes to a file."""
+    """One program and whatever it starts. Its output goes to a file. `core`: one, several in a set, or None for all."""
 
     def __init__(self, name, command, folder, core=None):
         self.name = name
@@ -78,7 +78,7 @@ class Process:
             if os.getppid() != parent:
                 os._exit(1)
             if core is not None:
-                os.sched_setaffinity(0, {core})
+                os.sched_setaffinity(0, core if isinstance(core, set) else {core})
 
         self.started = time.monotonic()
         with open(self.log, "ab") as log:
@@ -102,6 +102,12 @@ class Process:
         """CPU time of the whole tree so far."""
         self._tree = tree(self.pid)
         return sum(_cpu_ns_of(pid) for pid in self._tree)
+
+    def cpu_ns_of_threads(self, name):
+        """CPU time so far of each thread of the tree that is called so."""
+        return [int(_read(f"{task}/schedstat").split()[0])
+                for pid in tree(self.pid) for task in sorted(pathlib.Path(f"/proc/{pid}/task").glob("*"))
+                if _read(f"{task}/comm").strip() == name]
 
     def memory(self):
         """Resident memory of the whole tree in bytes: (sum of RSS, sum of PSS). PSS divides what

@@ -12,6 +12,7 @@ class Table:
     columns: list
     rows: list = dataclasses.field(default_factory=list)
     notes: list = dataclasses.field(default_factory=list)
+    of_words: bool = False  # not of figures, which stand to the right
 
     def _widths(self):
         return [max(len(str(row[i])) for row in [self.columns, *self.rows])
@@ -22,14 +23,15 @@ class Table:
         lines = [self.title, ""]
         for row in [self.columns, ["-" * width for width in widths], *self.rows]:
             cells = [str(row[0]).ljust(widths[0])]
-            cells += [str(cell).rjust(width) for cell, width in zip(row[1:], widths[1:])]
+            cells += [str(cell).ljust(width) if self.of_words else str(cell).rjust(width)
+                      for cell, width in zip(row[1:], widths[1:])]
             lines.append("  " + "  ".join(cells).rstrip())
         lines += ["", *(f"  {note}" for note in self.notes)] if self.notes else []
         return "\n".join(lines) + "\n"
 
     def markdown(self):
         lines = [f"## {self.title}", "", "| " + " | ".join(self.columns) + " |",
-                 "| --- |" + " ---: |" * (len(self.columns) - 1)]
+                 "| --- |" + (" --- |" if self.of_words else " ---: |") * (len(self.columns) - 1)]
         lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in self.rows]
         lines += ["", *(f"- {note}" for note in self.notes)] if self.notes else []
         return "\n".join(lines) + "\n"

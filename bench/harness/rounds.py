@@ -38,14 +38,15 @@ def measure(bench, server, arguments):
                  result["elapsed_seconds"], result["latency_us"])
 
 
-def run(bench, servers, arguments_of):
-    """{server name: [Round]}; arguments_of(server, round number) are the load generator's."""
+def run(bench, servers, arguments_of, measure_one=measure):
+    """{server name: [Round]}; arguments_of(server, round number) are the load generator's, or whosever measure_one()
+    takes."""
     rounds = {server.name: [] for server in servers}
     for number in range(bench.options.rounds):
         # Another one begins each time: nobody always follows the same neighbour.
         shift = number % len(servers)
         for server in servers[shift:] + servers[:shift]:
-            rounds[server.name].append(measure(bench, server, arguments_of(server, number)))
+            rounds[server.name].append(measure_one(bench, server, arguments_of(server, number)))
         bench.say(f"round {number + 1} of {bench.options.rounds}: " + ", ".join(
             f"{name} {done[-1].us_per_query:.2f}" for name, done in rounds.items()) + " us/query")
     return rounds

@@ -1,4 +1,5 @@
-"""The servers that are measured, each started on one core with the settings that serve it best.
+"""The servers that are measured, each started on one core with the settings that serve it best; on
+more cores with as many threads as the bench says.
 
 A server has a `name`, a `port` once started, `processes` whose CPU time and memory are its own, and
 `addresses`: whether its answers are known beforehand ("exact"), free ("any"), or echoes ("echo").
@@ -14,6 +15,8 @@ from .process import ProcessFailed, tree
 
 UPSTREAM_ZONE = "bench.example"
 READY_SECONDS = 180
+TCP_CONNECTIONS = 1024  # that each server takes
+TCP_IN_FLIGHT = 1000  # questions of one connection that are worked on at once
 
 
 class Server:
@@ -54,7 +57,7 @@ class Server:
         raise NotImplementedError
 
     def run(self, command, core=None, helper=False, name=None):
-        core = self.bench.server_core if core is None else core
+        core = self.bench.server_cores if core is None else core
         process = self.bench.processes.start(name or self.name, command, core, self.folder)
         (self.helpers if helper else self.processes).append(process)
         return process
@@ -181,8 +184,9 @@ class Nsd(Server):
         self.port = self.port or machine.free_port()
         config = self.write("nsd.conf", f"""server:
   ip-address: 127.0.0.1@{self.port}
-  server-count: 1
+  server-count: {self.bench.server_threads}
   reuseport: yes
+  tcp-count: {TCP_CONNECTIONS}
   minimal-responses: yes
   rrl-ratelimit: 0
   send-buffer-size: 4194304
@@ -219,8 +223,9 @@ class Knot(Server):
         config = self.write("knot.conf", f"""server:
   listen: 127.0.0.1@{self.port}
   rundir: "{self.folder}"
-  udp-workers: 1
-  tcp-workers: 1
+  udp-workers: {self.bench.server_threads}
+  tcp-workers: {self.bench.server_threads}
+  tcp-max-clients: {TCP_CONNECTIONS}
   background-workers: 1
 database:
   storage: "{self.folder}"
@@ -260,7 +265,8 @@ class Unbound(Server):
   directory: "{self.folder}"
   pidfile: ""
   use-syslog: no
-  num-threads: 1
+  num-threads: {self.bench.server_threads}
+  incoming-num-tcp: {TCP_CONNECTIONS}
   so-reuseport: yes
   so-rcvbuf: 4m
   so-sndbuf: 4m
@@ -313,8 +319,10 @@ class Dnsdist(Server):
         if self.cache_entries:
             cache = (f"getPool(''):setCache(newPacketCache({self.cache_entries}, "
                      "{numberOfShards=8, maxTTL=86400}))\n")
+        # One listener a thread.
+        listeners = f"addLocal('127.0.0.1:{self.port}', {{reusePort=true, maxInFlight={TCP_IN_FLIGHT}}})\n"
         config = self.write("dnsdist.conf", f"""setSecurityPollSuffix('')
-addLocal('127.0.0.1:{self.port}', {{reusePort=true}})
+{listeners * self.bench.server_threads}setMaxTCPClientThreads({self.bench.server_threads})
 setUDPMultipleMessagesVectorSize(32)
 setMaxUDPOutstanding(65535)
 newServer({{address='127.0.0.1:{self.backend_port}', sockets=8}}):setUp()

@@ -2,58 +2,22 @@
 
 from . import names, rounds
 from .report import Table
+from .tables import SHARED_NOTE, ratio_text, saturated_table, steady_table
 from .servers import (UPSTREAM_ZONE, Dnsdist, Dnsmasq, Echo, Knot, Meshdns, Nsd, Unbound, make_upstream)
 
 STEADY_RATE = 20_000
 SLOW_RATE = 2_000
 CACHED_NAMES = 10_000
+SCATTERED_CLIENTS = 200
 RECORDED_NAMES = 1_000
 FLOOD_NAMES = 200_000  # more than any of the caches has room for, twice
 FLOOD_SECONDS = 120
-SHARED_NOTE = "us/query: CPU time of the server, kernel included, by answered query; lower is better."
-
-
-def _ratio(measured, name, other):
-    return f"{rounds.ratio(measured, name, other):.2f}" if other in measured else "-"
-
-
-def _best_peer(measured):
-    peers = [name for name in measured if name not in ("echo", "meshdns")]
-    return min(peers, key=lambda name: rounds.median(measured[name], "us_per_query"), default=None)
-
-
-def saturated_table(title, measured, notes):
-    best = _best_peer(measured)
-    table = Table(title, ["server", "us/query", "lowest to highest", "queries/s", "core busy",
-                          "x echo", f"x best peer ({best or 'none'})", "lost", "wrong"])
-    for name, done in measured.items():
-        low, high = rounds.spread(done, "us_per_query")
-        table.rows.append([
-            name, f"{rounds.median(done, 'us_per_query'):.2f}", f"{low:.2f} to {high:.2f}",
-            f"{rounds.median(done, 'queries_per_second'):,.0f}",
-            f"{100 * rounds.median(done, 'busy'):.0f} %", _ratio(measured, name, "echo"),
-            _ratio(measured, name, best), sum(one.lost for one in done),
-            sum(one.wrong for one in done)])
-    table.notes = [SHARED_NOTE, *notes]
-    return table
-
-
-def steady_table(title, measured, notes):
-    table = Table(title, ["server", "us/query", "x echo", "p50 us", "p90 us", "p99 us", "lost"])
-    for name, done in measured.items():
-        latencies = [one.latency_us for one in done if one.latency_us]
-        middle = {key: sorted(one[key] for one in latencies)[len(latencies) // 2]
-                  for key in ("p50", "p90", "p99")} if latencies else {}
-        table.rows.append([
-            name, f"{rounds.median(done, 'us_per_query'):.2f}", _ratio(measured, name, "echo"),
-            *(f"{middle[key]:.0f}" if middle else "-" for key in ("p50", "p90", "p99")),
-            sum(one.lost for one in done)])
-    table.notes = notes
-    return table
 
 
 class Local:
     """`count` names from the server's own table (dnsdist: from its warm packet cache)."""
+
+    SERVERS = ("echo", "meshdns", "unbound", "dnsdist", "nsd", "knot")
 
     def __init__(self, bench, count):
         self.bench, self.count = bench, count
@@ -69,7 +33,8 @@ class Local:
     def make_servers(self):
         """The chosen servers, each made when it is its turn to be started."""
         for name in self.bench.options.servers:
-            yield self._make(name)
+            if name in self.SERVERS:
+                yield self._make(name)
 
     def _make(self, name):
         bench = self.bench
@@ -89,7 +54,7 @@ class Local:
         # Every name with three types, and the shards fill unevenly.
         return Dnsdist(bench, backend.port, max(10_000, self.count * 5))
 
-    def _start(self, server):
+    def start(self, server):
         server.start()
         seconds = server.wait_for(self.name_set.name(self.count // 2))
         result = self.bench.check_complete(server, self.expectations_for(server))
@@ -97,34 +62,46 @@ class Local:
                        f"{result['answered']} answers checked")
         return server
 
+    def start_all(self):
+        return [self.start(server) for server in self.make_servers()]
+
     def run(self, shapes):
-        """One table for each of `shapes`: uniform, zipf, steady."""
+        """One table for each of `shapes`, of SHAPES' names."""
         self.bench.head(f"local answers, {self.count:,} names: starting")
-        servers = [self._start(server) for server in self.make_servers()]
+        servers = self.start_all()
         tables = [self._shape(servers, shape) for shape in shapes]
         self.bench.processes.stop_all()
         return tables
 
     def _shape(self, servers, shape):
         self.bench.head(f"local answers, {self.count:,} names, {shape}")
+        flags, make_table, notes = SHAPES[shape]
+        measured = rounds.run(self.bench, servers, lambda server, number: [
+            "--names", self.expectations_for(server), "--seed", number + 1, *flags])
+        self.bench.findings.keep_rounds(f"local {self.count} {shape}", measured)
+        return make_table(f"Local answers, {self.count:,} names, {shape}", measured, notes)
 
-        def arguments(server, number):
-            chosen = ["--names", self.expectations_for(server), "--seed", number + 1]
-            if shape == "zipf":
-                chosen += ["--distribution", "zipf"]
-            if shape == "steady":
-                chosen += ["--rate", STEADY_RATE]
-            return chosen
 
-        measured = rounds.run(self.bench, servers, arguments)
-        title = f"Local answers, {self.count:,} names"
-        if shape == "steady":
-            return steady_table(f"{title}, {STEADY_RATE:,} queries/s", measured, [
-                "Open loop: latency counts from when a query was due. The load generator spins; "
-                "what is left is the server's wake-up and its work."])
-        return saturated_table(f"{title}, {shape}", measured, [
-            "Names of 9 to 40 octets; A 70 %, AAAA 20 %, NXDOMAIN 5 %, NODATA 5 %. "
-            "dnsdist answers from its warm packet cache, nsd behind it."])
+_MIX_NOTE = ("Names of 9 to 40 octets; A 70 %, AAAA 20 %, NXDOMAIN 5 %, NODATA 5 %. "
+             "dnsdist answers from its warm packet cache, nsd behind it.")
+# Shape -> (flags of the load generator, kind of table, notes).
+SHAPES = {
+    "uniform": ((), saturated_table, [_MIX_NOTE]),
+    "zipf": (("--distribution", "zipf"), saturated_table, [_MIX_NOTE]),
+    "scattered": (("--sockets", SCATTERED_CLIENTS, "--in-flight", 1), saturated_table, [
+        f"{SCATTERED_CLIENTS} client sockets with one question in flight each, and a system call for each: no two answers "
+        "of a batch are for one client, so nothing can be grouped."]),
+    "single": (("--sockets", 1, "--in-flight", 1), steady_table, [
+        "One client socket that asks its next question when it has the answer; it spins, so that its own wake-up is in no figure."]),
+    "steady": (("--rate", STEADY_RATE), steady_table, [
+        f"Open loop, {STEADY_RATE:,} queries/s: latency counts from when a query was due. The load generator spins; "
+        "what is left is the server's wake-up and its work."]),
+}
+
+
+def run_scattered(bench, counts):
+    """Clients that know nothing of each other."""
+    return [table for count in counts for table in Local(bench, count).run(["scattered"])]
 
 
 def run_recorded(bench):
@@ -151,7 +128,7 @@ def run_recorded(bench):
     for name, done in measured.items():
         low, high = rounds.spread(done, "us_per_query")
         table.rows.append([name, f"{rounds.median(done, 'us_per_query'):.2f}", f"{low:.2f} to {high:.2f}",
-                           _ratio(measured, name, "nothing recorded")])
+                           ratio_text(measured, name, "nothing recorded")])
     table.notes = [SHARED_NOTE, f"Local answers, {RECORDED_NAMES:,} names. The threads that write are counted; what "
                    "they do not keep up with is dropped."]
     return [table]
@@ -203,6 +180,7 @@ def run_cached(bench):
                                "--check", "shape", "--timeout", 5)
         bench.head(f"kept answers, {CACHED_NAMES:,} names, {state}")
         measured = rounds.run(bench, servers, arguments)
+        bench.findings.keep_rounds(f"kept {state}", measured)
         tables.append(saturated_table(f"Kept answers, {CACHED_NAMES:,} names, {state}", measured, [
             "Names of others, from the cache: A 70 %, AAAA 20 %, NXDOMAIN 5 %, NODATA 5 %. Full: after "
             f"{FLOOD_NAMES * 2:,} names that were asked once; meshdns has 64 MiB for its cache, dnsdist room for "
