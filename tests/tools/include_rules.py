@@ -83,7 +83,7 @@ WITH_BASE = {"fmt"}
 
 # Folder -> third parties. Boost.Beast cannot be used without Asio, so it brings Asio with it.
 FOLDER_THIRD_PARTIES = {
-    "base": {"fmt", "spdlog", "tl::expected", "jemalloc", "sockets"},
+    "base": {"fmt", "spdlog", "tl::expected", "jemalloc", "Boost.Unordered", "sockets"},
     "proto": {"protobuf", "gRPC"},
     "vip": {"OpenSSL", "Boost.Unordered"},
     "discovery": set(),
