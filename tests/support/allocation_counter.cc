@@ -33,7 +33,11 @@ void* operator new(std::size_t size) { return allocate(size, alignof(std::max_al
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<std::size_t>(alignment));
 }
+// The sanitizers' own do not come by the one above.
+void* operator new[](std::size_t size) { return allocate(size, alignof(std::max_align_t)); }
 void operator delete(void* memory) noexcept { deallocate(memory); }
+void operator delete[](void* memory) noexcept { deallocate(memory); }
+void operator delete[](void* memory, std::size_t /*size*/) noexcept { deallocate(memory); }
 void operator delete(void* memory, std::size_t /*size*/) noexcept { deallocate(memory); }
 void operator delete(void* memory, std::align_val_t /*alignment*/) noexcept { deallocate(memory); }
 void operator delete(void* memory, std::size_t /*size*/, std::align_val_t /*alignment*/) noexcept {
