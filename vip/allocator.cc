@@ -7,12 +7,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "vip/lease_record.h"
+#include "vip/lease_table.h"
 #include "vip/pin.h"
 #include "vip/pool.h"
 
@@ -32,56 +32,49 @@ Allocator::Allocator(const Options& options, Clock& clock) : options_(options), 
 
 Allocator::Grant Allocator::acquire(std::string_view key) {
   end_quarantines();
-  auto place = entries_.find(key);
-  const bool is_known = place != entries_.end();
-  if (is_known && place->second.state == LeaseState::kActive &&
-      (place->second.ipv4 || !options_.ipv4) && (place->second.ipv6 || !options_.ipv6)) {
+  const auto known = leases_.find(key);
+  const bool was_active = known && leases_.is_active(*known);
+  // The pool that the key has no address of yet.
+  const auto lacking = [&](const std::optional<AddressPool>& pool) -> const AddressPool* {
+    const bool is_enough = !pool || (known && leases_.address(*known, pool->family()));
+    return is_enough ? nullptr : &*pool;
+  };
+  const AddressPool* const ipv4_pool = lacking(options_.ipv4);
+  const AddressPool* const ipv6_pool = lacking(options_.ipv6);
+  if (was_active && ipv4_pool == nullptr && ipv6_pool == nullptr) {
     return Grant::kHeld;
   }
-  const Entry entry = is_known ? place->second : Entry{};
   // What is missing is chosen before anything is changed, so that exhaustion leaves all as it was.
-  std::optional<IpAddress> ipv4;
-  std::optional<IpAddress> ipv6;
-  if (!entry.ipv4 && options_.ipv4) {
-    ipv4 = choose(*options_.ipv4, key);
-  }
-  if (!entry.ipv6 && options_.ipv6) {
-    ipv6 = choose(*options_.ipv6, key);
-  }
-  const bool lacks =
-      (options_.ipv4 && !entry.ipv4 && !ipv4) || (options_.ipv6 && !entry.ipv6 && !ipv6);
-  if (lacks && !entry.ipv4 && !entry.ipv6 && !ipv4 && !ipv6) {
+  const auto ipv4 = ipv4_pool != nullptr ? choose(*ipv4_pool, key) : std::nullopt;
+  const auto ipv6 = ipv6_pool != nullptr ? choose(*ipv6_pool, key) : std::nullopt;
+  const bool is_exhausted = (ipv4_pool != nullptr && !ipv4) || (ipv6_pool != nullptr && !ipv6);
+  const bool has_any = ipv4 || ipv6 || (known && has_address(*known));
+  if (is_exhausted && !has_any) {
     return Grant::kExhausted;
   }
-  const bool was_active = is_known && entry.state == LeaseState::kActive;
   if (was_active && !ipv4 && !ipv6) {
     return Grant::kExhausted;  // holds one family, and the other is used up
   }
-  if (!is_known) {
-    place = entries_.try_emplace(std::string(key)).first;
-  }
-  Entry& stored = place->second;
-  set_blocked(stored, false);
-  stored.state = LeaseState::kActive;
+  const Number lease = known ? *known : leases_.insert(key);
+  set_blocked(lease, false);
   if (ipv4) {
-    take(*place, *ipv4);
+    take(lease, *ipv4);
   }
   if (ipv6) {
-    take(*place, *ipv6);
+    take(lease, *ipv6);
   }
-  set_blocked(stored, true);
-  active_ += was_active ? 0 : 1;
+  set_blocked(lease, true);
+  activate(lease);
   return Grant::kChanged;
 }
 
 bool Allocator::release(std::string_view key) {
-  const auto place = entries_.find(key);
-  if (place == entries_.end() || place->second.state != LeaseState::kActive) {
+  const auto lease = leases_.find(key);
+  if (!lease || !leases_.is_active(*lease)) {
     return false;
   }
   end_quarantines();
-  --active_;
-  begin_quarantine(place->first, place->second);
+  begin_quarantine(*lease);
   return true;
 }
 
@@ -105,19 +98,20 @@ std::optional<PinRefusal> Allocator::refuse(const std::string& key, const IpAddr
                                                               : PinRefusal::Reason::kOutsidePool;
     return refusal;
   }
-  if (const auto other = holder(address); other && *other != key) {
-    const Entry& entry = *find(*other);
-    const bool is_held = entry.state == LeaseState::kActive;
+  if (const auto other = leases_.find(address);
+      other && owns_addresses(*other) && leases_.key(*other) != key) {
+    const bool is_held = leases_.is_active(*other);
     refusal.reason = is_held ? PinRefusal::Reason::kHeld : PinRefusal::Reason::kQuarantined;
-    refusal.holder = *other;
-    refusal.remaining = is_held ? std::chrono::nanoseconds(0) : entry.free_at - clock_.now();
+    refusal.holder = leases_.key(*other);
+    refusal.remaining =
+        is_held ? std::chrono::nanoseconds(0) : free_at_.find(*other)->second - clock_.now();
     return refusal;
   }
-  const Entry* const own = find(key);
-  if (mode == PinMode::kForce || own == nullptr || own->state != LeaseState::kActive) {
+  const auto own = leases_.find(key);
+  if (mode == PinMode::kForce || !own || !leases_.is_active(*own)) {
     return std::nullopt;
   }
-  const auto has = address.is_v4() ? own->ipv4 : own->ipv6;
+  const auto has = leases_.address(*own, address.family());
   if (!has || *has == address) {
     return std::nullopt;
   }
@@ -128,66 +122,73 @@ std::optional<PinRefusal> Allocator::refuse(const std::string& key, const IpAddr
 
 std::vector<std::string> Allocator::pin(const Pin& pin) {
   end_quarantines();
-  Holding& holding = *entries_.try_emplace(pin.key).first;
-  Entry& entry = holding.second;
-  const bool was_active = entry.blocked && entry.state == LeaseState::kActive;
-  const bool was_blocked = entry.blocked;
+  const auto known = leases_.find(pin.key);
+  const Number lease = known ? *known : leases_.insert(pin.key);
+  const bool was_blocked = leases_.is_blocked(lease);
   std::vector<std::string> changed{pin.key};
-  set_blocked(entry, false);
+  set_blocked(lease, false);
   for (const auto& address : {pin.ipv4, pin.ipv6}) {
     if (!address) {
       continue;
     }
-    auto& had = address->is_v4() ? entry.ipv4 : entry.ipv6;
+    const auto had = leases_.address(lease, address->family());
     if (had && *had != *address) {
-      const IpAddress former = *had;
-      had.reset();
-      holders_.erase(former);
+      leases_.clear_address(lease, had->family());
       if (was_blocked) {
-        changed.push_back(former_key(former));
-        restore({LeaseState::kReleased, former.is_v4() ? std::optional(former) : std::nullopt,
-                 former.is_v4() ? std::nullopt : std::optional(former), changed.back()});
+        changed.push_back(former_key(*had));
+        restore({LeaseState::kReleased, had->is_v4() ? had : std::nullopt,
+                 had->is_v4() ? std::nullopt : had, changed.back()});
       }
     }
-    take(holding, *address);
+    take(lease, *address);
   }
-  entry.state = LeaseState::kActive;
-  set_blocked(entry, true);
-  active_ += was_active ? 0 : 1;
+  set_blocked(lease, true);
+  activate(lease);
   return changed;
 }
 
-void Allocator::begin_quarantine(const std::string& key, Entry& entry) {
-  entry.state = LeaseState::kReleased;
-  entry.free_at = clock_.now() + options_.quarantine;
-  ++entry.generation;
-  quarantines_.push_back({entry.free_at, key, entry.generation});
+void Allocator::activate(Number lease) {
+  free_at_.erase(lease);
+  active_ += leases_.is_active(lease) ? 0U : 1U;
+  leases_.set_active(lease, true);
+}
+
+void Allocator::begin_quarantine(Number lease) {
+  active_ -= leases_.is_active(lease) ? 1U : 0U;
+  leases_.set_active(lease, false);
+  const TimePoint end = clock_.now() + options_.quarantine;
+  free_at_[lease] = end;
+  quarantines_.push_back({end, lease});
 }
 
 void Allocator::end_quarantines() {
   const TimePoint now = clock_.now();
-  while (!quarantines_.empty() && quarantines_.front().until <= now) {
-    const auto place = entries_.find(quarantines_.front().key);
-    if (place != entries_.end() && place->second.state == LeaseState::kReleased &&
-        place->second.generation == quarantines_.front().generation) {
-      set_blocked(place->second, false);
+  while (!quarantines_.empty() && quarantines_.front().end <= now) {
+    const auto place = free_at_.find(quarantines_.front().lease);
+    // Else it began anew since, or ended with its lease's return.
+    if (place != free_at_.end() && place->second == quarantines_.front().end) {
+      set_blocked(place->first, false);
+      free_at_.erase(place);
     }
     quarantines_.pop_front();
   }
+  if (free_at_.empty()) {
+    free_at_.rehash(0);
+  }
 }
 
-void Allocator::set_blocked(Entry& entry, bool blocked) {
-  if (entry.blocked == blocked) {
+void Allocator::set_blocked(Number lease, bool blocked) {
+  if (leases_.is_blocked(lease) == blocked) {
     return;
   }
-  entry.blocked = blocked;
+  leases_.set_blocked(lease, blocked);
   const std::uint64_t add = blocked ? 1 : UINT64_MAX;  // modulo 2^64: minus one
-  if (entry.ipv4 && options_.ipv4 && options_.ipv4->contains(*entry.ipv4)) {
-    blocked_ipv4_ += add;
-  }
-  if (entry.ipv6 && options_.ipv6 && options_.ipv6->contains(*entry.ipv6)) {
-    blocked_ipv6_ += add;
-  }
+  const auto is_in = [&](const std::optional<AddressPool>& pool) {
+    const auto address = pool ? leases_.address(lease, pool->family()) : std::nullopt;
+    return address && pool->contains(*address);
+  };
+  blocked_ipv4_ += is_in(options_.ipv4) ? add : 0;
+  blocked_ipv6_ += is_in(options_.ipv6) ? add : 0;
 }
 
 std::optional<IpAddress> Allocator::choose(const AddressPool& pool, std::string_view key) {
@@ -214,99 +215,115 @@ std::optional<IpAddress> Allocator::choose(const AddressPool& pool, std::string_
 }
 
 bool Allocator::is_free(const IpAddress& address) const {
-  const auto holder = holders_.find(address);
-  if (holder == holders_.end()) {
-    return true;
-  }
-  return !holder->second->second.blocked;
+  const auto holder = leases_.find(address);
+  return !holder || !leases_.is_blocked(*holder);
 }
 
-void Allocator::take(Holding& taker, const IpAddress& address) {
-  const auto [holder, is_new] = holders_.try_emplace(address, &taker);
-  if (!is_new && holder->second != &taker) {
-    Holding& loser = *std::exchange(holder->second, &taker);
-    Entry& lost = loser.second;
-    const bool was_blocked = lost.blocked;
-    set_blocked(lost, false);
-    (address.is_v4() ? lost.ipv4 : lost.ipv6).reset();
-    if (!lost.ipv4 && !lost.ipv6) {
-      active_ -= lost.state == LeaseState::kActive ? 1U : 0U;
-      entries_.erase(entries_.find(loser.first));
+bool Allocator::has_address(Number lease) const {
+  return leases_.address(lease, IpFamily::kV4) || leases_.address(lease, IpFamily::kV6);
+}
+
+void Allocator::take(Number taker, const IpAddress& address) {
+  const auto loser = leases_.find(address);
+  if (loser && *loser != taker) {
+    const bool was_blocked = leases_.is_blocked(*loser);
+    set_blocked(*loser, false);
+    leases_.clear_address(*loser, address.family());
+    if (has_address(*loser)) {
+      set_blocked(*loser, was_blocked);
     } else {
-      set_blocked(lost, was_blocked);
+      erase(*loser);
     }
   }
-  (address.is_v4() ? taker.second.ipv4 : taker.second.ipv6) = address;
+  if (loser != taker) {
+    leases_.set_address(taker, address);
+  }
+}
+
+void Allocator::erase(Number lease) {
+  set_blocked(lease, false);
+  active_ -= leases_.is_active(lease) ? 1U : 0U;
+  free_at_.erase(lease);
+  batches_.erase(lease);
+  leases_.erase(lease);
 }
 
 void Allocator::restore(const LeaseRecord& record) {
-  const auto [place, is_new] = entries_.try_emplace(std::string(record.key));
-  if (!is_new) {
-    set_blocked(place->second, false);
-    active_ -= place->second.state == LeaseState::kActive ? 1U : 0U;
-    for (const auto& old : {place->second.ipv4, place->second.ipv6}) {
-      if (old) {
-        holders_.erase(*old);
-      }
-    }
-    place->second.ipv4.reset();
-    place->second.ipv6.reset();
-  }
-  // Taking an address from another key may erase that key's entry, never this one.
-  Entry& entry = place->second;
+  const auto known = leases_.find(record.key);
+  const Number lease = known ? *known : leases_.insert(record.key);
+  set_blocked(lease, false);
+  leases_.clear_address(lease, IpFamily::kV4);
+  leases_.clear_address(lease, IpFamily::kV6);
+  // Taking an address from another key may erase that key's lease, never this one.
   for (const auto& address : {record.ipv4, record.ipv6}) {
     if (address) {
-      take(*place, *address);
+      take(lease, *address);
     }
   }
-  set_blocked(entry, true);
+  set_blocked(lease, true);
   if (record.state == LeaseState::kActive) {
-    entry.state = LeaseState::kActive;
-    ++active_;
+    activate(lease);
   } else {
-    begin_quarantine(place->first, entry);
+    begin_quarantine(lease);
   }
 }
 
 std::size_t Allocator::forget_expired() {
   end_quarantines();
-  // NOLINTNEXTLINE(misc-include-cleaner): it knows only the erase_if of <vector>.
-  return erase_if(entries_, [&](const auto& item) {
-    const Entry& entry = item.second;
-    if (entry.blocked) {
-      return false;
+  std::vector<Number> expired;
+  leases_.for_each([&](Number lease) {
+    if (!leases_.is_blocked(lease)) {
+      expired.push_back(lease);
     }
-    for (const auto& address : {entry.ipv4, entry.ipv6}) {
-      if (address) {
-        holders_.erase(*address);
-      }
-    }
-    return true;
   });
+  for (const Number lease : expired) {
+    erase(lease);
+  }
+  return expired.size();
 }
 
-const Allocator::Entry* Allocator::find(std::string_view key) const {
-  const auto place = entries_.find(key);
-  return place == entries_.end() ? nullptr : &place->second;
+Allocator::Entry Allocator::entry(Number lease) const {
+  const auto batch = batches_.find(lease);
+  return {.state = leases_.is_active(lease) ? LeaseState::kActive : LeaseState::kReleased,
+          .ipv4 = leases_.address(lease, IpFamily::kV4),
+          .ipv6 = leases_.address(lease, IpFamily::kV6),
+          .batch = batch == batches_.end() ? 0 : batch->second};
+}
+
+std::optional<Allocator::Entry> Allocator::find(std::string_view key) const {
+  const auto lease = leases_.find(key);
+  return lease ? std::optional(entry(*lease)) : std::nullopt;
+}
+
+void Allocator::set_batch(std::string_view key, std::uint64_t batch) {
+  if (const auto lease = leases_.find(key)) {
+    batches_[*lease] = batch;
+  }
+}
+
+void Allocator::forget_batches(std::uint64_t last) {
+  // NOLINTNEXTLINE(misc-include-cleaner): it knows only the erase_if of <vector>.
+  erase_if(batches_, [last](const auto& item) { return item.second <= last; });
+  batches_.rehash(0);
+}
+
+// A lease whose quarantine is over would get its addresses back today, but any key may have them.
+bool Allocator::owns_addresses(Number lease) const {
+  if (leases_.is_active(lease)) {
+    return true;
+  }
+  const auto place = free_at_.find(lease);
+  return place != free_at_.end() && place->second > clock_.now();
 }
 
 std::optional<std::string_view> Allocator::holder(const IpAddress& address) const {
-  const auto place = holders_.find(address);
-  if (place == holders_.end()) {
-    return std::nullopt;
-  }
-  const auto& [key, entry] = *place->second;
-  if (entry.state == LeaseState::kReleased && entry.free_at <= clock_.now()) {
-    return std::nullopt;  // free for any key, though it would get it back today
-  }
-  return key;
+  const auto lease = leases_.find(address);
+  return lease && owns_addresses(*lease) ? std::optional(leases_.key(*lease)) : std::nullopt;
 }
 
 void Allocator::for_each(
     const std::function<void(std::string_view key, const Entry&)>& visit) const {
-  for (const auto& [key, entry] : entries_) {
-    visit(key, entry);
-  }
+  leases_.for_each([&](Number lease) { visit(leases_.key(lease), entry(lease)); });
 }
 
 }  // namespace meshdns::vip

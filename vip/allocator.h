@@ -17,11 +17,11 @@
 #include <vector>
 
 #include <boost/unordered/unordered_flat_map.hpp>
-#include <boost/unordered/unordered_map.hpp>
 
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "vip/lease_record.h"
+#include "vip/lease_table.h"
 #include "vip/pin.h"
 #include "vip/pool.h"
 
@@ -42,11 +42,7 @@ class Allocator {
     LeaseState state = LeaseState::kActive;
     std::optional<IpAddress> ipv4;
     std::optional<IpAddress> ipv6;
-    TimePoint free_at;  // released: when the quarantine ends
-    std::uint64_t generation =
-        0;                    // counts releases, so that a quarantine of an earlier one is known
-    bool blocked = false;     // held or in quarantine: nobody else may have the addresses
-    std::uint64_t batch = 0;  // the caller's: the journal's batch that its newest change is in
+    std::uint64_t batch = 0;  // what set_batch() said, until forget_batches()
   };
 
   enum class Grant : std::uint8_t {
@@ -73,31 +69,23 @@ class Allocator {
   std::size_t forget_expired();
 
   // Nothing for a key never seen or forgotten.
-  [[nodiscard]] const Entry* find(std::string_view key) const;
-  // Sets the entry's `batch`; the key has one.
-  void set_batch(std::string_view key, std::uint64_t batch) {
-    entries_.find(key)->second.batch = batch;
-  }
+  [[nodiscard]] std::optional<Entry> find(std::string_view key) const;
+  // The caller's: the journal's batch that the key's newest change is in. The key has an entry.
+  void set_batch(std::string_view key, std::uint64_t batch);
+  // Up to this one, since they are on disk.
+  void forget_batches(std::uint64_t last);
   // The key that holds an address or has it in quarantine.
   [[nodiscard]] std::optional<std::string_view> holder(const IpAddress& address) const;
   void for_each(const std::function<void(std::string_view key, const Entry&)>& visit) const;
   [[nodiscard]] std::size_t active() const { return active_; }
-  [[nodiscard]] std::size_t released() const { return entries_.size() - active_; }
+  [[nodiscard]] std::size_t released() const { return leases_.size() - active_; }
 
  private:
-  struct Quarantined {
-    TimePoint until;
-    std::string key;
-    std::uint64_t generation = 0;
+  using Number = LeaseTable::Number;
+  struct Quarantine {
+    TimePoint end;
+    Number lease = 0;
   };
-  struct KeyHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view key) const {
-      return std::hash<std::string_view>{}(key);
-    }
-  };
-  using Entries = boost::unordered_map<std::string, Entry, KeyHash, std::equal_to<>>;
-  using Holding = Entries::value_type;  // stays where it is until it is erased
 
   // refuse() for one address of the pin.
   [[nodiscard]] std::optional<PinRefusal> refuse(const std::string& key, const IpAddress& address,
@@ -106,22 +94,32 @@ class Allocator {
   [[nodiscard]] std::optional<IpAddress> choose(const AddressPool& pool, std::string_view key);
   [[nodiscard]] bool is_free(const IpAddress& address) const;
   // Gives it `address`; a released or contradicted holder loses it, and is erased with its last.
-  void take(Holding& taker, const IpAddress& address);
-  void begin_quarantine(const std::string& key, Entry& entry);
+  void take(Number taker, const IpAddress& address);
+  [[nodiscard]] bool has_address(Number lease) const;
+  // Whether nobody else may have its addresses yet.
+  [[nodiscard]] bool owns_addresses(Number lease) const;
+  void erase(Number lease);
+  [[nodiscard]] Entry entry(Number lease) const;
+  void activate(Number lease);
+  void begin_quarantine(Number lease);
+  void end_quarantines();
+  // Marks the lease as blocked (held or in quarantine: nobody else may have its addresses) or free,
+  // and keeps the counts below.
+  void set_blocked(Number lease, bool blocked);
   [[nodiscard]] const std::optional<AddressPool>& pool_of(const IpAddress& address) const {
     return address.is_v4() ? options_.ipv4 : options_.ipv6;
   }
-  void end_quarantines();
-  // Marks the entry as blocked or free and keeps the counts below.
-  void set_blocked(Entry& entry, bool blocked);
 
   Options options_;
   Clock& clock_;
-  Entries entries_;
-  boost::unordered_flat_map<IpAddress, Holding*, std::hash<IpAddress>> holders_;
-  std::deque<Quarantined> quarantines_;  // by end
+  LeaseTable leases_;
+  // Of the released leases whose quarantine has not ended yet, when it does. `quarantines_` has
+  // them by that time, and earlier ones that ended otherwise.
+  boost::unordered_flat_map<Number, TimePoint> free_at_;
+  std::deque<Quarantine> quarantines_;
+  boost::unordered_flat_map<Number, std::uint64_t> batches_;  // see set_batch()
   std::size_t active_ = 0;
-  // Addresses of blocked entries inside the present pools: what exhaustion is told by.
+  // Addresses of blocked leases inside the present pools: what exhaustion is told by.
   std::uint64_t blocked_ipv4_ = 0;
   std::uint64_t blocked_ipv6_ = 0;
 };

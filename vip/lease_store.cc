@@ -190,8 +190,8 @@ LeaseStore::Lease LeaseStore::acquire(std::string_view key) {
   } else {
     forget_exhausted(key);
   }
-  const auto* entry = allocator_.find(key);
-  return entry == nullptr ? Lease{} : lease_of(*entry);
+  const auto entry = allocator_.find(key);
+  return entry ? lease_of(*entry) : Lease{};
 }
 
 void LeaseStore::release(std::string_view key) {
@@ -223,10 +223,10 @@ void LeaseStore::forget_exhausted(std::string_view key) {
 }
 
 void LeaseStore::note_change(std::string_view key) {
-  if (!writer_) {
+  const auto entry = allocator_.find(key);
+  if (!writer_ || !entry) {
     return;  // leases in memory
   }
-  const auto* entry = allocator_.find(key);
   append_record({entry->state, entry->ipv4, entry->ipv6, key}, gathered_);
   if (entry->batch == batch_) {
     return;
@@ -389,6 +389,7 @@ std::vector<std::string> LeaseStore::take_changed(const JournalWriter::Done& don
   if (done.result) {
     unwritten_.erase(unwritten_.begin(), later);
     durable_batch_ = done.batch;
+    allocator_.forget_batches(durable_batch_);
   }
   return changed;
 }
@@ -407,8 +408,8 @@ std::string LeaseStore::state_note() const {
 }
 
 std::optional<LeaseStore::Lease> LeaseStore::find(std::string_view key) const {
-  const auto* entry = allocator_.find(key);
-  if (entry == nullptr || entry->state != LeaseState::kActive) {
+  const auto entry = allocator_.find(key);
+  if (!entry || entry->state != LeaseState::kActive) {
     return std::nullopt;
   }
   return lease_of(*entry);

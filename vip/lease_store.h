@@ -109,7 +109,7 @@ class LeaseStore {
   }
   void for_each(const std::function<void(std::string_view key, const Lease&)>& visit) const;
   // The state of a key that has or had addresses; nothing once they are anybody's.
-  [[nodiscard]] const Allocator::Entry* entry(std::string_view key) const {
+  [[nodiscard]] std::optional<Allocator::Entry> entry(std::string_view key) const {
     return allocator_.find(key);
   }
   // What is wrong with the state folder, for /readyz; empty when nothing is.

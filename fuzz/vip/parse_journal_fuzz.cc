@@ -167,9 +167,9 @@ void check_replay(const std::vector<Lease>& leases) {
       clock);
   for (const Lease& lease : leases) {
     allocator.restore({lease.record.state, lease.record.ipv4, lease.record.ipv6, lease.key});
-    const auto* entry = allocator.find(lease.key);
-    require(entry != nullptr && entry->ipv4 == lease.record.ipv4 &&
-                entry->ipv6 == lease.record.ipv6 && entry->state == lease.record.state,
+    const auto entry = allocator.find(lease.key);
+    require(entry && entry->ipv4 == lease.record.ipv4 && entry->ipv6 == lease.record.ipv6 &&
+                entry->state == lease.record.state,
             "the newest word does not count");
   }
   const auto granted = allocator.acquire("one more");

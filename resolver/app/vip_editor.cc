@@ -333,10 +333,10 @@ void VipEditor::release(const std::string& json, Done done) {
     return;
   }
   const std::string key = service_lease_key(*id);
-  const auto* const entry = leases_.entry(key);
-  if (entry == nullptr || entry->state != vip::LeaseState::kActive) {
+  const auto entry = leases_.entry(key);
+  if (!entry || entry->state != vip::LeaseState::kActive) {
     refuse(ErrorCode::kNotFound,
-           entry == nullptr ? "there is no lease of that name" : "it is released already");
+           !entry ? "there is no lease of that name" : "it is released already");
     return;
   }
   if (const auto possible = leases_.can_record(); !possible) {

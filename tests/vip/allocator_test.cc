@@ -35,8 +35,8 @@ Allocator::Options with_pool(const std::string& ipv4) {
 }
 
 std::string address_of(const Allocator& allocator, const std::string& key) {
-  const auto* entry = allocator.find(key);
-  return entry != nullptr && entry->ipv4 ? entry->ipv4->to_string() : "none";
+  const auto entry = allocator.find(key);
+  return entry && entry->ipv4 ? entry->ipv4->to_string() : "none";
 }
 
 class AllocatorTest : public testing::Test {
@@ -95,7 +95,7 @@ TEST_F(AllocatorTest, NeverGivesOneAddressTwiceAndExhaustsExactly) {
     EXPECT_TRUE(seen.insert(address_of(allocator, key)).second);
   }
   EXPECT_EQ(allocator.acquire("one too many"), Grant::kExhausted);
-  EXPECT_EQ(allocator.find("one too many"), nullptr);
+  EXPECT_FALSE(allocator.find("one too many"));
   EXPECT_EQ(allocator.acquire("k17"), Grant::kHeld);
 }
 
@@ -112,7 +112,7 @@ TEST_F(AllocatorTest, ReusesAnAddressOnlyAfterItsQuarantine) {
   clock_.advance(seconds(1));
   EXPECT_EQ(allocator.acquire("c"), Grant::kChanged);
   EXPECT_EQ(address_of(allocator, "c"), freed);
-  EXPECT_EQ(allocator.find("a"), nullptr);
+  EXPECT_FALSE(allocator.find("a"));
 }
 
 TEST_F(AllocatorTest, GivesAReturningKeyItsOldAddress) {
@@ -178,7 +178,7 @@ TEST_F(AllocatorTest, BelievesTheNewestRecordAboutAnAddress) {
   const auto address = *IpAddress::parse("192.0.2.1");
   allocator.restore({LeaseState::kActive, address, std::nullopt, "a"});
   allocator.restore({LeaseState::kActive, address, std::nullopt, "b"});
-  EXPECT_EQ(allocator.find("a"), nullptr);
+  EXPECT_FALSE(allocator.find("a"));
   EXPECT_EQ(address_of(allocator, "b"), "192.0.2.1");
   EXPECT_EQ(allocator.active(), 1U);
   EXPECT_EQ(allocator.acquire("c"), Grant::kChanged);
@@ -208,8 +208,8 @@ TEST_F(AllocatorTest, ForgetsOnlyWhatIsOutOfQuarantine) {
   EXPECT_EQ(allocator.forget_expired(), 0U);
   clock_.advance(minutes(5));
   EXPECT_EQ(allocator.forget_expired(), 1U);
-  EXPECT_EQ(allocator.find("a"), nullptr);
-  EXPECT_NE(allocator.find("b"), nullptr);
+  EXPECT_FALSE(allocator.find("a"));
+  EXPECT_TRUE(allocator.find("b"));
 }
 
 // An oracle of its own keeps what every key was ever given and checks the allocator against it.
