@@ -66,11 +66,15 @@ class Run {
     if (socket.in_flight() == 0) {
       return false;
     }
-    return socket.receive([&](const AskedQuery& asked, Instant asked_at,
-                              std::span<const std::uint8_t> answer) {
+    const bool came = socket.receive([&](const AskedQuery& asked, Instant asked_at,
+                                         std::span<const std::uint8_t> answer) {
       check_.judge(asked, answer);
       on_latency(asked_at);
     }) > 0;
+    if (came) {
+      last_answer_ = Clock::now();
+    }
+    return came;
   }
 
   // Now and then gives up on what was asked too long ago; true when it looked.
@@ -88,7 +92,8 @@ class Run {
   void sleep() { poll(polled_.data(), polled_.size(), kPollMilliseconds); }
 
   LoadResult finish() {
-    result_.elapsed = Clock::now() - started_;
+    // Not the wait for answers that never come.
+    result_.elapsed = (last_answer_ > started_ ? last_answer_ : Clock::now()) - started_;
     std::ranges::sort(result_.latency_ns);
     return std::move(result_);
   }
@@ -101,6 +106,7 @@ class Run {
   LoadResult result_;
   Instant started_ = Clock::now();
   Instant expired_at_ = started_;
+  Instant last_answer_ = started_;
 };
 
 bool fill(Run& run, LoadSocket& socket, PendingBatch& pending, Instant now) {

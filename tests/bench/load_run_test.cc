@@ -236,6 +236,27 @@ TEST(SingleRun, AsksAgainFromASocketWhoseAnswersWereLost) {
   EXPECT_EQ(check.answers(), 10U);
 }
 
+TEST(SingleRun, DoesNotCountTheWaitForLostAnswersAsItsTime) {
+  std::atomic<int> seen = 0;
+  const Responder responder(
+      [&seen](std::span<std::uint8_t> query) { return ++seen < 12 && echo(query); });
+  const NamesFile names = make_names();
+  const auto stream = make_complete_stream(names, {});
+  AnswerCheck check(CheckDepth::kEcho, &names);
+  const auto timeout = std::chrono::seconds(2);
+
+  const auto result = run_singly({.server = responder.address(),
+                                  .sockets = 1,
+                                  .slots = 1,
+                                  .duration = std::chrono::seconds(30),
+                                  .timeout = timeout},
+                                 *stream, check);
+
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->lost, 1U);
+  EXPECT_LT(result->elapsed, timeout);
+}
+
 TEST(RateRun, AsksForAsManyAsAreDueAndTakesEachLatency) {
   const Responder responder(echo);
   const NamesFile names = make_names();
