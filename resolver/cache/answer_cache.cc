@@ -66,15 +66,19 @@ CacheHit AnswerCache::find(const CachedQuestion& question, std::size_t cut_label
   if (hit.freshness == Freshness::kFresh || denied_depths_.load(std::memory_order_relaxed) == 0) {
     return hit;
   }
-  StoredReply denial;
-  const CacheHit denied = find_denial(question, name_hash, cut_labels, now, denial);
-  const bool is_better =
-      denied.freshness == Freshness::kFresh ||
-      (denied.freshness == Freshness::kStale && hit.freshness == Freshness::kMiss);
+  // Where nothing is kept of the question itself, `reply` and its memory are free for its denial.
+  const bool is_missing = hit.freshness == Freshness::kMiss;
+  StoredReply other;
+  const CacheHit denied =
+      find_denial(question, name_hash, cut_labels, now, is_missing ? reply : other);
+  const bool is_better = denied.freshness == Freshness::kFresh ||
+                         (denied.freshness == Freshness::kStale && is_missing);
   if (!is_better) {
     return hit;
   }
-  reply = std::move(denial);
+  if (!is_missing) {
+    reply = std::move(other);
+  }
   return denied;
 }
 
