@@ -24,6 +24,7 @@ class Bench:
         self.findings = Findings()
         self.server_core, self.load_core = machine.cores(may_share=options.smoke)
         self.server_cores, self.load_cores = {self.server_core}, {self.load_core}
+        self.ready_seconds = 180  # until a server has to answer
         self.server_threads = 1  # that answer, of each server that is started
         self.bin = pathlib.Path(options.bin)
 

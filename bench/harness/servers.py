@@ -14,7 +14,6 @@ from . import dns, machine, names
 from .process import ProcessFailed, tree
 
 UPSTREAM_ZONE = "bench.example"
-READY_SECONDS = 180
 TCP_CONNECTIONS = 1024  # that each server takes
 TCP_IN_FLIGHT = 1000  # questions of one connection that are worked on at once
 
@@ -70,10 +69,10 @@ class Server:
     def wait_for(self, name):
         """Waits until `name` has an address; seconds since the measured process was executed."""
         with dns.Client(self.port) as client:
-            answered = client.wait_until(name, dns.has_address, READY_SECONDS,
+            answered = client.wait_until(name, dns.has_address, self.bench.ready_seconds,
                                          alive=self.require_running)
         if answered is None:
-            raise ProcessFailed(f"{self.name} has no answer for {name} after {READY_SECONDS} s")
+            raise ProcessFailed(f"{self.name} has no answer for {name} after {self.bench.ready_seconds} s")
         return answered - self.processes[0].started
 
     def require_running(self):
@@ -155,7 +154,7 @@ class Meshdns(Server):
         """Asks once and never again; seconds to the answer, which has to have an address."""
         begin = time.monotonic()
         with dns.Client(self.port) as client:
-            reply = client.ask(name, timeout=READY_SECONDS)
+            reply = client.ask(name, timeout=self.bench.ready_seconds)
         if reply is None or not dns.has_address(*reply):
             raise ProcessFailed(f"{self.name} has no answer for {name}, asked once: {reply}")
         return time.monotonic() - begin
