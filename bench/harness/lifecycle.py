@@ -65,6 +65,7 @@ def _start_row(bench, local, server, starts):
     for _ in range(starts):
         server.restart(forget=True)
         first.append(server.wait_for(name))
+        server.wait_for_all()
         bench.check_complete(server, local.expectations_for(server))
         server.restart()
         later.append(server.wait_for(name))

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 
-from . import dns, machine, names
+from . import dns, machine, metrics, names
 from .process import ProcessFailed, tree
 
 UPSTREAM_ZONE = "bench.example"
@@ -75,6 +75,9 @@ class Server:
             raise ProcessFailed(f"{self.name} has no answer for {name} after {self.bench.ready_seconds} s")
         return answered - self.processes[0].started
 
+    def wait_for_all(self):
+        """Waits until every name is there, where they come one after the other."""
+
     def require_running(self):
         for process in self.processes + self.helpers:
             process.require_running()
@@ -122,6 +125,7 @@ class Meshdns(Server):
         self.upstream_port = upstream_port or machine.free_port()
         self.per_file = per_file
         self.dataplanes = self.folder / "dataplanes"
+        self.admin_port = 0
         self.xds_port = machine.free_port()
         self.state = self.folder / "state"
 
@@ -159,11 +163,20 @@ class Meshdns(Server):
             raise ProcessFailed(f"{self.name} has no answer for {name}, asked once: {reply}")
         return time.monotonic() - begin
 
+    def wait_for_all(self):
+        deadline = time.monotonic() + self.bench.ready_seconds
+        while metrics.read(self.admin_port, "meshdns_table_services") < len(self.name_set):
+            self.require_running()
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"{self.name} has not all its names after {self.bench.ready_seconds} s")
+            time.sleep(0.05)
+
     def launch(self):
         self.port = self.port or machine.free_port()
+        self.admin_port = self.admin_port or machine.free_port()
         # IPv6 virtual addresses, so that AAAA has answers as it has with the other servers.
         self.run([self.bench.program("meshdns"), "run", "--listen", f"127.0.0.1:{self.port}",
-                  "--admin", f"127.0.0.1:{machine.free_port()}",
+                  "--admin", f"127.0.0.1:{self.admin_port}",
                   "--control-plane", f"127.0.0.1:{self.xds_port}",
                   "--state-dir", self.state, "--vip-ipv6", "true", "--log-level", "warn",
                   "--upstream", f"127.0.0.1:{self.upstream_port}", *self.flags])

@@ -2,12 +2,11 @@
 
 import json
 import os
-import re
 import statistics
 import subprocess
 import time
-import urllib.request
 
+from . import metrics
 from .report import Table
 
 SERVICES = 10_000
@@ -60,10 +59,7 @@ class _ControlPlane:
         self.port = json.loads(self.ports.read_text(encoding="ascii"))
 
     def metric(self, name):
-        url = f"http://127.0.0.1:{self.port['admin']}/metrics"
-        with urllib.request.urlopen(url, timeout=10) as page:
-            text = page.read().decode()
-        return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.M))
+        return metrics.read(self.port["admin"], name)
 
 
 class _Clients:

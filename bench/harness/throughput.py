@@ -57,6 +57,7 @@ class Local:
     def start(self, server):
         server.start()
         seconds = server.wait_for(self.name_set.name(self.count // 2))
+        server.wait_for_all()
         result = self.bench.check_complete(server, self.expectations_for(server))
         self.bench.say(f"{server.name}: {seconds * 1000:.0f} ms to its first answer, "
                        f"{result['answered']} answers checked")
