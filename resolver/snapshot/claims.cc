@@ -1,21 +1,24 @@
 #include "resolver/snapshot/claims.h"
 
-#include <memory>
 #include <vector>
 
 namespace meshdns::dns {
 
-void Claims::remove(OwnerIndex owner) {
-  if (holder != owner) {
-    std::erase(*waiting, owner);
-  } else if (waiting == nullptr) {
-    holder = kNobody;
-  } else {
-    holder = waiting->front();
-    waiting->erase(waiting->begin());
+void ClaimLines::remove(Claims& claims, OwnerIndex owner) {
+  if (!claims.is_contested()) {
+    claims.holder = kNobody;
+    return;
   }
-  if (waiting != nullptr && waiting->empty()) {
-    waiting.reset();
+  std::vector<OwnerIndex>& line = lines_[claims.line];
+  if (claims.holder == owner) {
+    claims.holder = line.front();
+    line.erase(line.begin());
+  } else {
+    std::erase(line, owner);
+  }
+  if (line.empty()) {
+    lines_.remove(claims.line);
+    claims.line = Claims::kNoLine;
   }
 }
 

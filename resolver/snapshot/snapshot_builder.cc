@@ -12,10 +12,15 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "base/packed_text.h"
 #include "base/result.h"
 #include "discovery/service.h"
+#include "resolver/snapshot/claimed_addresses.h"
+#include "resolver/snapshot/claimed_names.h"
 #include "resolver/snapshot/claims.h"
 #include "resolver/snapshot/host_entry.h"
+#include "resolver/snapshot/owner.h"
+#include "resolver/snapshot/owner_key.h"
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/reverse_name.h"
@@ -31,13 +36,6 @@
 
 namespace meshdns::dns {
 namespace {
-
-std::string to_key(NameView name) { return {name.octets().begin(), name.octets().end()}; }
-
-NameView to_view(const std::string& key) {
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): a map key holds octets as char.
-  return NameView({reinterpret_cast<const std::uint8_t*>(key.data()), key.size()});
-}
 
 // Folded.
 Result<Name> parse_zone(const std::string& text) {
@@ -107,15 +105,15 @@ SnapshotBuilder::~SnapshotBuilder() = default;
 
 UpsertReport SnapshotBuilder::upsert_service(const discovery::Service& service,
                                              const NameAddresses& addresses) {
-  Owner next;
-  next.label = service.id.to_string();
-  next.addresses = addresses.addresses;
-  next.ttl = addresses.are_endpoints ? std::min(times_.ttl, times_.instance_ttl) : times_.ttl;
-  next.withheld = addresses.withheld;
-  next.ports = port_lists_.acquire(service.ports);
-  const bool ports_not_told = next.ports == kPortsNotTold;
-  UpsertReport report = upsert_owner(service_key(service.id), std::move(next), service.hostnames);
-  report.ports_not_told = ports_not_told;
+  const PortListIndex ports = port_lists_.acquire(service.ports);
+  UpsertReport report = upsert_owner(
+      service_key(service.id),
+      {.hostnames = service.hostnames,
+       .addresses = addresses.addresses,
+       .ttl = addresses.are_endpoints ? std::min(times_.ttl, times_.instance_ttl) : times_.ttl,
+       .ports = ports,
+       .withheld = addresses.withheld});
+  report.ports_not_told = ports == kPortsNotTold;
   return report;
 }
 
@@ -124,47 +122,30 @@ void SnapshotBuilder::remove_service(const discovery::ServiceId& id) {
 }
 
 UpsertReport SnapshotBuilder::upsert_record(const discovery::NameRecord& record) {
-  Owner next;
-  next.label = "record " + record.name;
-  next.addresses = record.addresses;
-  next.ttl = record.ttl_seconds.value_or(times_.ttl);
-  return upsert_owner(record_key(record.name), std::move(next), std::span(&record.name, 1));
+  const std::string key = record_key(record.name);
+  std::string label = "record " + record.name;
+  if (label == owner_label(key)) {
+    label.clear();
+  }
+  return upsert_owner(key, {.hostnames = std::span(&record.name, 1),
+                            .addresses = record.addresses,
+                            .ttl = record.ttl_seconds.value_or(times_.ttl),
+                            .label = std::move(label)});
 }
 
 void SnapshotBuilder::remove_record(std::string_view name) { remove_owner(record_key(name)); }
 
 UpsertReport SnapshotBuilder::upsert_instance(const Instance& instance) {
-  Owner next;
-  next.label = "instance " + instance.name + " of " + instance.service.to_string();
-  next.addresses = instance.addresses;
-  next.ttl = std::min(times_.ttl, times_.instance_ttl);
-  next.is_instance = true;
-  return upsert_owner(instance_key(instance.service, instance.name), std::move(next),
-                      instance.hostnames);
+  return upsert_owner(instance_key(instance.service, instance.name),
+                      {.hostnames = instance.hostnames,
+                       .addresses = instance.addresses,
+                       .ttl = std::min(times_.ttl, times_.instance_ttl),
+                       .is_instance = true});
 }
 
 void SnapshotBuilder::remove_instance(const discovery::ServiceId& service,
                                       const std::string& name) {
   remove_owner(instance_key(service, name));
-}
-
-std::string SnapshotBuilder::instance_key(const discovery::ServiceId& service,
-                                          const std::string& name) {
-  return "i" + service.to_string() + "/" + name;
-}
-
-std::string SnapshotBuilder::service_key(const discovery::ServiceId& id) {
-  return "s" + id.to_string();
-}
-
-std::string SnapshotBuilder::record_key(std::string_view name) {
-  std::string key("r");
-  if (const auto parsed = Name::from_text(name)) {
-    Name folded = *parsed;
-    folded.fold();
-    key += to_key(folded);
-  }
-  return key;
 }
 
 void SnapshotBuilder::set_ready(bool ready) {
@@ -209,7 +190,7 @@ std::unique_ptr<const Snapshot> SnapshotBuilder::build() {
   stats_ = {.number = ++number_,
             .pages = tables_.names.take_stats() + tables_.pointers.take_stats(),
             .entries = tables_.names.size() + tables_.pointers.size(),
-            .owners = owner_index_.size(),
+            .owners = owners_.size(),
             .contested_names = contested_names_};
   return std::make_unique<const Snapshot>(tables_, zones_, static_records_, port_lists_.view(),
                                           key_, times_, number_, standing_);
@@ -223,7 +204,7 @@ std::unique_ptr<const Snapshot> SnapshotBuilder::build_from_image() {
   stats_ = {.number = ++number_,
             .pages = {},
             .entries = image_->tables.names.size() + image_->tables.pointers.size(),
-            .owners = owner_index_.size(),
+            .owners = owners_.size(),
             .contested_names = contested_names_};
   return std::make_unique<const Snapshot>(
       image_->tables, std::make_shared<const ZoneSet>(std::move(zones)), static_records_,
@@ -233,9 +214,36 @@ std::unique_ptr<const Snapshot> SnapshotBuilder::build_from_image() {
 
 // Gives the owner an index and its new names and addresses. What it keeps is not let go in between,
 // so that nobody who waits takes it.
-UpsertReport SnapshotBuilder::upsert_owner(const std::string& key, Owner next,
-                                           std::span<const std::string> hostnames) {
+UpsertReport SnapshotBuilder::upsert_owner(const std::string& key, const Terms& terms) {
   UpsertReport report;
+  Owner next;
+  next.holdings = Holdings(add_names(terms.hostnames, report), use_addresses(terms.addresses));
+  next.ttl = terms.ttl;
+  next.ports = terms.ports;
+  next.withheld = terms.withheld;
+  next.is_instance = terms.is_instance;
+  const auto known = owner_index_.find(key);
+  OwnerIndex index = known.value_or(kNobody);
+  if (!known) {
+    Owner added;
+    added.key = PackedText(key);
+    index = owners_.add(std::move(added));
+    owner_index_.insert(index);
+  }
+  if (terms.label.empty()) {
+    labels_.erase(index);
+  } else {
+    labels_[index] = terms.label;
+  }
+  replace_owner(index, std::move(next));
+  report_claims(index, report);
+  return report;
+}
+
+// The numbers of the hostnames that are names. The caller claims them.
+std::vector<ClaimedNames::Number> SnapshotBuilder::add_names(std::span<const std::string> hostnames,
+                                                             UpsertReport& report) {
+  std::vector<NameNumber> numbers;
   for (const std::string& hostname : hostnames) {
     auto name = Name::from_text(hostname);
     if (!name || name->view().is_root()) {
@@ -243,42 +251,46 @@ UpsertReport SnapshotBuilder::upsert_owner(const std::string& key, Owner next,
       continue;
     }
     name->fold();
-    std::string name_key = to_key(*name);
-    if (std::ranges::find(next.names, name_key) == next.names.end()) {
-      next.names.push_back(std::move(name_key));
+    const NameNumber number = names_.add(*name);
+    if (std::ranges::find(numbers, number) == numbers.end()) {
+      numbers.push_back(number);
     }
   }
-  // An address told twice is one address.
-  auto& addresses = next.addresses;
-  for (auto it = addresses.begin(); it != addresses.end();) {
-    it = std::find(addresses.begin(), it, *it) == it ? it + 1 : addresses.erase(it);
-  }
-  const auto [found, added] = owner_index_.try_emplace(key, kNobody);
-  if (added) {
-    if (free_owners_.empty()) {
-      free_owners_.push_back(static_cast<OwnerIndex>(owners_.size()));
-      owners_.emplace_back();
+  return numbers;
+}
+
+// An address told twice is one address.
+std::vector<ClaimedAddresses::Number> SnapshotBuilder::use_addresses(
+    std::span<const IpAddress> addresses) {
+  std::vector<AddressNumber> numbers;
+  for (const IpAddress& address : addresses) {
+    const AddressNumber number = addresses_.use(address);
+    if (std::ranges::find(numbers, number) == numbers.end()) {
+      numbers.push_back(number);
+    } else {
+      addresses_.release(number);
     }
-    found->second = free_owners_.back();
-    free_owners_.pop_back();
   }
-  replace_owner(found->second, std::move(next));
-  report_claims(found->second, report);
-  return report;
+  return numbers;
+}
+
+std::string SnapshotBuilder::label(OwnerIndex owner) const {
+  const auto label = labels_.find(owner);
+  return label == labels_.end() ? owner_label(owners_[owner].key.view()) : label->second;
 }
 
 void SnapshotBuilder::report_claims(OwnerIndex index, UpsertReport& report) const {
-  for (const std::string& name : owners_[index].names) {
-    const Claims& claims = names_.at(name).claims;
-    const StaticNode* const fixed = static_records_->find(to_view(name));
+  for (const NameNumber number : owners_[index].holdings.names()) {
+    const ClaimedName& name = names_[number];
+    const StaticNode* const fixed = static_records_->find(name.view());
     if (fixed != nullptr && fixed->decides_addresses()) {
-      report.clashes.push_back({to_view(name).to_text(), "static records"});
-    } else if (claims.holder != index) {
-      report.clashes.push_back({to_view(name).to_text(), owners_[claims.holder].label});
-    } else if (claims.waiting != nullptr && !owners_[index].is_instance) {
-      for (const OwnerIndex waiting : *claims.waiting) {
+      report.clashes.push_back({name.view().to_text(), "static records"});
+    } else if (name.claims.holder != index) {
+      report.clashes.push_back({name.view().to_text(), label(name.claims.holder)});
+    } else if (!owners_[index].is_instance) {
+      for (const OwnerIndex waiting : claim_lines_.waiting(name.claims)) {
         if (owners_[waiting].is_instance) {
-          report.displaced.push_back({to_view(name).to_text(), owners_[waiting].label});
+          report.displaced.push_back({name.view().to_text(), label(waiting)});
         }
       }
     }
@@ -286,76 +298,81 @@ void SnapshotBuilder::report_claims(OwnerIndex index, UpsertReport& report) cons
 }
 
 void SnapshotBuilder::remove_owner(const std::string& key) {
-  const auto found = owner_index_.find(key);
-  if (found == owner_index_.end()) {
+  const auto index = owner_index_.find(key);
+  if (!index) {
     return;
   }
-  replace_owner(found->second, Owner{});
-  free_owners_.push_back(found->second);
-  owner_index_.erase(found);
+  replace_owner(*index, Owner{});
+  labels_.erase(*index);
+  owner_index_.erase(*index);
+  owners_.remove(*index);
 }
 
+// All but the key is new.
 void SnapshotBuilder::replace_owner(OwnerIndex index, Owner next) {
+  next.key = std::move(owners_[index].key);
   const Owner old = std::exchange(owners_[index], std::move(next));
-  const std::vector<std::string>& names = owners_[index].names;
-  const std::vector<IpAddress>& addresses = owners_[index].addresses;
+  const Owner& owner = owners_[index];
   const auto is_in = [](const auto& list, const auto& item) {
-    return std::find(list.begin(), list.end(), item) != list.end();
+    return std::ranges::find(list, item) != list.end();
   };
-  for (const std::string& name : names) {
-    if (!is_in(old.names, name)) {
+  for (const NameNumber name : owner.holdings.names()) {
+    if (!is_in(old.holdings.names(), name)) {
       claim_name(index, name);
     }
     publish_name(name);
   }
-  for (const std::string& name : old.names) {
-    if (!is_in(names, name)) {
+  for (const NameNumber name : old.holdings.names()) {
+    if (!is_in(owner.holdings.names(), name)) {
       release_name(index, name);
     }
   }
   // Pointers last: where they lead depends on who holds which name.
-  for (const IpAddress& address : old.addresses) {
-    if (has_pointer(old, address) && !is_in(addresses, address)) {
+  for (const AddressNumber address : old.holdings.addresses()) {
+    if (has_pointer(old, address) && !is_in(owner.holdings.addresses(), address)) {
       release_pointer(index, address);
     }
   }
-  for (const IpAddress& address : addresses) {
-    if (has_pointer(owners_[index], address) && !is_in(old.addresses, address)) {
-      pointers_[address].add(index, [](OwnerIndex) { return false; });
+  for (const AddressNumber address : owner.holdings.addresses()) {
+    if (has_pointer(owner, address) && !is_in(old.holdings.addresses(), address)) {
+      claim_lines_.add(addresses_[address].claims, index, [](OwnerIndex) { return false; });
     }
   }
   publish_pointers(index);
-  // No entry refers to the old list any more.
+  // Nothing refers to what it had any more.
+  for (const AddressNumber address : old.holdings.addresses()) {
+    addresses_.release(address);
+  }
   port_lists_.release(old.ports);
 }
 
-void SnapshotBuilder::claim_name(OwnerIndex owner, const std::string& name) {
-  NameNode& node = names_[name];
-  const bool first = node.claims.holder == kNobody;
-  if (!first && node.claims.waiting == nullptr) {
+void SnapshotBuilder::claim_name(OwnerIndex owner, NameNumber number) {
+  ClaimedName& name = names_[number];
+  const bool first = name.claims.holder == kNobody;
+  if (!first && !name.claims.is_contested()) {
     ++contested_names_;
   }
-  node.claims.add(owner, [this, owner](OwnerIndex other) {
+  claim_lines_.add(name.claims, owner, [this, owner](OwnerIndex other) {
     return owners_[other].is_instance && !owners_[owner].is_instance;
   });
   if (first) {
-    count_in_ancestors(to_view(name), true);
+    count_in_ancestors(name.view(), true);
   }
 }
 
-void SnapshotBuilder::release_name(OwnerIndex owner, const std::string& name) {
-  NameNode& node = names_.at(name);
-  const bool held = node.claims.holder == owner;
-  const bool contested = node.claims.waiting != nullptr;
-  node.claims.remove(owner);
-  if (contested && node.claims.waiting == nullptr) {
+void SnapshotBuilder::release_name(OwnerIndex owner, NameNumber number) {
+  ClaimedName& name = names_[number];
+  const bool held = name.claims.holder == owner;
+  const bool contested = name.claims.is_contested();
+  claim_lines_.remove(name.claims, owner);
+  if (contested && !name.claims.is_contested()) {
     --contested_names_;
   }
-  const OwnerIndex heir = node.claims.holder;
-  publish_name(name);
+  const OwnerIndex heir = name.claims.holder;
+  publish_name(number);
   if (heir == kNobody) {
-    count_in_ancestors(to_view(name), false);
-    erase_unused_node(name);
+    count_in_ancestors(name.view(), false);
+    erase_unused_name(number);
   } else if (held) {
     publish_pointers(heir);
   }
@@ -370,37 +387,41 @@ void SnapshotBuilder::count_in_ancestors(NameView name, bool held) {
   }
   const std::size_t zone_size = zone.zone->name.size();
   for (NameView above = name.parent(); above.size() > zone_size; above = above.parent()) {
-    const std::string key = to_key(above);
-    NameNode& node = names_[key];
-    held ? ++node.held_below : --node.held_below;
-    if (node.held_below <= 1) {
-      publish_name(key);
-      erase_unused_node(key);
+    const NameNumber number = names_.add(above);
+    ClaimedName& ancestor = names_[number];
+    held ? ++ancestor.held_below : --ancestor.held_below;
+    if (ancestor.held_below <= 1) {
+      publish_name(number);
+      erase_unused_name(number);
     }
   }
 }
 
-void SnapshotBuilder::erase_unused_node(const std::string& name) {
-  const auto found = names_.find(name);
-  if (found->second.claims.holder == kNobody && found->second.held_below == 0) {
-    names_.erase(found);
+void SnapshotBuilder::erase_unused_name(NameNumber number) {
+  const ClaimedName& name = names_[number];
+  if (name.claims.holder == kNobody && name.held_below == 0) {
+    names_.erase(number);
   }
 }
 
-// Brings the table's entry of a name in line with its node.
-void SnapshotBuilder::publish_name(const std::string& name) {
-  const NameNode& node = names_.at(name);
+// Brings the table's entry of a name in line with who has it.
+void SnapshotBuilder::publish_name(NameNumber number) {
+  const ClaimedName& name = names_[number];
+  std::vector<IpAddress> addresses;
   HostEntry wanted;
-  wanted.name = to_view(name);
-  if (node.claims.holder != kNobody) {
-    const Owner& owner = owners_[node.claims.holder];
+  wanted.name = name.view();
+  if (name.claims.holder != kNobody) {
+    const Owner& owner = owners_[name.claims.holder];
     wanted.kind = owner.withheld ? EntryKind::kWithheld : EntryKind::kHost;
     wanted.ttl = owner.ttl;
     wanted.ports = owner.ports;
     if (!owner.withheld) {
-      wanted.addresses = owner.addresses;
+      for (const AddressNumber address : owner.holdings.addresses()) {
+        addresses.push_back(addresses_[address].address());
+      }
+      wanted.addresses = addresses;
     }
-  } else if (node.held_below > 0) {
+  } else if (name.held_below > 0) {
     wanted.kind = EntryKind::kEmptyNonTerminal;
   }
   const std::uint64_t hash = hash_name(wanted.name);
@@ -429,37 +450,36 @@ void SnapshotBuilder::count_wildcard(NameView name, bool had, bool has) {
 }
 
 void SnapshotBuilder::publish_pointers(OwnerIndex owner) {
-  for (const IpAddress& address : owners_[owner].addresses) {
+  for (const AddressNumber address : owners_[owner].holdings.addresses()) {
     if (has_pointer(owners_[owner], address)) {
       publish_pointer(address);
     }
   }
 }
 
-void SnapshotBuilder::release_pointer(OwnerIndex owner, const IpAddress& address) {
-  const auto found = pointers_.find(address);
-  found->second.remove(owner);
-  if (found->second.holder == kNobody) {
-    pointers_.erase(found);
-    stale_pointers_.push_back(address);
+void SnapshotBuilder::release_pointer(OwnerIndex owner, AddressNumber number) {
+  ClaimedAddress& address = addresses_[number];
+  claim_lines_.remove(address.claims, owner);
+  if (address.claims.holder == kNobody) {
+    stale_pointers_.push_back(address.address());
   } else {
-    publish_pointer(address);
+    publish_pointer(number);
   }
 }
 
 // Brings the table's entry of an address in line with who has it.
-void SnapshotBuilder::publish_pointer(const IpAddress& address) {
-  const Claims& claims = pointers_.at(address);
-  const std::string* const target = pointer_target(claims);
+void SnapshotBuilder::publish_pointer(AddressNumber number) {
+  const IpAddress address = addresses_[number].address();
+  const auto target = pointer_target(addresses_[number].claims);
   const std::uint64_t hash = hash_address(key_, address);
   const PointerEntry* const entry = find_pointer(address, hash);
-  if (target == nullptr) {
+  if (!target) {
     if (entry != nullptr) {
       tables_.pointers.erase(hash, *entry);
     }
     return;
   }
-  const std::uint64_t name_hash = hash_name(to_view(*target));
+  const std::uint64_t name_hash = hash_name(*target);
   if (entry != nullptr && entry->name_hash == name_hash) {
     return;
   }
@@ -472,29 +492,28 @@ void SnapshotBuilder::publish_pointer(const IpAddress& address) {
 }
 
 // The first name that the first owner of the address holds, or the next owner's.
-const std::string* SnapshotBuilder::pointer_target(const Claims& claims) const {
-  const auto held_name = [this](OwnerIndex owner) -> const std::string* {
-    for (const std::string& name : owners_[owner].names) {
-      if (!owners_[owner].withheld && names_.at(name).claims.holder == owner) {
-        return &name;
+std::optional<NameView> SnapshotBuilder::pointer_target(const Claims& claims) const {
+  const auto held_name = [this](OwnerIndex owner) -> std::optional<NameView> {
+    for (const NameNumber name : owners_[owner].holdings.names()) {
+      if (!owners_[owner].withheld && names_[name].claims.holder == owner) {
+        return names_[name].view();
       }
     }
-    return nullptr;
+    return std::nullopt;
   };
-  const std::string* target = held_name(claims.holder);
-  if (target == nullptr && claims.waiting != nullptr) {
-    for (const OwnerIndex owner : *claims.waiting) {
-      target = target == nullptr ? held_name(owner) : target;
-    }
+  auto target = held_name(claims.holder);
+  for (const OwnerIndex owner : claim_lines_.waiting(claims)) {
+    target = target ? target : held_name(owner);
   }
   return target;
 }
 
 // Whether the address leads back to a name of the owner. An endpoint's is not ours to tell of.
-bool SnapshotBuilder::has_pointer(const Owner& owner, const IpAddress& address) const {
-  return !owner.is_instance && std::ranges::any_of(pools_, [&address](const IpPrefix& pool) {
-    return pool.contains(address);
-  });
+bool SnapshotBuilder::has_pointer(const Owner& owner, AddressNumber address) const {
+  return !owner.is_instance &&
+         std::ranges::any_of(pools_, [told = addresses_[address].address()](const IpPrefix& pool) {
+           return pool.contains(told);
+         });
 }
 
 void SnapshotBuilder::purge_stale_pointers() {
@@ -510,7 +529,9 @@ void SnapshotBuilder::purge_stale_pointers() {
     stale_pointers_.pop_front();
     const std::uint64_t hash = hash_address(key_, address);
     const PointerEntry* const entry = find_pointer(address, hash);
-    if (entry != nullptr && !pointers_.contains(address)) {
+    const auto number = addresses_.find(address);
+    const bool is_claimed = number && addresses_[*number].claims.holder != kNobody;
+    if (entry != nullptr && !is_claimed) {
       tables_.pointers.erase(hash, *entry);
     }
   }

@@ -16,13 +16,19 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include "base/ip_address.h"
+#include "base/number_index.h"
+#include "base/numbered_values.h"
 #include "base/result.h"
 #include "discovery/service.h"
+#include "resolver/snapshot/claimed_addresses.h"
+#include "resolver/snapshot/claimed_names.h"
 #include "resolver/snapshot/claims.h"
+#include "resolver/snapshot/owner.h"
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/snapshot.h"
@@ -140,44 +146,42 @@ class SnapshotBuilder {
   [[nodiscard]] const BuildStats& build_stats() const { return stats_; }
 
  private:
-  // A service, a record or an instance.
-  struct Owner {
-    std::string label;               // for reports
-    std::vector<std::string> names;  // folded wire form, in the order given, without repetition
-    std::vector<IpAddress> addresses;
+  using NameNumber = ClaimedNames::Number;
+  using AddressNumber = ClaimedAddresses::Number;
+
+  // What an owner is told to be.
+  struct Terms {
+    std::span<const std::string> hostnames;
+    std::span<const IpAddress> addresses;
     std::uint32_t ttl = 0;
-    PortListIndex ports = kNoPorts;  // counted in port_lists_
+    PortListIndex ports = kNoPorts;
     bool withheld = false;
     bool is_instance = false;
-  };
-  struct NameNode {
-    Claims claims;
-    std::uint32_t held_below = 0;  // held names under this one, within its zone
+    std::string label = {};  // where owner_label() does not say it
   };
 
   SnapshotBuilder(const Options& options, std::vector<OwnedZone> zones);
 
   [[nodiscard]] std::unique_ptr<const Snapshot> build_from_image();
 
-  [[nodiscard]] static std::string service_key(const discovery::ServiceId& id);
-  [[nodiscard]] static std::string record_key(std::string_view name);
-  [[nodiscard]] static std::string instance_key(const discovery::ServiceId& service,
-                                                const std::string& name);
-  UpsertReport upsert_owner(const std::string& key, Owner next,
-                            std::span<const std::string> hostnames);
+  UpsertReport upsert_owner(const std::string& key, const Terms& terms);
   void remove_owner(const std::string& key);
+  [[nodiscard]] std::vector<NameNumber> add_names(std::span<const std::string> hostnames,
+                                                  UpsertReport& report);
+  [[nodiscard]] std::vector<AddressNumber> use_addresses(std::span<const IpAddress> addresses);
   void replace_owner(OwnerIndex index, Owner next);
-  void claim_name(OwnerIndex owner, const std::string& name);
-  void release_name(OwnerIndex owner, const std::string& name);
+  void claim_name(OwnerIndex owner, NameNumber name);
+  void release_name(OwnerIndex owner, NameNumber name);
   void count_in_ancestors(NameView name, bool held);
-  void erase_unused_node(const std::string& name);
-  void publish_name(const std::string& name);
+  void erase_unused_name(NameNumber name);
+  void publish_name(NameNumber name);
   void count_wildcard(NameView name, bool had, bool has);
   void publish_pointers(OwnerIndex owner);
-  void release_pointer(OwnerIndex owner, const IpAddress& address);
-  void publish_pointer(const IpAddress& address);
-  [[nodiscard]] const std::string* pointer_target(const Claims& claims) const;
-  [[nodiscard]] bool has_pointer(const Owner& owner, const IpAddress& address) const;
+  void release_pointer(OwnerIndex owner, AddressNumber address);
+  void publish_pointer(AddressNumber address);
+  [[nodiscard]] std::optional<NameView> pointer_target(const Claims& claims) const;
+  [[nodiscard]] bool has_pointer(const Owner& owner, AddressNumber address) const;
+  [[nodiscard]] std::string label(OwnerIndex owner) const;
   void report_claims(OwnerIndex index, UpsertReport& report) const;
   void purge_stale_pointers();
   [[nodiscard]] std::uint64_t hash_name(NameView name) const;
@@ -196,11 +200,13 @@ class SnapshotBuilder {
   PortLists port_lists_;
   std::uint64_t number_ = 0;
 
-  std::unordered_map<std::string, OwnerIndex> owner_index_;  // by kind and label
-  std::vector<Owner> owners_;
-  std::vector<OwnerIndex> free_owners_;
-  std::unordered_map<std::string, NameNode> names_;  // by folded wire form
-  std::unordered_map<IpAddress, Claims> pointers_;   // only addresses within the pools
+  NumberedValues<Owner> owners_;
+  NumberIndex<Owner, Owner::ByKey> owner_index_{owners_};
+  // What reports call owners, where owner_label() does not say it: records in other spellings.
+  boost::unordered_flat_map<OwnerIndex, std::string> labels_;
+  ClaimedNames names_;
+  ClaimedAddresses addresses_;  // claimed are only pointers, to addresses within the pools
+  ClaimLines claim_lines_;
   // Addresses whose pointer leads nowhere any more and still has an entry. Snapshot::find_pointer()
   // sees through them; erasing each at once would make the change of an address cost two pages
   // more.

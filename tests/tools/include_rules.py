@@ -91,7 +91,7 @@ FOLDER_THIRD_PARTIES = {
     "discovery/feeds": {"protobuf", "yaml-cpp", "Boost.Beast", "Boost.JSON"},
     "discovery/control": {"protobuf", "yaml-cpp", "Boost.Beast", "Boost.JSON", "OpenSSL"},
     "resolver/wire": set(),
-    "resolver/snapshot": set(),
+    "resolver/snapshot": {"Boost.Unordered"},
     "resolver/answer": set(),
     "resolver/cache": {"Boost.Intrusive", "Boost.Unordered"},
     "resolver/forward": {"Asio", "Boost.Container", "OpenSSL", "sockets"},
