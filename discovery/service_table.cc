@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -16,70 +17,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "discovery/packed_service.h"
 #include "discovery/service.h"
 
 namespace meshdns::discovery {
-
-template <typename Key, typename Value>
-bool ServiceTable::Ranked<Key, Value>::set(std::size_t rank, const Key& key, const Value& value) {
-  auto& by_rank = entries_[key].by_rank;
-  const auto [place, is_new] = by_rank.try_emplace(rank, value);
-  counts_[rank] += is_new ? 1 : 0;
-  if (!is_new && place->second == value) {
-    return false;
-  }
-  place->second = value;
-  return place == by_rank.begin();
-}
-
-template <typename Key, typename Value>
-bool ServiceTable::Ranked<Key, Value>::erase(std::size_t rank, const Key& key) {
-  const auto entry = entries_.find(key);
-  if (entry == entries_.end()) {
-    return false;
-  }
-  auto& by_rank = entry->second.by_rank;
-  const auto place = by_rank.find(rank);
-  if (place == by_rank.end()) {
-    return false;
-  }
-  const bool was_effective = place == by_rank.begin();
-  by_rank.erase(place);
-  --counts_[rank];
-  if (by_rank.empty()) {
-    entries_.erase(entry);
-  }
-  return was_effective;
-}
-
-template <typename Key, typename Value>
-const Value* ServiceTable::Ranked<Key, Value>::find(const Key& key) const {
-  const auto entry = entries_.find(key);
-  return entry == entries_.end() ? nullptr : &entry->second.by_rank.begin()->second;
-}
-
-template <typename Key, typename Value>
-bool ServiceTable::Ranked<Key, Value>::has(std::size_t rank, const Key& key) const {
-  const auto entry = entries_.find(key);
-  return entry != entries_.end() && entry->second.by_rank.contains(rank);
-}
-
-template <typename Key, typename Value>
-std::vector<Key> ServiceTable::Ranked<Key, Value>::keys_of(std::size_t rank) const {
-  std::vector<Key> keys;
-  for (const auto& [key, entry] : entries_) {
-    if (entry.by_rank.contains(rank)) {
-      keys.push_back(key);
-    }
-  }
-  return keys;
-}
-
-template <typename Key, typename Value>
-std::size_t ServiceTable::Ranked<Key, Value>::count_of(std::size_t rank) const {
-  const auto count = counts_.find(rank);
-  return count == counts_.end() ? 0 : count->second;
-}
 
 ServiceTable::ServiceTable(std::vector<std::string> feeds, Clock& clock, Logger& logger,
                            MetricRegistry& metrics)
@@ -101,19 +42,19 @@ TableChange ServiceTable::apply(const ServiceDelta& delta) {
   TableChange change;
   for (const Service& service : delta.services) {
     held_services_.erase({rank, service.id});
-    if (services_.set(rank, service.id, service)) {
-      change.services.push_back(service);
+    if (const PackedService packed(service); services_.set(rank, packed)) {
+      change.services.push_back(packed);
     }
   }
   for (const NameRecord& record : delta.records) {
     held_records_.erase({rank, record.name});
-    if (records_.set(rank, record.name, record)) {
+    if (records_.set(rank, record)) {
       change.records.push_back(record);
     }
   }
   for (const ServiceEndpoints& endpoints : delta.endpoints) {
     held_endpoints_.erase({rank, endpoints.service});
-    if (endpoints_.set(rank, endpoints.service, endpoints)) {
+    if (endpoints_.set(rank, endpoints)) {
       change.endpoints.push_back(endpoints);
     }
   }
@@ -213,7 +154,7 @@ void ServiceTable::remove(std::size_t rank, const Removals& removals, TableChang
 }
 
 void ServiceTable::report(const ServiceId& id, TableChange& change) const {
-  if (const Service* service = services_.find(id)) {
+  if (const PackedService* service = services_.find(id)) {
     change.services.push_back(*service);
   } else {
     change.removed_services.push_back(id);
@@ -272,12 +213,13 @@ std::optional<TimePoint> ServiceTable::next_expiry() const {
 
 std::size_t ServiceTable::held_down() const { return held_services_.size() + held_records_.size(); }
 
-const Service* ServiceTable::find(const ServiceId& id) const { return services_.find(id); }
+std::optional<Service> ServiceTable::find(const ServiceId& id) const {
+  const PackedService* const service = services_.find(id);
+  return service == nullptr ? std::nullopt : std::optional(service->unpack());
+}
 
 void ServiceTable::for_each_service(const std::function<void(const Service&)>& visit) const {
-  for (const auto& [id, entry] : services_.entries()) {
-    visit(entry.by_rank.begin()->second);
-  }
+  services_.for_each([&](const PackedService& service) { visit(service.unpack()); });
 }
 
 }  // namespace meshdns::discovery

@@ -20,6 +20,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "discovery/packed_service.h"
+#include "discovery/ranked_entries.h"
 #include "discovery/service.h"
 
 namespace meshdns::discovery {
@@ -32,7 +34,7 @@ struct TableChange {
     std::string resource;
   };
 
-  std::vector<Service> services;
+  std::vector<PackedService> services;
   std::vector<ServiceId> removed_services;
   std::vector<NameRecord> records;
   std::vector<std::string> removed_records;
@@ -69,32 +71,10 @@ class ServiceTable {
   // Services and records that are held down; endpoints are part of their service.
   [[nodiscard]] std::size_t held_down() const;
   // The effective service, or nothing.
-  [[nodiscard]] const Service* find(const ServiceId& id) const;
+  [[nodiscard]] std::optional<Service> find(const ServiceId& id) const;
   void for_each_service(const std::function<void(const Service&)>& visit) const;
 
  private:
-  // The entries of one kind: per key, what each feed says, by the feed's rank.
-  template <typename Key, typename Value>
-  class Ranked {
-   public:
-    struct Entry {
-      std::map<std::size_t, Value> by_rank;
-    };
-    // Each returns whether the effective value of `key` changed.
-    bool set(std::size_t rank, const Key& key, const Value& value);
-    bool erase(std::size_t rank, const Key& key);
-    [[nodiscard]] const Value* find(const Key& key) const;
-    [[nodiscard]] bool has(std::size_t rank, const Key& key) const;
-    [[nodiscard]] std::vector<Key> keys_of(std::size_t rank) const;
-    [[nodiscard]] std::size_t effective() const { return entries_.size(); }
-    [[nodiscard]] std::size_t count_of(std::size_t rank) const;
-    [[nodiscard]] const std::map<Key, Entry>& entries() const { return entries_; }
-
-   private:
-    std::map<Key, Entry> entries_;
-    std::map<std::size_t, std::size_t> counts_;
-  };
-
   struct Removals {
     std::vector<ServiceId> services;
     std::vector<std::string> records;
@@ -122,9 +102,9 @@ class ServiceTable {
   Clock& clock_;
   Logger& logger_;
   Counter& held_total_;
-  Ranked<ServiceId, Service> services_;
-  Ranked<std::string, NameRecord> records_;
-  Ranked<ServiceId, ServiceEndpoints> endpoints_;
+  RankedEntries<PackedService> services_;
+  RankedEntries<NameRecord> records_;
+  RankedEntries<ServiceEndpoints> endpoints_;
   Held<ServiceId> held_services_;
   Held<std::string> held_records_;
   Held<ServiceId> held_endpoints_;

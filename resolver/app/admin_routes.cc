@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "resolver/app/admin_server.h"
+#include "resolver/app/service_entries.h"
 #include "resolver/app/table_dump.h"
-#include "resolver/app/table_publisher.h"
 
 namespace meshdns::dns {
 namespace {
@@ -29,9 +29,8 @@ AdminReply ready_reply(const Readiness& readiness) {
   return reply;
 }
 
-AdminReply json(const TablePublisher::Entries* entries,
-                Pieces (*dump)(const TablePublisher::Entries&)) {
-  static const TablePublisher::Entries kNone;
+AdminReply json(const ServiceEntries* entries, Pieces (*dump)(const ServiceEntries&)) {
+  static const ServiceEntries kNone;
   AdminReply reply;
   reply.content_type = "application/json";
   reply.next_piece = dump(entries == nullptr ? kNone : *entries);

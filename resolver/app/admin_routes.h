@@ -9,8 +9,8 @@
 
 #include "base/metrics.h"
 #include "resolver/app/admin_server.h"
+#include "resolver/app/service_entries.h"
 #include "resolver/app/table_dump.h"
-#include "resolver/app/table_publisher.h"
 
 namespace meshdns::dns {
 
@@ -22,9 +22,9 @@ struct Readiness {
 
 struct AdminSources {
   std::function<Readiness()> readiness;
-  std::function<std::string()> config;                      // YAML
-  std::function<const TablePublisher::Entries*()> entries;  // null while there is no table
-  std::function<void()> before_metrics;                     // sets gauges that are read late
+  std::function<std::string()> config;             // YAML
+  std::function<const ServiceEntries*()> entries;  // null while there is no table
+  std::function<void()> before_metrics;            // sets gauges that are read late
   std::function<Pieces()> cache;
   std::function<std::string()> upstreams;  // for people
   const MetricRegistry* registry = nullptr;

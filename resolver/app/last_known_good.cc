@@ -21,6 +21,7 @@
 #include "discovery/feeds/feed_log_format.h"
 #include "discovery/feeds/kuma_feed.h"
 #include "discovery/feeds/kuma_mark.h"
+#include "discovery/packed_service.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/ads_client.h"
@@ -246,8 +247,8 @@ void LastKnownGood::record(const discovery::ServiceDelta& delta,
                            const discovery::TableChange& change) {
   // Without versions everything is told at every change: what is the same is not written again.
   std::set<std::string> changed;
-  for (const discovery::Service& service : change.services) {
-    changed.insert(service.id.to_string());
+  for (const discovery::PackedService& service : change.services) {
+    changed.insert(service.id().id().to_string());
   }
   for (const discovery::ServiceEndpoints& endpoints : change.endpoints) {
     changed.insert(endpoints.service.to_string());

@@ -13,15 +13,14 @@
 #include "base/ip_address.h"
 #include "base/json_text.h"
 #include "discovery/service.h"
-#include "resolver/app/table_publisher.h"
+#include "resolver/app/service_entries.h"
+#include "resolver/app/service_lease_key.h"
 
 namespace meshdns::dns {
 namespace {
 
 // Less than a millisecond of work.
 constexpr std::size_t kServicesPerPiece = 200;
-
-using Entries = TablePublisher::Entries;
 
 template <typename Items, typename Print>
 std::string json_list(const Items& items, Print print) {
@@ -94,7 +93,7 @@ class Dump {
  public:
   using Print = std::string (*)(const ServiceEntry&);
 
-  Dump(const Entries& entries, std::string_view name, Print print)
+  Dump(const ServiceEntries& entries, std::string_view name, Print print)
       : entries_(entries), head_(fmt::format("{{\"{}\":[", name)), print_(print) {}
 
   std::optional<std::string> next() {
@@ -102,12 +101,12 @@ class Dump {
       return std::nullopt;
     }
     std::string piece = std::exchange(head_, {});
-    auto entry = last_ ? entries_.upper_bound(*last_) : entries_.begin();
-    for (std::size_t i = 0; i < kServicesPerPiece && entry != entries_.end(); ++i, ++entry) {
-      piece += (std::exchange(any_, true) ? ",\n" : "\n") + print_(entry->second);
-      last_ = entry->first;
+    const auto some = entries_.some(last_ ? &*last_ : nullptr, kServicesPerPiece);
+    for (const ServiceEntry& entry : some) {
+      piece += (std::exchange(any_, true) ? ",\n" : "\n") + print_(entry);
+      last_ = entry.service.id;
     }
-    if (entry == entries_.end()) {
+    if (some.size() < kServicesPerPiece) {
       done_ = true;
       piece += "\n]}\n";
     }
@@ -115,7 +114,7 @@ class Dump {
   }
 
  private:
-  const Entries& entries_;
+  const ServiceEntries& entries_;
   std::string head_;
   Print print_;
   std::optional<discovery::ServiceId> last_;
@@ -123,14 +122,16 @@ class Dump {
   bool done_ = false;
 };
 
-Pieces pieces_of(const Entries& entries, std::string_view name, Dump::Print print) {
+Pieces pieces_of(const ServiceEntries& entries, std::string_view name, Dump::Print print) {
   return [dump = Dump(entries, name, print)]() mutable { return dump.next(); };
 }
 
 }  // namespace
 
-Pieces dump_table(const Entries& entries) { return pieces_of(entries, "services", print_service); }
+Pieces dump_table(const ServiceEntries& entries) {
+  return pieces_of(entries, "services", print_service);
+}
 
-Pieces dump_vips(const Entries& entries) { return pieces_of(entries, "vips", print_vip); }
+Pieces dump_vips(const ServiceEntries& entries) { return pieces_of(entries, "vips", print_vip); }
 
 }  // namespace meshdns::dns

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "resolver/app/table_publisher.h"
+#include "resolver/app/service_entries.h"
 
 namespace meshdns::dns {
 
@@ -17,11 +17,11 @@ using Pieces = std::function<std::optional<std::string>()>;
 
 // {"services":[{"mesh","name","zone","hostnames","addresses","status","ports","tags"},...]}
 // `entries` outlives the pieces.
-[[nodiscard]] Pieces dump_table(const TablePublisher::Entries& entries);
+[[nodiscard]] Pieces dump_table(const ServiceEntries& entries);
 
 // {"vips":[{"key","mesh","service","hostnames","ipv4","ipv6","addresses","ports","status"},...]}
 // Every service is listed. Addresses are those that clients are told: with another status than
 // "leased" or "given" there is none. "ipv4" and "ipv6" are the first of their family, or absent.
-[[nodiscard]] Pieces dump_vips(const TablePublisher::Entries& entries);
+[[nodiscard]] Pieces dump_vips(const ServiceEntries& entries);
 
 }  // namespace meshdns::dns

@@ -12,13 +12,15 @@
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "discovery/packed_service.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/publish_schedule.h"
+#include "resolver/app/service_entries.h"
+#include "resolver/app/service_lease_key.h"
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/snapshot/standing.h"
-#include "vip/key.h"
 #include "vip/lease_store.h"
 
 namespace meshdns::dns {
@@ -64,37 +66,6 @@ std::vector<IpAddress> addresses_of(const discovery::ServiceEndpoints& endpoints
 
 }  // namespace
 
-std::string_view to_string(AddressStatus status) {
-  switch (status) {
-    case AddressStatus::kGiven:
-      return "given";
-    case AddressStatus::kEndpoints:
-      return "endpoints";
-    case AddressStatus::kLeased:
-      return "leased";
-    case AddressStatus::kPending:
-      return "pending";
-    case AddressStatus::kUnstored:
-      return "unstored";
-    case AddressStatus::kExhausted:
-      return "exhausted";
-    case AddressStatus::kConflict:
-      return "conflict";
-    case AddressStatus::kAwaited:
-      return "awaited";
-  }
-  return "unknown";
-}
-
-bool is_withheld(AddressStatus status) {
-  return status != AddressStatus::kGiven && status != AddressStatus::kEndpoints &&
-         status != AddressStatus::kLeased;
-}
-
-std::string service_lease_key(const discovery::ServiceId& id) {
-  return vip::service_lease_key(id.mesh, id.name);
-}
-
 TablePublisher::TablePublisher(SnapshotBuilder& builder, vip::LeaseStore& leases,
                                std::vector<IpPrefix> pools, const Clock& clock, Logger& logger,
                                AppMetrics& metrics, Publish publish, Options options)
@@ -120,7 +91,7 @@ void TablePublisher::apply(const discovery::TableChange& change) {
     builder_.remove_record(name);
     schedule_.note_change(clock_.now(), Urgency::kNow);
   }
-  for (const discovery::Service& service : change.services) {
+  for (const discovery::PackedService& service : change.services) {
     upsert(service);
   }
   for (const discovery::NameRecord& record : change.records) {
@@ -137,9 +108,8 @@ void TablePublisher::apply(const discovery::TableChange& change) {
 
 void TablePublisher::apply_endpoints(const discovery::TableChange& change) {
   const auto refresh_service = [this](const discovery::ServiceId& id) {
-    const auto entry = entries_.find(id);
-    if (entry != entries_.end() && answers_endpoints(entry->second.service)) {
-      refresh(entry->second);
+    if (auto entry = entries_.find(id); entry && answers_endpoints(entry->service)) {
+      refresh(*std::move(entry));
     }
   };
   for (const discovery::ServiceId& id : change.removed_endpoints) {
@@ -167,48 +137,43 @@ void TablePublisher::apply_instances(const discovery::TableChange& change) {
   }
   for (const discovery::ServiceEndpoints& endpoints : change.endpoints) {
     const auto entry = entries_.find(endpoints.service);
-    any = instances_.set_endpoints(endpoints,
-                                   entry == entries_.end() ? nullptr : &entry->second.service) ||
-          any;
+    any = instances_.set_endpoints(endpoints, entry ? &entry->service : nullptr) || any;
   }
   if (any) {
     schedule_.note_change(clock_.now(), Urgency::kNow);
   }
 }
 
-void TablePublisher::upsert(const discovery::Service& service) {
-  const auto [place, is_new] = entries_.try_emplace(service.id);
-  ServiceEntry& entry = place->second;
-  if (is_new) {
-    by_key_.emplace(service_lease_key(service.id), service.id);
+void TablePublisher::upsert(const discovery::PackedService& packed) {
+  ServiceEntry entry{.service = packed.unpack(), .addresses = {}};
+  if (auto before = entries_.find(entry.service.id)) {
+    forget_given(before->service);
+    entry.status = before->status;
+  } else {
     ++pending_;  // as a new entry's status says
     ++withheld_;
-  } else {
-    forget_given(entry.service);
   }
-  entry.service = service;
+  entries_.set_service(packed);
   refresh(entry);
-  instances_.set_service(service);
+  instances_.set_service(entry.service);
 }
 
 bool TablePublisher::remove(const discovery::ServiceId& id) {
-  const auto place = entries_.find(id);
-  if (place == entries_.end()) {
+  auto entry = entries_.find(id);
+  if (!entry) {
     return false;
   }
-  set_status(place->second, AddressStatus::kGiven);  // neither withheld nor pending any more
-  forget_given(place->second.service);
-  const std::string key = service_lease_key(id);
-  leases_.release(key);
+  set_status(*entry, AddressStatus::kGiven);  // neither withheld nor pending any more
+  forget_given(entry->service);
+  leases_.release(service_lease_key(id));
   refused_.erase(id);
-  by_key_.erase(key);
-  entries_.erase(place);
+  entries_.erase(id);
   builder_.remove_service(id);
   instances_.remove_service(id);
   return true;
 }
 
-void TablePublisher::refresh(ServiceEntry& entry) {
+void TablePublisher::refresh(ServiceEntry entry) {
   if (answers_endpoints(entry.service)) {
     take_endpoints(entry);
   } else if (!entry.service.addresses.empty()) {
@@ -218,6 +183,7 @@ void TablePublisher::refresh(ServiceEntry& entry) {
   } else {
     take_lease(entry);
   }
+  entries_.set_addresses(entry.service.id, entry.addresses, entry.status);
   const bool withheld = is_withheld(entry.status);
   report(escape_name(entry.service.id.to_string()),
          builder_.upsert_service(
@@ -325,19 +291,18 @@ void TablePublisher::settle_conflict(const IpAddress& address, const discovery::
   }
   const discovery::ServiceId loser = place->second;
   given_.erase(place);
-  const auto entry = entries_.find(loser);
-  if (entry != entries_.end()) {
-    refresh(entry->second);
+  if (auto entry = entries_.find(loser)) {
+    refresh(*entry);
   }
 }
 
 void TablePublisher::on_lease_change(const std::vector<std::string>& keys) {
   for (const std::string& key : keys) {
-    const auto id = by_key_.find(key);
-    const auto entry = id == by_key_.end() ? entries_.end() : entries_.find(id->second);
-    if (entry != entries_.end() && entry->second.service.addresses.empty() &&
-        !entry->second.service.awaits_address && !answers_endpoints(entry->second.service)) {
-      refresh(entry->second);
+    const auto id = service_of_lease_key(key);
+    auto entry = id ? entries_.find(*id) : std::nullopt;
+    if (entry && entry->service.addresses.empty() && !entry->service.awaits_address &&
+        !answers_endpoints(entry->service)) {
+      refresh(*entry);
     }
   }
   leases_.flush();
@@ -351,19 +316,18 @@ void TablePublisher::retry() {
 
 void TablePublisher::retry_exhausted() {
   while (!exhausted_.empty()) {
-    ServiceEntry& entry = entries_.at(*exhausted_.begin());
-    if (leases_.acquire(service_lease_key(entry.service.id)).status ==
-        vip::LeaseStatus::kExhausted) {
+    const discovery::ServiceId id = *exhausted_.begin();
+    if (leases_.acquire(service_lease_key(id)).status == vip::LeaseStatus::kExhausted) {
       break;
     }
-    refresh(entry);
+    refresh(*entries_.find(id));
   }
 }
 
 void TablePublisher::retry_refused() {
   std::vector<discovery::ServiceId> freed;
   for (const discovery::ServiceId& id : refused_) {
-    const ServiceEntry& entry = entries_.at(id);
+    const ServiceEntry entry = *entries_.find(id);
     const auto is_free = [&](const IpAddress& address) {
       const bool is_lacking = std::ranges::find(entry.addresses, address) == entry.addresses.end();
       return is_lacking && !leases_.holder(address);
@@ -373,7 +337,7 @@ void TablePublisher::retry_refused() {
     }
   }
   for (const discovery::ServiceId& id : freed) {
-    refresh(entries_.at(id));
+    refresh(*entries_.find(id));
   }
 }
 
@@ -414,7 +378,8 @@ void TablePublisher::set_awaits_instances(bool awaits) {
 void TablePublisher::release_leases_of_nobody() {
   std::vector<std::string> keys;
   leases_.for_each([&](std::string_view key, const vip::LeaseStore::Lease& /*lease*/) {
-    if (!by_key_.contains(key)) {
+    const auto id = service_of_lease_key(key);
+    if (!id || !entries_.contains(*id)) {
       keys.emplace_back(key);
     }
   });

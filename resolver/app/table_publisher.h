@@ -14,18 +14,19 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "discovery/packed_service.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "resolver/app/instance_names.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/publish_schedule.h"
+#include "resolver/app/service_entries.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/snapshot/standing.h"
@@ -33,33 +34,8 @@
 
 namespace meshdns::dns {
 
-// Where a service's addresses come from, or why it has none.
-enum class AddressStatus : std::uint8_t {
-  kGiven,      // by the feed
-  kEndpoints,  // they are those of its endpoints
-  kLeased,     // from our pool, on disk (or in memory where that is allowed)
-  kPending,    // from our pool, not on disk yet
-  kUnstored,   // from our pool, and the disk refuses it
-  kExhausted,  // our pool has none left
-  kConflict,   // the feed's address is leased to another service
-  kAwaited,    // those of its endpoints, or the control plane's, which are not known yet
-};
-
-[[nodiscard]] std::string_view to_string(AddressStatus status);
-
-// True when the service's names answer SERVFAIL.
-[[nodiscard]] bool is_withheld(AddressStatus status);
-
-// One service as it is answered.
-struct ServiceEntry {
-  discovery::Service service;
-  std::vector<IpAddress> addresses;  // also of a pending lease
-  AddressStatus status = AddressStatus::kPending;
-};
-
 class TablePublisher {
  public:
-  using Entries = std::map<discovery::ServiceId, ServiceEntry>;
   using Publish = std::function<void(std::unique_ptr<const Snapshot>)>;
 
   struct Options {
@@ -107,15 +83,15 @@ class TablePublisher {
 
   // Whether the first whole table is published and each of its leases is settled.
   [[nodiscard]] bool is_ready() const { return ready_; }
-  [[nodiscard]] const Entries& entries() const { return entries_; }
+  [[nodiscard]] const ServiceEntries& entries() const { return entries_; }
   [[nodiscard]] std::size_t withheld() const { return withheld_; }
 
  private:
-  void upsert(const discovery::Service& service);
+  void upsert(const discovery::PackedService& packed);
   // False when it was not there.
   bool remove(const discovery::ServiceId& id);
-  // Finds the entry's addresses anew and tells the builder.
-  void refresh(ServiceEntry& entry);
+  // Finds the entry's addresses anew, keeps them and tells the builder.
+  void refresh(ServiceEntry entry);
   void take_given_addresses(ServiceEntry& entry);
   [[nodiscard]] bool answers_endpoints(const discovery::Service& service) const;
   void take_endpoints(ServiceEntry& entry);
@@ -150,8 +126,7 @@ class TablePublisher {
   InstanceNames instances_;
   // What the endpoints of services say, where a service may answer them.
   std::map<discovery::ServiceId, std::vector<IpAddress>> endpoint_addresses_;
-  Entries entries_;
-  std::map<std::string, discovery::ServiceId, std::less<>> by_key_;  // lease key to service
+  ServiceEntries entries_;
   // Addresses inside our pools that a feed gave, and to whom.
   std::map<IpAddress, discovery::ServiceId> given_;
   std::set<discovery::ServiceId> exhausted_;
@@ -164,8 +139,5 @@ class TablePublisher {
   std::optional<TimePoint> known_at_;  // when a whole table was known first
   bool ready_ = false;
 };
-
-// The key under which a service's lease is kept.
-[[nodiscard]] std::string service_lease_key(const discovery::ServiceId& id);
 
 }  // namespace meshdns::dns

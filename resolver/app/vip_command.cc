@@ -22,6 +22,7 @@
 #include "resolver/app/config.h"
 #include "resolver/app/control_loop.h"
 #include "resolver/app/dns_front.h"
+#include "resolver/app/service_lease_key.h"
 #include "resolver/app/vip_editor.h"
 #include "resolver/app/vip_listing.h"
 #include "vip/allocator.h"

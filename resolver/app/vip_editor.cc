@@ -1,6 +1,5 @@
 #include "resolver/app/vip_editor.h"
 
-#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -18,7 +17,8 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/service.h"
-#include "resolver/app/table_publisher.h"
+#include "resolver/app/service_entries.h"
+#include "resolver/app/service_lease_key.h"
 #include "vip/key.h"
 #include "vip/lease_record.h"
 #include "vip/lease_store.h"
@@ -84,36 +84,12 @@ Result<YAML::Node> parse_json(const std::string& json) {
   }
 }
 
-// Of a part of a lease key.
-std::string unescape(std::string_view part) {
-  std::string text;
-  while (!part.empty()) {
-    unsigned octet = 0;
-    const bool is_escape =
-        part.size() >= 3 && part[0] == '%' &&
-        std::from_chars(part.data() + 1, part.data() + 3, octet, 16).ptr == part.data() + 3;
-    text += is_escape ? static_cast<char>(octet) : part[0];
-    part.remove_prefix(is_escape ? 3 : 1);
-  }
-  return text;
-}
-
 // Whole seconds, upwards.
 std::string print_seconds(std::chrono::nanoseconds time) {
   return fmt::format("{} s", std::chrono::ceil<std::chrono::seconds>(time).count());
 }
 
 }  // namespace
-
-std::optional<discovery::ServiceId> service_of_lease_key(std::string_view key) {
-  constexpr std::string_view kMiddle = "/service///";
-  const auto middle = key.find(kMiddle);
-  if (middle == std::string_view::npos) {
-    return std::nullopt;
-  }
-  return discovery::ServiceId{unescape(key.substr(0, middle)),
-                              unescape(key.substr(middle + kMiddle.size()))};
-}
 
 VipEditor::VipEditor(vip::LeaseStore& leases, std::string mesh, std::vector<IpPrefix> pools,
                      std::function<Services()> services)
@@ -211,18 +187,18 @@ std::string VipEditor::explain(const vip::PinRefusal& refusal) const {
 }
 
 std::vector<std::string> VipEditor::conflicts_with_feeds(const std::vector<Wish>& wishes) const {
-  const TablePublisher::Entries* const entries = services_().entries;
+  const ServiceEntries* const entries = services_().entries;
   if (entries == nullptr) {
     return {};
   }
   std::map<IpAddress, std::string> given;
   std::map<std::string, std::string> given_names;
-  for (const auto& [id, entry] : *entries) {
+  entries->for_each([&](const ServiceEntry& entry) {
     for (const IpAddress& address : entry.service.addresses) {
-      given.emplace(address, service_lease_key(id));
-      given_names.emplace(service_lease_key(id), address.to_string());
+      given.emplace(address, service_lease_key(entry.service.id));
+      given_names.emplace(service_lease_key(entry.service.id), address.to_string());
     }
-  }
+  });
   std::vector<std::string> conflicts;
   for (const Wish& wish : wishes) {
     if (const auto own = given_names.find(wish.pin.key); own != given_names.end()) {

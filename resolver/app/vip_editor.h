@@ -16,20 +16,17 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "discovery/service.h"
-#include "resolver/app/table_publisher.h"
+#include "resolver/app/service_entries.h"
 #include "vip/lease_store.h"
 #include "vip/pin.h"
 
 namespace meshdns::dns {
 
-// The service of a key of service_lease_key(); nothing for other keys.
-[[nodiscard]] std::optional<discovery::ServiceId> service_of_lease_key(std::string_view key);
-
 class VipEditor {
  public:
   // The services that exist: null entries where that is not known.
   struct Services {
-    const TablePublisher::Entries* entries = nullptr;
+    const ServiceEntries* entries = nullptr;
     bool are_awaited = false;  // they will be known once the control plane has spoken
   };
   // What was done, in lines; or why not. kInvalidArgument: the request is wrong; kNotFound,

@@ -56,7 +56,7 @@ TEST_F(ServiceTableTest, ReportsOnlyWhatReallyChanged) {
   const auto change =
       table_.apply({.feed = "mesh", .services = {service("a"), service("b", "east")}});
   ASSERT_EQ(change.services.size(), 1U);
-  EXPECT_EQ(change.services[0].zone, "east");
+  EXPECT_EQ(change.services[0].unpack().zone, "east");
 }
 
 TEST_F(ServiceTableTest, RemovesWhatADeltaRemovesAndIgnoresUnknownNames) {
@@ -64,8 +64,8 @@ TEST_F(ServiceTableTest, RemovesWhatADeltaRemovesAndIgnoresUnknownNames) {
   const auto change =
       table_.apply({.feed = "mesh", .removed_services = {{"default", "a"}, {"default", "never"}}});
   EXPECT_EQ(change.removed_services, (std::vector<ServiceId>{{"default", "a"}}));
-  EXPECT_EQ(table_.find({"default", "a"}), nullptr);
-  EXPECT_NE(table_.find({"default", "b"}), nullptr);
+  EXPECT_FALSE(table_.find({"default", "a"}));
+  EXPECT_TRUE(table_.find({"default", "b"}));
 }
 
 TEST_F(ServiceTableTest, TakesWhatAFullStateLacksAsGone) {
@@ -74,19 +74,21 @@ TEST_F(ServiceTableTest, TakesWhatAFullStateLacksAsGone) {
       table_.apply({.feed = "mesh", .full_state = true, .services = {service("b"), service("c")}});
   EXPECT_EQ(change.removed_services, (std::vector<ServiceId>{{"default", "a"}}));
   ASSERT_EQ(change.services.size(), 1U);
-  EXPECT_EQ(change.services[0].id.name, "c");
+  EXPECT_EQ(change.services[0].id().name, "c");
 }
 
 TEST_F(ServiceTableTest, LetsTheEarlierFeedWinAndTheLaterStandIn) {
   (void)table_.apply({.feed = "mesh", .services = {service("a", "mesh")}});
-  EXPECT_EQ(
-      table_.apply({.feed = "static", .services = {service("a", "static")}}).services.at(0).zone,
-      "static");
+  EXPECT_EQ(table_.apply({.feed = "static", .services = {service("a", "static")}})
+                .services.at(0)
+                .unpack()
+                .zone,
+            "static");
   // A change of the hidden one is no change.
   EXPECT_TRUE(table_.apply({.feed = "mesh", .services = {service("a", "mesh2")}}).empty());
   const auto change = table_.apply({.feed = "static", .removed_services = {{"default", "a"}}});
   EXPECT_TRUE(change.removed_services.empty());
-  EXPECT_EQ(change.services.at(0).zone, "mesh2");
+  EXPECT_EQ(change.services.at(0).unpack().zone, "mesh2");
 }
 
 TEST_F(ServiceTableTest, HoldsDownARemovalOfMostOfTheTable) {
@@ -109,7 +111,7 @@ TEST_F(ServiceTableTest, KeepsAHeldDownServiceThatReturns) {
   EXPECT_TRUE(table_.apply({.feed = "mesh", .services = {service("s3")}}).empty());
   clock_.advance(ServiceTable::kHoldDown);
   EXPECT_EQ(table_.expire().removed_services.size(), 19U);
-  EXPECT_NE(table_.find({"default", "s3"}), nullptr);
+  EXPECT_TRUE(table_.find({"default", "s3"}));
 }
 
 TEST_F(ServiceTableTest, RemovesAtOnceWhatIsFewOrTheSmallerPart) {

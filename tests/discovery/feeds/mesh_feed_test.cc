@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "discovery/feeds/resource_encoding.h"
+#include "discovery/packed_service.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/ads_client.h"
@@ -151,7 +152,7 @@ TEST_F(MeshFeedTest, AChangeAndARemovalTouchNothingElse) {
   respond({good("web"), good("cache"), good("shop")});
   respond({good("web", "2", "192.0.2.9")}, {"default/cache"});
   EXPECT_THAT(held(), ElementsAre("shop=192.0.2.1", "web=192.0.2.9"));
-  EXPECT_THAT(changes[1].services, ElementsAre(service("web", "192.0.2.9")));
+  EXPECT_THAT(changes[1].services, ElementsAre(PackedService(service("web", "192.0.2.9"))));
   EXPECT_THAT(changes[1].removed_services, ElementsAre(ServiceId{"default", "cache"}));
   EXPECT_THAT(nack(), IsEmpty()) << "a removal is acknowledged";
 }

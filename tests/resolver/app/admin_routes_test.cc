@@ -9,10 +9,11 @@
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "base/metrics.h"
+#include "discovery/packed_service.h"
 #include "discovery/service.h"
 #include "resolver/app/admin_server.h"
 #include "resolver/app/cache_dump.h"
-#include "resolver/app/table_publisher.h"
+#include "resolver/app/service_entries.h"
 #include "resolver/cache/answer_cache.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/sip_hash.h"
@@ -43,7 +44,7 @@ class AdminRoutesTest : public testing::Test {
   MetricRegistry registry_;
   Gauge& late_ = registry_.gauge("meshdns_late", "Set before it is read.");
   Readiness readiness_;
-  const TablePublisher::Entries* entries_ = nullptr;
+  const ServiceEntries* entries_ = nullptr;
   AnswerCache cache_{{}, HashKey()};
   AdminServer::Routes routes_ = make_admin_routes({
       .readiness = [this] { return readiness_; },
@@ -113,17 +114,18 @@ TEST_F(AdminRoutesTest, ShowTheCacheALineForEachAnswer) {
 TEST_F(AdminRoutesTest, ShowTheUpstreamServers) { EXPECT_EQ(get("/upstreams").body, "GROUP\n"); }
 
 TEST_F(AdminRoutesTest, ShowTheTableAsItIsAtTheRequest) {
-  TablePublisher::Entries entries;
+  ServiceEntries entries;
   ServiceEntry web;
   web.service.id = {"default", "web"};
   web.addresses = {*IpAddress::parse("244.0.0.1")};
   web.status = AddressStatus::kLeased;
-  entries.emplace(web.service.id, web);
+  entries.set_service(discovery::PackedService(web.service));
+  entries.set_addresses(web.service.id, web.addresses, web.status);
   entries_ = &entries;
   EXPECT_THAT(get("/table").body, HasSubstr("\"name\":\"web\""));
   EXPECT_THAT(get("/vips").body, HasSubstr("\"ipv4\":\"244.0.0.1\""));
   EXPECT_EQ(get("/vips").content_type, "application/json");
-  entries.clear();
+  entries = ServiceEntries();
   EXPECT_EQ(get("/table").body, "{\"services\":[\n]}\n");
 }
 

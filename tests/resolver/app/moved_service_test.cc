@@ -82,7 +82,7 @@ class MovedService : public testing::Test {
       change.removed_services.push_back({"default", name});
     }
     for (const std::string& name : added) {
-      change.services.push_back(service(name));
+      change.services.emplace_back(service(name));
     }
     publisher_->apply(change);
     publisher_->run();

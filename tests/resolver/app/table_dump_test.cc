@@ -11,8 +11,10 @@
 #include <gtest/gtest.h>
 
 #include "base/ip_address.h"
+#include "discovery/packed_service.h"
 #include "discovery/service.h"
-#include "resolver/app/table_publisher.h"
+#include "resolver/app/service_entries.h"
+#include "resolver/app/service_lease_key.h"
 #include "resolver/app/vip_listing.h"
 
 namespace meshdns::dns {
@@ -33,11 +35,15 @@ ServiceEntry entry(const std::string& name, const std::vector<std::string>& addr
   return made;
 }
 
-TablePublisher::Entries table(std::vector<ServiceEntry> services) {
-  TablePublisher::Entries entries;
-  for (ServiceEntry& service : services) {
-    const discovery::ServiceId id = service.service.id;
-    entries.emplace(id, std::move(service));
+void put(ServiceEntries& entries, const ServiceEntry& entry) {
+  entries.set_service(discovery::PackedService(entry.service));
+  entries.set_addresses(entry.service.id, entry.addresses, entry.status);
+}
+
+ServiceEntries table(const std::vector<ServiceEntry>& services) {
+  ServiceEntries entries;
+  for (const ServiceEntry& service : services) {
+    put(entries, service);
   }
   return entries;
 }
@@ -100,7 +106,7 @@ TEST(DumpVips, ShowsNoAddressThatClientsAreNotTold) {
 }
 
 TEST(DumpVips, IsWhatTheVerbVipReads) {
-  const TablePublisher::Entries entries = table({entry("web", {"244.0.0.1"})});
+  const ServiceEntries entries = table({entry("web", {"244.0.0.1"})});
   EXPECT_THAT(print_vips(whole(dump_vips(entries)), "web").value(), HasSubstr("244.0.0.1"));
   EXPECT_THAT(print_vips(whole(dump_vips({})), "").value(), HasSubstr("SERVICE"));
 }
@@ -110,7 +116,7 @@ TEST(DumpTable, ComesInPiecesOfWholeServices) {
   for (int i = 0; i < 1000; ++i) {
     services.push_back(entry(fmt::format("s{:04}", i), {"244.0.0.1"}));
   }
-  const TablePublisher::Entries entries = table(services);
+  const ServiceEntries entries = table(services);
   const Pieces pieces = dump_table(entries);
   std::size_t count = 0;
   std::string text;
@@ -127,17 +133,18 @@ TEST(DumpTable, ComesInPiecesOfWholeServices) {
 
 // The table may change between two pieces, which the client's speed decides.
 TEST(DumpTable, GoesOnWhereItWasWhenTheTableChanges) {
-  TablePublisher::Entries entries;
+  ServiceEntries entries;
   for (int i = 0; i < 500; ++i) {
-    const ServiceEntry made = entry(fmt::format("s{:04}", i), {"244.0.0.1"});
-    entries.emplace(made.service.id, made);
+    put(entries, entry(fmt::format("s{:04}", i), {"244.0.0.1"}));
   }
   const Pieces pieces = dump_table(entries);
   std::string text = pieces().value();
   // The last one shown goes, and all that were not; others come before and after.
-  entries.erase(entries.find({"default", "s0100"}), entries.end());
+  for (int i = 100; i < 500; ++i) {
+    entries.erase({"default", fmt::format("s{:04}", i)});
+  }
   for (const std::string name : {"a", "z"}) {
-    entries.emplace(discovery::ServiceId{"default", name}, entry(name, {"244.0.0.1"}));
+    put(entries, entry(name, {"244.0.0.1"}));
   }
   while (const auto piece = pieces()) {
     text += *piece;
@@ -150,14 +157,13 @@ TEST(DumpTable, GoesOnWhereItWasWhenTheTableChanges) {
 }
 
 TEST(DumpTable, EndsWellWhenTheTableIsGoneMeanwhile) {
-  TablePublisher::Entries entries;
+  ServiceEntries entries;
   for (int i = 0; i < 500; ++i) {
-    const ServiceEntry made = entry(fmt::format("s{:04}", i), {"244.0.0.1"});
-    entries.emplace(made.service.id, made);
+    put(entries, entry(fmt::format("s{:04}", i), {"244.0.0.1"}));
   }
   const Pieces pieces = dump_table(entries);
   ASSERT_TRUE(pieces());
-  entries.clear();
+  entries = ServiceEntries();
   EXPECT_EQ(pieces(), "\n]}\n");
   EXPECT_EQ(pieces(), std::nullopt);
 }

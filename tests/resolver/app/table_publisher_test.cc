@@ -20,10 +20,13 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "discovery/packed_service.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/publish_schedule.h"
+#include "resolver/app/service_entries.h"
+#include "resolver/app/service_lease_key.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/wire/name.h"
@@ -82,9 +85,11 @@ discovery::Service service(const std::string& name,
   return made;
 }
 
-discovery::TableChange with(std::vector<discovery::Service> services) {
+discovery::TableChange with(const std::vector<discovery::Service>& services) {
   discovery::TableChange change;
-  change.services = std::move(services);
+  for (const discovery::Service& service : services) {
+    change.services.emplace_back(service);
+  }
   return change;
 }
 
@@ -128,15 +133,14 @@ class TablePublisherTest : public testing::Test {
   }
   [[nodiscard]] std::size_t pending() const {
     std::size_t count = 0;
-    for (const auto& [id, entry] : publisher_->entries()) {
+    publisher_->entries().for_each([&](const ServiceEntry& entry) {
       count += entry.status == AddressStatus::kPending ? 1U : 0U;
-    }
+    });
     return count;
   }
   [[nodiscard]] std::string status(const std::string& name) const {
     const auto entry = publisher_->entries().find({"default", name});
-    return entry == publisher_->entries().end() ? "absent"
-                                                : std::string(to_string(entry->second.status));
+    return entry ? std::string(to_string(entry->status)) : "absent";
   }
   // What the last snapshot answers for an A question: "withheld", "absent", or the addresses.
   [[nodiscard]] std::string answer(const std::string& text) const {
@@ -156,7 +160,7 @@ class TablePublisherTest : public testing::Test {
     return addresses;
   }
   [[nodiscard]] std::string leased(const std::string& name) const {
-    return publisher_->entries().at({"default", name}).addresses.at(0).to_string();
+    return publisher_->entries().find({"default", name}).value().addresses.at(0).to_string();
   }
   // The address of the pool that `taken` is not.
   [[nodiscard]] static std::string other_than(const std::string& taken) {
@@ -439,7 +443,7 @@ TEST_F(TablePublisherTest, RemovesBeforeItAdds) {
   discovery::TableChange change = without("old");
   discovery::Service heir = service("heir", {"198.51.100.2"});
   heir.hostnames = {"old.mesh"};
-  change.services = {heir};
+  change.services = {discovery::PackedService(heir)};
   settle(change);
   EXPECT_EQ(answer("old.mesh"), "198.51.100.2");
   EXPECT_EQ(metrics_.clashes.value(), 0U);
