@@ -77,7 +77,7 @@ ClusterFeed::ClusterFeed(AdsClient& client, Logger& logger, Options options,
   }
   client.subscribe(
       kClusterTypeUrl, {.wildcard = true, .names = {}},
-      [this](const ResponseView& response) { return on_response(response); }, std::move(versions));
+      [this](const ResponseView& response) { return on_response(response); }, versions);
   if (options_.endpoints) {
     endpoints_ =
         std::make_unique<ClusterEndpoints>(client, mesh, on_delta, assignments,

@@ -67,7 +67,7 @@ void KumaFeed::subscribe(AdsClient& client) {
   }
   client.subscribe(
       kListenerTypeUrl, {.wildcard = true, .names = {}},
-      [this](const ResponseView& response) { return on_response(response); }, std::move(held));
+      [this](const ResponseView& response) { return on_response(response); }, held);
 }
 
 ServiceDelta KumaFeed::read(const ResponseView& response, std::vector<Rejection>& rejections) {

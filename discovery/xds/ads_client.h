@@ -123,7 +123,7 @@ class AdsClient {
     std::vector<std::string> names;
   };
   void subscribe(std::string_view type_url, const Interest& interest, OnResponse on_response,
-                 HeldVersions held = {});
+                 const HeldVersions& held = {});
   // Changes a subscription's names; what left is neither delivered nor reported removed.
   void set_interest(std::string_view type_url, const Interest& interest);
   // Other targets, from the next connection on: the control plane's name has other addresses now.

@@ -70,11 +70,15 @@ std::string describe(const std::vector<Rejection>& rejections) {
 }  // namespace
 
 ClientSubscription::ClientSubscription(std::string_view type_url,
-                                       const AdsClient::Interest& interest, HeldVersions held)
+                                       const AdsClient::Interest& interest,
+                                       const HeldVersions& held)
     : type_url_(type_url),
       wildcard_(interest.wildcard),
-      names_(interest.names.begin(), interest.names.end()),
-      versions_(std::move(held)) {}
+      names_(interest.names.begin(), interest.names.end()) {
+  for (const auto& [name, version] : held) {
+    versions_.set(name, version);
+  }
+}
 
 // The whole subscription as a list. A wildcard is the empty list where that can be understood,
 // because not every server knows "*".
@@ -109,9 +113,9 @@ std::optional<std::string> ClientSubscription::begin(XdsVariant variant, const N
   for (std::string& name : names_to_ask()) {
     request.add_resource_names_subscribe(std::move(name));
   }
-  for (const auto& [name, version] : versions_) {
-    (*request.mutable_initial_resource_versions())[name] = version;
-  }
+  versions_.for_each([&](std::string_view name, std::string_view version) {
+    (*request.mutable_initial_resource_versions())[std::string(name)] = version;
+  });
   return request.SerializeAsString();
 }
 
@@ -136,7 +140,7 @@ std::string ClientSubscription::sotw_request(const NodeInfo* node, const std::st
 void ClientSubscription::change_offline(const AdsClient::Interest& interest) {
   wildcard_ = interest.wildcard;
   names_ = Names(interest.names.begin(), interest.names.end());
-  std::erase_if(versions_, [this](const auto& held) { return !wants(held.first); });
+  versions_.keep_if([this](std::string_view name) { return wants(name); });
 }
 
 std::vector<std::string> ClientSubscription::change(const AdsClient::Interest& interest,
@@ -188,7 +192,7 @@ std::string ClientSubscription::delta_change(bool had_wildcard, const Names& had
   return request.SerializeAsString();
 }
 
-bool ClientSubscription::wants(const std::string& name) const {
+bool ClientSubscription::wants(std::string_view name) const {
   return wildcard_ || name.empty() || names_.contains(name);
 }
 
@@ -204,9 +208,7 @@ std::string ClientSubscription::fault_of(const DecodedResource& resource, bool i
     return "is both sent and removed";
   }
   if (!resource.has_body) {
-    const auto held = versions_.find(resource.name);
-    const bool still = held != versions_.end() && held->second == resource.version;
-    return still ? "" : "has no body";
+    return versions_.has(resource.name, resource.version) ? "" : "has no body";
   }
   return resource.type_url == type_url_ ? "" : "is a " + resource.type_url;
 }
@@ -278,7 +280,7 @@ void ClientSubscription::remember(const ResponseView& view,
   for (const ResponseItem& item : view.resources) {
     if (!item.name.empty() &&
         !rejected.contains(item.name)) {  // nothing can be said of the unnamed
-      versions_.insert_or_assign(item.name, item.version);
+      versions_.set(item.name, item.version);
     }
   }
   for (const std::string& name : view.removed) {

@@ -17,6 +17,7 @@
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/request.h"
+#include "discovery/xds/resource_versions.h"
 #include "discovery/xds/response.h"
 
 namespace meshdns::discovery {
@@ -30,7 +31,7 @@ class ClientSubscription {
   };
 
   ClientSubscription(std::string_view type_url, const AdsClient::Interest& interest,
-                     HeldVersions held = {});
+                     const HeldVersions& held = {});
 
   // A stream begins. Nothing is returned when nothing is asked for. `node`: for the first request
   // of the stream, whatever its type; else null.
@@ -59,7 +60,7 @@ class ClientSubscription {
   [[nodiscard]] std::string sotw_request(const NodeInfo* node, const std::string& error);
   [[nodiscard]] std::vector<std::string> sotw_change();
   [[nodiscard]] std::string delta_change(bool had_wildcard, const Names& had);
-  [[nodiscard]] bool wants(const std::string& name) const;
+  [[nodiscard]] bool wants(std::string_view name) const;
   // Why the resource is refused before anybody looks at its value; empty when it is not.
   [[nodiscard]] std::string fault_of(const DecodedResource& resource, bool is_repeated,
                                      bool is_removed) const;
@@ -71,7 +72,7 @@ class ClientSubscription {
   std::string type_url_;
   bool wildcard_;
   Names names_;
-  HeldVersions versions_;  // delta
+  ResourceVersions versions_;  // delta
 
   // Of the current stream.
   XdsVariant variant_ = XdsVariant::kDelta;

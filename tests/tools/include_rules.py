@@ -87,7 +87,7 @@ FOLDER_THIRD_PARTIES = {
     "proto": {"protobuf", "gRPC"},
     "vip": {"OpenSSL", "Boost.Unordered"},
     "discovery": set(),
-    "discovery/xds": {"gRPC", "protobuf", "OpenSSL"},
+    "discovery/xds": {"gRPC", "protobuf", "OpenSSL", "Boost.Unordered"},
     "discovery/feeds": {"protobuf", "yaml-cpp", "Boost.Beast", "Boost.JSON"},
     "discovery/control": {"protobuf", "yaml-cpp", "Boost.Beast", "Boost.JSON", "OpenSSL"},
     "resolver/wire": set(),

@@ -1,0 +1,71 @@
+// ResourceVersions: which version of each resource a client holds, kept small: it is told again at
+// the beginning of each stream, and there may be a million.
+//
+// Belongs to one thread.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include <boost/unordered/unordered_flat_set.hpp>
+
+namespace meshdns::discovery {
+
+class ResourceVersions {
+ public:
+  void set(std::string_view name, std::string_view version);
+  void erase(std::string_view name);
+  void clear() { held_.clear(); }
+
+  [[nodiscard]] bool has(std::string_view name, std::string_view version) const;
+  [[nodiscard]] std::size_t size() const { return held_.size(); }
+  // Calls `visit` with each name and version, in no order.
+  template <typename Visit>
+  void for_each(Visit visit) const {
+    for (const Held& held : held_) {
+      visit(held.name(), held.version());
+    }
+  }
+  // Keeps the resources of whose names `wanted` is true.
+  template <typename Wanted>
+  void keep_if(Wanted wanted) {
+    boost::unordered::erase_if(held_, [&](const Held& held) { return !wanted(held.name()); });
+  }
+
+ private:
+  // A name and a version in one block, with the sizes of both in front.
+  class Held {
+   public:
+    Held(std::string_view name, std::string_view version);
+
+    [[nodiscard]] std::string_view name() const;
+    [[nodiscard]] std::string_view version() const;
+
+   private:
+    struct Sizes {
+      std::size_t name;
+      std::size_t version;
+    };
+    [[nodiscard]] Sizes sizes() const;
+
+    std::unique_ptr<char[]> block_;
+  };
+  static std::string_view name_of(const Held& held) { return held.name(); }
+  static std::string_view name_of(std::string_view name) { return name; }
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(const auto& held) const {
+      return std::hash<std::string_view>{}(name_of(held));
+    }
+  };
+  struct SameName {
+    using is_transparent = void;
+    bool operator()(const auto& a, const auto& b) const { return name_of(a) == name_of(b); }
+  };
+
+  boost::unordered_flat_set<Held, Hash, SameName> held_;
+};
+
+}  // namespace meshdns::discovery
