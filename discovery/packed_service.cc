@@ -4,7 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,9 +20,12 @@ constexpr unsigned kBitsPerOctet = 7;  // of a number; the eighth says that more
 constexpr std::uint8_t kMore = 0x80;
 
 // Numbers are in groups of seven bits, the lowest first; strings and lists have their length in
-// front. Every value has one form.
+// front. What begins like the service's name, as hostnames and tags do, tells only how much of it
+// and what follows. Every value has one form.
 class Packer {
  public:
+  explicit Packer(std::string_view name) : name_(name) {}
+
   void number(std::size_t value) {
     for (; value >= kMore; value >>= kBitsPerOctet) {
       octets_ += static_cast<char>(value | kMore);
@@ -32,6 +35,12 @@ class Packer {
   void text(std::string_view value) {
     number(value.size());
     octets_ += value;
+  }
+  void text_like_name(std::string_view value) {
+    const auto common =
+        static_cast<std::size_t>(std::ranges::mismatch(value, name_).in1 - value.begin());
+    number(common);
+    text(value.substr(common));
   }
   void address(const IpAddress& value) {
     const auto octets = value.octets();
@@ -48,6 +57,7 @@ class Packer {
   [[nodiscard]] const std::string& octets() const { return octets_; }
 
  private:
+  std::string_view name_;
   std::string octets_;
 };
 
@@ -67,6 +77,10 @@ class Unpacker {
     }
   }
   std::string_view text() { return take(number()); }
+  std::string text_like(std::string_view name) {
+    std::string value(name.substr(0, number()));
+    return value += text();
+  }
   IpAddress address() {
     std::array<std::uint8_t, 16> octets{};
     const std::string_view packed = text();
@@ -92,12 +106,20 @@ class Unpacker {
 
 }  // namespace
 
+struct PackedService::Block {
+  std::uint32_t references;
+  std::uint32_t size;
+
+  // NOLINTNEXTLINE(*-reinterpret-cast): they stand behind it, in the same memory
+  char* octets() { return reinterpret_cast<char*>(this + 1); }
+};
+
 PackedService::PackedService(const Service& service) {
-  Packer packer;
+  Packer packer(service.id.name);
   packer.text(service.id.mesh);
   packer.text(service.id.name);
   packer.text(service.zone);
-  packer.list(service.hostnames, [&](const std::string& name) { packer.text(name); });
+  packer.list(service.hostnames, [&](const std::string& name) { packer.text_like_name(name); });
   packer.list(service.addresses, [&](const IpAddress& address) { packer.address(address); });
   packer.list(service.ports, [&](const ServicePort& port) {
     packer.text(port.name);
@@ -106,15 +128,27 @@ PackedService::PackedService(const Service& service) {
   });
   packer.list(service.tags, [&](const auto& tag) {
     packer.text(tag.first);
-    packer.text(tag.second);
+    packer.text_like_name(tag.second);
   });
   packer.number(static_cast<std::size_t>(service.answers));
   packer.number(service.awaits_address ? 1 : 0);
-  size_ = packer.octets().size();
-  const auto block = std::make_shared<char[]>(size_);
-  std::ranges::copy(packer.octets(), block.get());
-  block_ = block;
+  const std::string& octets = packer.octets();
+  void* const memory = ::operator new(sizeof(Block) + octets.size());
+  block_ = new (memory) Block{.references = 1, .size = static_cast<std::uint32_t>(octets.size())};
+  std::ranges::copy(octets, block_->octets());
 }
+
+PackedService::PackedService(const PackedService& other) : block_(other.block_) {
+  ++block_->references;
+}
+
+PackedService::~PackedService() {
+  if (block_ != nullptr && --block_->references == 0) {
+    ::operator delete(block_);
+  }
+}
+
+std::string_view PackedService::octets() const { return {block_->octets(), block_->size}; }
 
 ServiceIdView PackedService::id() const {
   Unpacker unpacker(octets());
@@ -128,7 +162,7 @@ Service PackedService::unpack() const {
   service.id.mesh = unpacker.text();
   service.id.name = unpacker.text();
   service.zone = unpacker.text();
-  unpacker.list([&] { service.hostnames.emplace_back(unpacker.text()); });
+  unpacker.list([&] { service.hostnames.push_back(unpacker.text_like(service.id.name)); });
   unpacker.list([&] { service.addresses.push_back(unpacker.address()); });
   unpacker.list([&] {
     ServicePort& port = service.ports.emplace_back();
@@ -138,7 +172,7 @@ Service PackedService::unpack() const {
   });
   unpacker.list([&] {
     std::string key(unpacker.text());
-    service.tags.emplace(std::move(key), unpacker.text());
+    service.tags.emplace(std::move(key), unpacker.text_like(service.id.name));
   });
   service.answers = static_cast<Answers>(unpacker.number());
   service.awaits_address = unpacker.number() != 0;

@@ -1,13 +1,13 @@
 // PackedService: a service in one block of octets, for tables that hold hundreds of thousands.
 //
-// Immutable; copies share the block. Any thread.
+// Immutable. Copies share the block, which counts them: all belong to one thread.
 #pragma once
 
 #include <compare>
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "discovery/service.h"
 
@@ -30,11 +30,19 @@ struct ServiceIdView {
 class PackedService {
  public:
   explicit PackedService(const Service& service);
+  PackedService(const PackedService& other);
+  PackedService(PackedService&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+  PackedService& operator=(const PackedService& other) { return *this = PackedService(other); }
+  PackedService& operator=(PackedService&& other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~PackedService();
 
   // The service that was packed.
   [[nodiscard]] Service unpack() const;
   [[nodiscard]] ServiceIdView id() const;
-  [[nodiscard]] std::string_view octets() const { return {block_.get(), size_}; }
+  [[nodiscard]] std::string_view octets() const;
 
   // Equal services have equal octets, and others have others.
   friend bool operator==(const PackedService& a, const PackedService& b) {
@@ -42,8 +50,9 @@ class PackedService {
   }
 
  private:
-  std::shared_ptr<const char[]> block_;
-  std::size_t size_;
+  struct Block;  // the octets stand behind it
+
+  Block* block_;  // null once moved from
 };
 
 }  // namespace meshdns::discovery

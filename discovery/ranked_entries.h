@@ -6,12 +6,14 @@
 
 #include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <map>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <absl/container/btree_set.h>
 
 #include "discovery/packed_service.h"
 #include "discovery/service.h"
@@ -54,7 +56,8 @@ class RankedEntries {
 
   // Each returns whether the effective value of the key changed.
   bool set(std::size_t rank, const Value& value) {
-    const auto [told, is_new] = entries_.insert(Told{.value = value, .rank = rank});
+    const auto [told, is_new] =
+        entries_.insert(Told{.value = value, .rank = static_cast<std::uint32_t>(rank)});
     if (is_new) {
       ++counts_[rank];
       effective_ += is_alone(told) ? 1U : 0U;
@@ -119,7 +122,7 @@ class RankedEntries {
   // What one feed says of one key.
   struct Told {
     mutable Value value;  // its key stays
-    std::size_t rank = 0;
+    std::uint32_t rank = 0;
   };
   struct Place {
     KeyView key;
@@ -128,13 +131,13 @@ class RankedEntries {
     friend auto operator<=>(const Place&, const Place&) = default;
   };
   static Place place(const Told& told) { return {EntryKey<Value>::of(told.value), told.rank}; }
-  static const Place& place(const Place& at) { return at; }
+  static Place place(Place at) { return at; }
   struct Order {
     using is_transparent = void;
     bool operator()(const auto& a, const auto& b) const { return place(a) < place(b); }
   };
   // What is told of one key stands together, the effective value first.
-  using Entries = std::set<Told, Order>;
+  using Entries = absl::btree_set<Told, Order>;
   using Iterator = typename Entries::const_iterator;
 
   [[nodiscard]] bool is_effective(Iterator told) const {

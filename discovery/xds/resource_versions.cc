@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -16,6 +15,7 @@ using StoredSizes = std::array<std::uint32_t, 2>;  // no resource comes near 4 G
 }  // namespace
 
 ResourceVersions::Held::Held(std::string_view name, std::string_view version)
+    // NOLINTNEXTLINE(modernize-avoid-c-arrays): of any size
     : block_(std::make_unique<char[]>(sizeof(StoredSizes) + name.size() + version.size())) {
   const StoredSizes sizes{static_cast<std::uint32_t>(name.size()),
                           static_cast<std::uint32_t>(version.size())};

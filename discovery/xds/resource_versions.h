@@ -50,7 +50,7 @@ class ResourceVersions {
     };
     [[nodiscard]] Sizes sizes() const;
 
-    std::unique_ptr<char[]> block_;
+    std::unique_ptr<char[]> block_;  // NOLINT(modernize-avoid-c-arrays): of any size
   };
   static std::string_view name_of(const Held& held) { return held.name(); }
   static std::string_view name_of(std::string_view name) { return name; }

@@ -6,11 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <vector>
 
+#include <absl/container/btree_set.h>
+
 #include "base/ip_address.h"
+#include "base/packed_text.h"
 #include "discovery/packed_service.h"
 #include "discovery/service.h"
 
@@ -51,6 +53,8 @@ class ServiceEntries {
   void erase(const discovery::ServiceId& id);
 
   [[nodiscard]] std::optional<ServiceEntry> find(const discovery::ServiceId& id) const;
+  // The service is there.
+  [[nodiscard]] ServiceEntry at(const discovery::ServiceId& id) const;
   [[nodiscard]] bool contains(const discovery::ServiceId& id) const {
     return entries_.contains(discovery::ServiceIdView(id));
   }
@@ -71,19 +75,19 @@ class ServiceEntries {
   // What changes has no part in the order.
   struct Packed {
     mutable discovery::PackedService service;
-    mutable std::vector<IpAddress> addresses = {};
+    mutable PackedText addresses = {};
     mutable AddressStatus status = AddressStatus::kPending;
 
-    [[nodiscard]] ServiceEntry unpack() const { return {service.unpack(), addresses, status}; }
+    [[nodiscard]] ServiceEntry unpack() const;
   };
   struct Order {
     using is_transparent = void;
     static discovery::ServiceIdView id(const Packed& entry) { return entry.service.id(); }
-    static const discovery::ServiceIdView& id(const discovery::ServiceIdView& id) { return id; }
+    static discovery::ServiceIdView id(discovery::ServiceIdView id) { return id; }
     bool operator()(const auto& a, const auto& b) const { return id(a) < id(b); }
   };
 
-  std::set<Packed, Order> entries_;
+  absl::btree_set<Packed, Order> entries_;
 };
 
 }  // namespace meshdns::dns

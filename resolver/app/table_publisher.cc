@@ -320,14 +320,14 @@ void TablePublisher::retry_exhausted() {
     if (leases_.acquire(service_lease_key(id)).status == vip::LeaseStatus::kExhausted) {
       break;
     }
-    refresh(*entries_.find(id));
+    refresh(entries_.at(id));
   }
 }
 
 void TablePublisher::retry_refused() {
   std::vector<discovery::ServiceId> freed;
   for (const discovery::ServiceId& id : refused_) {
-    const ServiceEntry entry = *entries_.find(id);
+    const ServiceEntry entry = entries_.at(id);
     const auto is_free = [&](const IpAddress& address) {
       const bool is_lacking = std::ranges::find(entry.addresses, address) == entry.addresses.end();
       return is_lacking && !leases_.holder(address);
@@ -337,7 +337,7 @@ void TablePublisher::retry_refused() {
     }
   }
   for (const discovery::ServiceId& id : freed) {
-    refresh(*entries_.find(id));
+    refresh(entries_.at(id));
   }
 }
 

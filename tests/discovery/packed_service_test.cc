@@ -1,7 +1,6 @@
 #include "discovery/packed_service.h"
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -243,7 +243,7 @@ class RulesDetect(unittest.TestCase):
             "see discovery and vip")
 
     def test_an_unknown_header(self):
-        self.assert_forbidden({"base/a.h": "#include <absl/strings/str_cat.h>\n"},
+        self.assert_forbidden({"base/a.h": "#include <folly/Conv.h>\n"},
                               "unknown header")
 
     def test_a_header_named_without_its_folder(self):

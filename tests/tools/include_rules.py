@@ -41,6 +41,7 @@ LEAVES = {"tests", "fuzz", "bench", "cmake"}
 
 # Third party -> how its headers begin. The longest beginning wins.
 THIRD_PARTIES = {
+    "Abseil": ("absl/",),
     "fmt": ("fmt/",),
     "spdlog": ("spdlog/",),
     "tl::expected": ("tl/",),
@@ -86,7 +87,7 @@ FOLDER_THIRD_PARTIES = {
     "base": {"fmt", "spdlog", "tl::expected", "jemalloc", "Boost.Unordered", "sockets"},
     "proto": {"protobuf", "gRPC"},
     "vip": {"OpenSSL", "Boost.Unordered"},
-    "discovery": set(),
+    "discovery": {"Abseil"},
     "discovery/xds": {"gRPC", "protobuf", "OpenSSL", "Boost.Unordered"},
     "discovery/feeds": {"protobuf", "yaml-cpp", "Boost.Beast", "Boost.JSON"},
     "discovery/control": {"protobuf", "yaml-cpp", "Boost.Beast", "Boost.JSON", "OpenSSL"},
