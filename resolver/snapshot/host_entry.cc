@@ -57,7 +57,7 @@ void fill(NameEntry& entry, const HostEntry& wanted) {
   entry.ports = wanted.ports;
   entry.name_size = static_cast<std::uint8_t>(wanted.name.size());
   if (needs_side(wanted)) {
-    entry.adopt_side(new SideRecord(wanted.name, wanted.addresses));
+    entry.adopt_side(SideRecord::create(wanted.name, wanted.addresses));
     return;  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): the entry holds it, as octets.
   }
   set_inline_name(entry, wanted.name);

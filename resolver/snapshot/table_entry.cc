@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <span>
 
 #include "base/ip_address.h"
@@ -10,29 +11,37 @@
 
 namespace meshdns::dns {
 
+const SideRecord* SideRecord::create(NameView name, std::span<const IpAddress> addresses) {
+  std::size_t octets = name.size();
+  for (const IpAddress& address : addresses) {
+    octets += address.octets().size();
+  }
+  return new (::operator new(sizeof(SideRecord) + octets)) SideRecord(name, addresses);
+}
+
+// In a block with room for all the octets.
 SideRecord::SideRecord(NameView name, std::span<const IpAddress> addresses)
     : name_octets_(static_cast<std::uint32_t>(name.size())) {
-  std::size_t total = name.size();
-  for (const IpAddress& address : addresses) {
-    total += address.octets().size();
-  }
-  octets_.reserve(total);
-  octets_.assign(name.octets().begin(), name.octets().end());
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): octets, behind the object.
+  auto* end = reinterpret_cast<std::uint8_t*>(this + 1);
+  end = std::ranges::copy(name.octets(), end).out;
   for (const IpFamily family : {IpFamily::kV4, IpFamily::kV6}) {
+    std::uint32_t& size = family == IpFamily::kV4 ? ipv4_octets_ : ipv6_octets_;
     for (const IpAddress& address : addresses) {
       if (address.family() == family) {
-        octets_.insert(octets_.end(), address.octets().begin(), address.octets().end());
+        end = std::ranges::copy(address.octets(), end).out;
+        size += static_cast<std::uint32_t>(address.octets().size());
       }
-    }
-    if (family == IpFamily::kV4) {
-      ipv4_octets_ = static_cast<std::uint32_t>(octets_.size() - name.size());
     }
   }
 }
 
 void SideRecord::release() const {
   if (--references_ == 0) {
-    delete this;
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): what create() made was not const.
+    auto* const self = const_cast<SideRecord*>(this);
+    self->~SideRecord();
+    ::operator delete(self);
   }
 }
 

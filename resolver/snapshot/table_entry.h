@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "base/ip_address.h"
 #include "resolver/snapshot/port_lists.h"
@@ -30,15 +29,17 @@ enum class EntryKind : std::uint8_t {
 }
 
 // What does not fit an entry: a name above 32 octets, or addresses beyond one of each family.
-// Immutable; counted by the entries that refer to it.
+// Immutable; counted by the entries that refer to it. Its octets stand behind it in the same block,
+// so that a look-up waits for memory once.
 class SideRecord {
  public:
-  SideRecord(NameView name, std::span<const IpAddress> addresses);
+  // With one reference, which an entry adopts.
+  [[nodiscard]] static const SideRecord* create(NameView name,
+                                                std::span<const IpAddress> addresses);
   SideRecord(const SideRecord&) = delete;
   SideRecord& operator=(const SideRecord&) = delete;
   SideRecord(SideRecord&&) = delete;
   SideRecord& operator=(SideRecord&&) = delete;
-  ~SideRecord() = default;
 
   [[nodiscard]] NameView name() const { return NameView(part(0, name_octets_)); }
   // The addresses' octets one after the other, 4 or 16 each.
@@ -46,23 +47,28 @@ class SideRecord {
     return part(name_octets_, ipv4_octets_);
   }
   [[nodiscard]] std::span<const std::uint8_t> ipv6() const {
-    return part(std::size_t{name_octets_} + ipv4_octets_,
-                octets_.size() - name_octets_ - ipv4_octets_);
+    return part(std::size_t{name_octets_} + ipv4_octets_, ipv6_octets_);
   }
-  [[nodiscard]] std::size_t memory_bytes() const { return sizeof(*this) + octets_.capacity(); }
+  [[nodiscard]] std::size_t memory_bytes() const {
+    return sizeof(*this) + name_octets_ + ipv4_octets_ + ipv6_octets_;
+  }
 
   void retain() const { ++references_; }
   void release() const;
 
  private:
+  SideRecord(NameView name, std::span<const IpAddress> addresses);
+  ~SideRecord() = default;
+
   [[nodiscard]] std::span<const std::uint8_t> part(std::size_t at, std::size_t size) const {
-    return std::span(octets_).subspan(at, size);
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): octets, behind the object.
+    return {reinterpret_cast<const std::uint8_t*>(this + 1) + at, size};
   }
 
   mutable std::uint32_t references_ = 1;
   std::uint32_t name_octets_ = 0;
   std::uint32_t ipv4_octets_ = 0;
-  std::vector<std::uint8_t> octets_;
+  std::uint32_t ipv6_octets_ = 0;
 };
 
 // A name, in one cache line.

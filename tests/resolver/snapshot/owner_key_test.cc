@@ -5,8 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include "discovery/service.h"
-
 namespace meshdns::dns {
 namespace {
 

@@ -47,7 +47,7 @@ class NumberedTable {
     entry.ttl = value;
     entry.name_size = static_cast<std::uint8_t>(name.size());
     if (number % 3 == 0) {
-      entry.adopt_side(new SideRecord(name, {}));
+      entry.adopt_side(SideRecord::create(name, {}));
     } else {
       std::copy(name.octets().begin(), name.octets().end(), entry.name_octets.begin());
     }

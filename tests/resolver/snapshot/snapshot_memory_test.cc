@@ -70,19 +70,19 @@ Weights weigh(bool both_families) {
   return weights;
 }
 
-TEST(SnapshotMemory, ANameWithBothAddressesWeighsAtMost300OctetsAndInTheBuilder250) {
+TEST(SnapshotMemory, ANameWithBothAddressesWeighsAtMost215OctetsAndInTheBuilder250) {
   const Weights weights = weigh(true);
   RecordProperty("snapshot_octets_per_name_both", std::to_string(weights.snapshot));
   RecordProperty("builder_octets_per_name_both", std::to_string(weights.builder));
-  EXPECT_LE(weights.snapshot, 300U);
+  EXPECT_LE(weights.snapshot, 215U);
   EXPECT_LE(weights.builder, 250U);
 }
 
-TEST(SnapshotMemory, ANameWithIpv4AloneWeighsAtMost220OctetsAndInTheBuilder215) {
+TEST(SnapshotMemory, ANameWithIpv4AloneWeighsAtMost165OctetsAndInTheBuilder215) {
   const Weights weights = weigh(false);
   RecordProperty("snapshot_octets_per_name_ipv4", std::to_string(weights.snapshot));
   RecordProperty("builder_octets_per_name_ipv4", std::to_string(weights.builder));
-  EXPECT_LE(weights.snapshot, 220U);
+  EXPECT_LE(weights.snapshot, 165U);
   EXPECT_LE(weights.builder, 215U);
 }
 

@@ -21,7 +21,7 @@ TEST(SideRecord, KeepsFamiliesApartInTheirOrder) {
       *IpAddress::parse("192.0.2.9"), *IpAddress::parse("2001:db8::2"),
       *IpAddress::parse("192.0.2.1"), *IpAddress::parse("2001:db8::1")};
   const Name name = *Name::from_text("web.mesh");
-  const std::unique_ptr<const SideRecord, Release> record(new SideRecord(name, addresses));
+  const std::unique_ptr<const SideRecord, Release> record(SideRecord::create(name, addresses));
   EXPECT_EQ(record->name(), name.view());
   ASSERT_EQ(record->ipv4().size(), 8);
   EXPECT_EQ(record->ipv4()[3], 9);
@@ -41,7 +41,7 @@ TEST(NameEntry, KnowsItsAddressesInlineAndAside) {
   EXPECT_FALSE(entry.has_address(*IpAddress::parse("::")));
   const std::vector<IpAddress> addresses{*IpAddress::parse("192.0.2.2"),
                                          *IpAddress::parse("192.0.2.3")};
-  entry.adopt_side(new SideRecord(*Name::from_text("web.mesh"), addresses));
+  entry.adopt_side(SideRecord::create(*Name::from_text("web.mesh"), addresses));
   EXPECT_TRUE(entry.has_address(addresses[1]));
   EXPECT_FALSE(entry.has_address(*IpAddress::parse("192.0.2.1")));
   EXPECT_EQ(entry.name().to_text(), "web.mesh.");
