@@ -9,9 +9,11 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "bench/query_series.h"
 #include "resolver/cache/answer_cache.h"
 #include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/metrics.h"
+#include "resolver/snapshot/snapshot.h"
 #include "resolver/wire/query.h"
 
 namespace meshdns::bench {
@@ -20,8 +22,9 @@ class KeptAnswers {
  public:
   KeptAnswers();
 
-  // Keeps `reply` as what upstream said to `query`.
-  void keep(const dns::Query& query, std::span<const std::uint8_t> reply);
+  // Keeps `table`'s answers to the queries as what upstream said.
+  void keep_all(const dns::Snapshot& table, const QuerySeries& series);
+  [[nodiscard]] dns::AnswerCache& cache() { return cache_; }
 
   // Brings near what answer() will read.
   void prefetch(const dns::Query& query) const { answers_.prefetch(query); }

@@ -236,6 +236,13 @@ class UniqueStream final : public QueryStream {
 
 }  // namespace
 
+std::map<std::string, QueryKind> query_kinds() {
+  return {{"a", QueryKind::kA},
+          {"aaaa", QueryKind::kAaaa},
+          {"nxdomain", QueryKind::kNxdomain},
+          {"nodata", QueryKind::kNodata}};
+}
+
 std::unique_ptr<QueryStream> make_mixed_stream(const NamesFile& names,
                                                const StreamOptions& options) {
   std::mt19937_64 random(options.seed);

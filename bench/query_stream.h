@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -19,6 +20,8 @@ namespace meshdns::bench {
 
 enum class QueryKind : std::uint8_t { kA, kAaaa, kNxdomain, kNodata };
 inline constexpr std::size_t kQueryKinds = 4;
+// By their names on command lines: a, aaaa, nxdomain, nodata.
+[[nodiscard]] std::map<std::string, QueryKind> query_kinds();
 
 inline constexpr std::size_t kMaxBatch = 16;
 inline constexpr std::size_t kMaxQueryOctets = 12 + 255 + 4 + 11;  // header, name, type, OPT

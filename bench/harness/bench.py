@@ -71,7 +71,7 @@ class Bench:
         """Every name and type once, each answer in full. Raises when one is wrong."""
         depth = "echo" if server.addresses == "echo" else "full"
         result = self.load(server, deadline_seconds, "--names", expectations, "--complete",
-                           "--check", depth, "--timeout", "2")
+                           "--check", depth, "--timeout", "10")
         wrong = result["wrong"] + result["lost"]
         if wrong or not result["complete"]:
             raise WrongAnswers(f"{server.name}: {result['wrong']} wrong and {result['lost']} lost of "
