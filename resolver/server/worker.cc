@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/ip_address.h"
+#include "base/short_turns.h"
 #include "resolver/answer/query_handler.h"
 #include "resolver/forward/forward_plan.h"
 #include "resolver/forward/metrics.h"
@@ -118,6 +119,7 @@ struct Worker::State {
   }
 
   void run() {
+    take_short_turns();  // ahead of the control thread where they share a core
     for (;;) {
       try {
         while (io.run_one() != 0) {
