@@ -24,6 +24,7 @@ constexpr mode_t kJournalMode = 0600;
 JournalWriter::JournalWriter(Start start, FileSystem& files, OnDone on_done)
     : state_(std::move(start)), files_(files), on_done_(std::move(on_done)) {
   thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "vip-journal");  // for `top -H`
 }
 
 JournalWriter::~JournalWriter() {

@@ -54,6 +54,7 @@ TableWriter::TableWriter(Options options, FileSystem& files, Callbacks callbacks
     logs_.emplace_back(log_path(options_.directory, feed), options_.feed_fingerprint, files_);
   }
   thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "table-files");  // for `top -H`
 }
 
 TableWriter::~TableWriter() {
