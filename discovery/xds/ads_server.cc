@@ -250,6 +250,8 @@ Result<void> AdsServer::Impl::listen() {
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(options.keepalive_timeout))
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1)
       .AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0)
+      // Whose pings after every request wake the client; what is to be read makes its own room.
+      .AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0)
       .AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                           kMinimumPingIntervalMilliseconds)
       .AddListeningPort(options.listen, credentials, &port);

@@ -77,6 +77,8 @@ std::shared_ptr<grpc::Channel> make_channel(const AdsPeer& peer,
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.keepalive_time));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(options.keepalive_timeout));
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  // It pings after every response, which wakes both ends; what is to be read makes its own room.
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   arguments.SetMaxReceiveMessageSize(
       static_cast<int>(std::min<std::size_t>(options.max_receive_bytes, 1UL << 30U)));
   arguments.SetMaxSendMessageSize(-1);
