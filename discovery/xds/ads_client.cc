@@ -71,13 +71,16 @@ Result<void> check_targets(const std::vector<std::string>& targets) {
   return {};
 }
 
+// A response with more is not held up: the table that it begins or goes on with is waited for.
+constexpr std::size_t kSmallResponse = 256;
+
 // Times Options::fail_back_after.
 constexpr int kLongestLookBack = 60;
 
 }  // namespace
 
 struct AdsClient::Impl {
-  // A refusal that waits.
+  // A refusal, or an ACK, that waits.
   struct LateReply {
     TimePoint due;
     std::string request;
@@ -87,6 +90,7 @@ struct AdsClient::Impl {
     OnResponse on_response;
     RefusalPace pace;
     std::optional<LateReply> late{};
+    std::optional<TimePoint> replied_at{};  // on this stream
   };
   using TypeKey = std::pair<int, std::string>;  // type_order, type_url
 
@@ -122,6 +126,10 @@ struct AdsClient::Impl {
   [[nodiscard]] std::chrono::milliseconds note_reply(const DecodedResponse& response,
                                                      const ClientSubscription::Reply& reply,
                                                      RefusalPace& pace);
+  // How long the ACK of the response is to wait.
+  [[nodiscard]] std::chrono::milliseconds ack_delay(const DecodedResponse& response,
+                                                    const Subscriber& subscriber) const;
+  void send_reply(Subscriber& subscriber, std::string request);
   // Sends what the subscriber is late with, before anything else of its type.
   void catch_up(Subscriber& subscriber);
   void await_late_replies();
@@ -152,6 +160,7 @@ struct AdsClient::Impl {
   std::unique_ptr<AdsTransport> transport;
   XdsVariant variant = XdsVariant::kDelta;
   std::unique_ptr<AdsCall> call;
+  std::optional<TimePoint> late_timer_at;  // when the call's timer rings for late replies
 };
 
 void AdsClient::Impl::connect() {
@@ -167,6 +176,7 @@ void AdsClient::Impl::connect() {
   variant =
       options.sotw_only || sotw_targets.contains(name) ? XdsVariant::kSotw : XdsVariant::kDelta;
   metrics.connection_attempts.add();
+  late_timer_at.reset();
   node_sent = false;
   node = options.node;
   if (options.complete_node) {
@@ -218,6 +228,7 @@ Result<AdsPeer> AdsClient::Impl::peer_of(const std::string& name) const {
 
 void AdsClient::Impl::begin(Subscriber& subscriber) {
   subscriber.late.reset();
+  subscriber.replied_at.reset();
   subscriber.pace.reset();
   // The node goes with the first request of a stream only.
   auto request = subscriber.state.begin(variant, node_sent ? nullptr : &node);
@@ -308,16 +319,34 @@ void AdsClient::Impl::take(const DecodedResponse& response) {
   Subscriber& subscriber = at->second;
   catch_up(subscriber);
   ClientSubscription::Reply reply = subscriber.state.take(response, subscriber.on_response);
-  const auto delay = note_reply(response, reply, subscriber.pace);
+  auto delay = note_reply(response, reply, subscriber.pace);
   if (!running) {
     return;
   }
+  if (reply.rejected == 0) {
+    delay = ack_delay(response, subscriber);
+  }
   if (delay.count() == 0) {
-    call->send(std::move(reply.request));
+    send_reply(subscriber, std::move(reply.request));
   } else {
     subscriber.late = LateReply{clock.now() + delay, std::move(reply.request)};
     await_late_replies();
   }
+}
+
+std::chrono::milliseconds AdsClient::Impl::ack_delay(const DecodedResponse& response,
+                                                     const Subscriber& subscriber) const {
+  const bool is_small = response.resources.size() + response.removed.size() <= kSmallResponse;
+  if (!is_small || !subscriber.replied_at) {
+    return std::chrono::milliseconds(0);
+  }
+  const auto left = *subscriber.replied_at + options.ack_pause - clock.now();
+  return std::max(std::chrono::ceil<std::chrono::milliseconds>(left), std::chrono::milliseconds(0));
+}
+
+void AdsClient::Impl::send_reply(Subscriber& subscriber, std::string request) {
+  subscriber.replied_at = clock.now();
+  call->send(std::move(request));
 }
 
 // Returns how long the reply is to wait.
@@ -344,7 +373,7 @@ std::chrono::milliseconds AdsClient::Impl::note_reply(const DecodedResponse& res
 
 void AdsClient::Impl::catch_up(Subscriber& subscriber) {
   if (subscriber.late) {
-    call->send(std::move(subscriber.late->request));
+    send_reply(subscriber, std::move(subscriber.late->request));
     subscriber.late.reset();
   }
 }
@@ -356,13 +385,16 @@ void AdsClient::Impl::await_late_replies() {
       next = std::min(next.value_or(subscriber.late->due), subscriber.late->due);
     }
   }
-  if (next) {
+  // A timer that rings too early is cheaper than another one.
+  if (next && (!late_timer_at || *next < *late_timer_at)) {
+    late_timer_at = next;
     const auto delay = std::chrono::ceil<std::chrono::milliseconds>(*next - clock.now());
     call->run_after(std::max(delay, std::chrono::milliseconds(0)), [this] { send_late_replies(); });
   }
 }
 
 void AdsClient::Impl::send_late_replies() {
+  late_timer_at.reset();
   for (auto& [key, subscriber] : subscribers) {
     if (subscriber.late && subscriber.late->due <= clock.now()) {
       catch_up(subscriber);

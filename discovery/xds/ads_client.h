@@ -93,6 +93,10 @@ class AdsClient {
     std::chrono::milliseconds first_response_timeout{15'000};
     std::chrono::milliseconds keepalive_time{30'000};
     std::chrono::milliseconds keepalive_timeout{10'000};
+    // How long after one ACK the next of the type waits, where the response is a small one: a
+    // server that sends one response at a time then tells in it what has changed meanwhile, and
+    // neither end is woken for each change. 0: not at all.
+    std::chrono::milliseconds ack_pause{0};
     bool sotw_only = false;
   };
 

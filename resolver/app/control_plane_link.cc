@@ -39,6 +39,10 @@ constexpr std::chrono::seconds kKeepaliveTimeout{8};
 
 constexpr std::chrono::seconds kFailBackAfter{30};
 
+// While changes come thick they are published every 10 ms; what is told meanwhile may come
+// together.
+constexpr std::chrono::milliseconds kAckPause{5};
+
 }  // namespace
 
 ControlPlaneAddress parse_control_plane_address(const std::string& text) {
@@ -198,6 +202,7 @@ void ControlPlaneLink::make_client(const std::vector<std::string>& targets) {
   options.keepalive_time = kKeepaliveTime;
   options.keepalive_timeout = kKeepaliveTimeout;
   options.fail_back_after = kFailBackAfter;
+  options.ack_pause = kAckPause;
   options.backoff = options_.backoff;
   if (SelfRegistration* const registration = options_.registration.get()) {
     options.complete_node = [registration](discovery::NodeInfo& node) {

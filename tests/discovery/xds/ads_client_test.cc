@@ -333,6 +333,81 @@ TEST_F(AdsClientRules, ALateRefusalGoesBeforeWhatElseIsSaidOfItsTypeAndNoOtherTy
   EXPECT_THAT(nonces(), ElementsAre("n6 refused"));
 }
 
+class AdsClientPause : public AdsClientRules {
+ protected:
+  AdsClientPause() { options.ack_pause = 5ms; }
+
+  // Of each request since the last call; and whether it is a refusal.
+  std::vector<std::string> nonces() {
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < stream().requests.size(); ++i) {
+      const DeltaDiscoveryRequest request = delta_request(i);
+      all.push_back(request.response_nonce() + (request.has_error_detail() ? " refused" : ""));
+    }
+    stream().requests.clear();
+    return all;
+  }
+  void wait_for_timer() {
+    ASSERT_TRUE(stream().timer);
+    clock.advance(stream().delay);
+    const auto timer = std::exchange(stream().timer, nullptr);
+    timer();
+  }
+};
+
+TEST_F(AdsClientPause, AcksOfSmallResponsesComeAPauseApartAndTheFirstAfterQuietAtOnce) {
+  start();
+  respond({resource("a", "1")});
+  EXPECT_THAT(nonces(), ElementsAre("", "n1"));
+  clock.advance(2ms);
+  respond({resource("b", "1")});
+  EXPECT_THAT(taken, ElementsAre("a", "b")) << "it is taken at once";
+  EXPECT_EQ(stream().reads, 3);
+  EXPECT_THAT(nonces(), IsEmpty());
+  EXPECT_EQ(stream().delay, 3ms);
+  wait_for_timer();
+  EXPECT_THAT(nonces(), ElementsAre("n2"));
+  clock.advance(5ms);
+  respond({}, {"a"});
+  EXPECT_THAT(nonces(), ElementsAre("n3"));
+}
+
+TEST_F(AdsClientPause, ALargeResponseAndARefusalAreAnsweredAtOnce) {
+  start();
+  respond({resource("a", "1")});
+  std::vector<DecodedResource> many;
+  for (int i = 0; i < 300; ++i) {
+    many.push_back(resource("name-" + std::to_string(i), "1"));
+  }
+  respond(many);
+  EXPECT_THAT(nonces(), ElementsAre("", "n1", "n2"));
+  respond({resource("a", "2", "bad")});
+  EXPECT_THAT(nonces(), ElementsAre("n3 refused"));
+}
+
+TEST_F(AdsClientPause, AServerThatDoesNotWaitGetsEachAckByTheNextResponse) {
+  start();
+  for (int i = 0; i < 4; ++i) {
+    respond({resource("a", std::to_string(i))});
+  }
+  EXPECT_THAT(nonces(), ElementsAre("", "n1", "n2", "n3"));
+  wait_for_timer();
+  EXPECT_THAT(nonces(), ElementsAre("n4"));
+}
+
+TEST_F(AdsClientPause, EachTypeAndEachStreamHasItsOwn) {
+  start();
+  subscribe(kEndpoints, {.wildcard = true, .names = {}});
+  respond({resource("a", "1")});
+  respond({resource("a", "1", "good", kEndpoints)}, {}, kEndpoints);
+  EXPECT_THAT(nonces(), ElementsAre("", "", "n1", "n2"));
+  respond({resource("a", "2")});
+  end();
+  ring();
+  respond({resource("a", "3")});
+  EXPECT_THAT(nonces(), ElementsAre("", "", "n4"));
+}
+
 TEST_F(AdsClientRules, ANackIsPrintableAndBounded) {
   start();
   std::vector<DecodedResource> many;
