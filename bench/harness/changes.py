@@ -1,0 +1,247 @@
+"""What a change costs: one service of many, and a thousand changes a second beside the questions."""
+
+import collections
+import json
+import pathlib
+import statistics
+import subprocess
+import time
+
+from . import machine, names, rounds
+from .report import Table
+from .servers import Meshdns
+from .throughput import STEADY_RATE
+
+SERVICES = 100_000
+SMOKE_SERVICES = 1_000
+PAUSE_MS = 50  # between two changes, so that each meets a quiet resolver
+SPACED_RATE = 50
+BUSY_RATE = 1_000
+IMAGE_SECONDS = 34  # an image follows a publication by a second, the image before it by 15, and a start has two
+MIB = 1024 * 1024
+
+LATENCY_AIM_MS = 1
+CPU_AIM_US = 50
+THROUGHPUT_AIM = 0.95
+P99_AIM = 1.5
+MEMORY_AIM = 1.3
+
+KINDS = {"worker": "worker", "table-files": "the table's files", "nexting_thread": "gRPC",
+         "grpc_global_tim": "gRPC", "timer_manager": "gRPC", "default-executo": "gRPC",
+         "resolver-execut": "gRPC", "event_engine": "gRPC"}
+
+
+class _Services:
+    """meshdns-bench-changes: a control plane, which is told what to change a line at a time."""
+
+    def __init__(self, bench, name_set, resolver):
+        services = bench.folder / "changing-services"
+        services.write_text("\n".join(name_set.services) + "\n", encoding="ascii")
+        command = [bench.program("meshdns-bench-changes"), "--services", services, "--listen",
+                   f"127.0.0.1:{resolver.xds_port}", "--server", f"127.0.0.1:{resolver.port}"]
+        self.process = subprocess.Popen(["taskset", "-c", str(bench.load_core), *(str(word) for word in command)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def begin(self, line):
+        self.process.stdin.write(line + "\n")
+
+    def answer(self):
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"meshdns-bench-changes ended with {self.process.wait()}")
+        return json.loads(answer)
+
+    def tell(self, line):
+        self.begin(line)
+        return self.answer()
+
+    def require_answered(self):
+        """Every service that was changed is answered as it is now."""
+        checked = self.tell("check")
+        if checked["wrong"]:
+            raise RuntimeError(f"{checked['wrong']} of {checked['checked']} changed services are not answered as they are")
+
+
+class _Resolver(Meshdns):
+    """meshdns alone: its control plane is meshdns-bench-changes."""
+
+    def __init__(self, bench, name_set):
+        super().__init__(bench, name_set)
+        self.port = machine.free_port()
+
+    def start(self):
+        self.launch()
+
+    def cpu_by_kind(self):
+        """{kind of thread: CPU time so far in us} of the process that answers."""
+        found = collections.Counter()
+        pid = self.resolver_pid()
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            try:
+                name = (task / "comm").read_text(encoding="ascii").strip()
+                spent = int((task / "schedstat").read_text(encoding="ascii").split()[0])
+            except OSError:
+                continue
+            kind = "control" if int(task.name) == pid else KINDS.get(name, "other")
+            found[kind] += spent / 1000
+        return found
+
+    def resident(self, field):
+        """VmRSS or VmHWM of the process that answers, in bytes."""
+        text = pathlib.Path(f"/proc/{self.resolver_pid()}/status").read_text(encoding="ascii")
+        line = next(line for line in text.splitlines() if line.startswith(field + ":"))
+        return int(line.split()[1]) * 1024
+
+    def forget_high_water(self):
+        pathlib.Path(f"/proc/{self.resolver_pid()}/clear_refs").write_text("5", encoding="ascii")
+
+
+def run_changes(bench):
+    """One service of 100,000 changes; then a thousand a second do, beside the questions."""
+    smoke = bench.options.smoke
+    count = SMOKE_SERVICES if smoke else SERVICES
+    bench.head(f"changes: {count:,} services")
+    name_set = names.NameSet(count)
+    resolver = _Resolver(bench, name_set)
+    with _Services(bench, name_set, resolver) as services:
+        services.tell("check")  # it listens once it answers
+        resolver.start()
+        resolver.wait_for(name_set.name(count // 2))
+        expectations = name_set.write_expectations(bench.folder / "changing-names", "any")
+        bench.check_complete(resolver, expectations)
+        one = _measure_one(bench, resolver, services)
+        many = _measure_many(bench, resolver, services, expectations)
+        services.require_answered()
+    bench.processes.stop_all()
+    if not smoke:
+        _keep(bench.findings, one, many)
+    return [_one_table(count, one), _many_table(count, many)]
+
+
+def _rate(one):
+    return one.queries_per_second
+
+
+def _p99(one):
+    return one.latency_us["p99"]
+
+
+def _ratio(many, load, value):
+    """Changing by quiet: the median of the ratios of equal rounds."""
+    return statistics.median(value(a) / value(b) for a, b in zip(many["changing"][load], many["quiet"][load]))
+
+
+def _keep(findings, one, many):
+    findings.keep("change ms", one["p50_ms"])
+    findings.keep("change cpu us", sum(one["cpu_us"].values()))
+    findings.keep("changes throughput", _ratio(many, "saturated", _rate))
+    findings.keep("changes p99", _ratio(many, "steady", _p99))
+    findings.keep("changes memory", many["high_water"] / many["rss"])
+
+
+def _difference(after, before):
+    return {kind: after[kind] - before[kind] for kind in after}
+
+
+def _measure_one(bench, resolver, services):
+    smoke = bench.options.smoke
+    changes = bench.options.changes if smoke else max(bench.options.changes, 200)
+    if not smoke:
+        time.sleep(IMAGE_SECONDS)  # what a start leaves behind is not a change's
+    before = resolver.cpu_by_kind()
+    services.tell("many 1 1")
+    time.sleep(0 if smoke else 3)
+    image = _difference(resolver.cpu_by_kind(), before)["the table's files"]
+    # Fewer seconds than from one image to the next.
+    spaced = changes if smoke else min(changes, 10 * SPACED_RATE)
+    before = resolver.cpu_by_kind()
+    services.tell(f"many {spaced} {SPACED_RATE}")
+    time.sleep(0.1)
+    cpu = {kind: us / spaced for kind, us in _difference(resolver.cpu_by_kind(), before).items()}
+    services.require_answered()
+    figures = services.tell(f"one {changes} {PAUSE_MS}")
+    figures |= {"cpu_us": cpu, "image_ms": image / 1000}
+    bench.say(f"one change: answered after {figures['p50_ms']:.2f} ms, {sum(cpu.values()):.0f} us of CPU")
+    return figures
+
+
+def _measure_many(bench, resolver, services, expectations):
+    """{"quiet" and "changing": {"saturated" and "steady": [Round]}}, and memory."""
+    count = max(1, round(bench.options.seconds * BUSY_RATE * 1.1))  # longer than the questions
+    found = {phase: {"saturated": [], "steady": []} for phase in ("quiet", "changing")}
+    late, spent = [], collections.Counter()
+    rss = resolver.resident("VmRSS")
+    resolver.forget_high_water()
+    for number in range(bench.options.rounds):
+        phases = ["quiet", "changing"] if number % 2 == 0 else ["changing", "quiet"]
+        for phase in phases:
+            for load in ("saturated", "steady"):
+                arguments = ["--names", expectations, "--seed", number + 1]
+                arguments += ["--rate", STEADY_RATE] if load == "steady" else []
+                before = resolver.cpu_by_kind()
+                if phase == "changing":
+                    services.begin(f"many {count} {BUSY_RATE}")
+                found[phase][load].append(rounds.measure(bench, resolver, arguments))
+                if phase == "changing":
+                    late.append(services.answer()["late_ms"])
+                    if load == "saturated":
+                        spent.update(_difference(resolver.cpu_by_kind(), before))
+        services.require_answered()
+        bench.say(f"round {number + 1} of {bench.options.rounds}: " + ", ".join(
+            f"{phase} {done['saturated'][-1].queries_per_second:,.0f} queries/s" for phase, done in found.items()))
+    spent.pop("worker", None)
+    found["cpu_us"] = {kind: us / count / bench.options.rounds for kind, us in spent.items()}
+    found["late_ms"] = max(late)
+    found["rss"], found["high_water"] = rss, resolver.resident("VmHWM")
+    return found
+
+
+def _one_table(count, one):
+    table = Table(f"One service of {count:,} changes", ["what", "measured", "aim"])
+    table.rows = [["handed to the stream to the changed answer, median ms", f"{one['p50_ms']:.2f}", LATENCY_AIM_MS],
+                  ["the same, p99 ms", f"{one['p99_ms']:.2f}", "-"],
+                  ["the same, highest ms", f"{one['highest_ms']:.2f}", "-"],
+                  ["the resolver's CPU a change, us", f"{sum(one['cpu_us'].values()):.0f}", CPU_AIM_US]]
+    for kind, us in sorted(one["cpu_us"].items(), key=lambda item: -item[1]):
+        table.rows.append([f"of which {kind}", f"{us:.0f}", "-"])
+    table.rows.append(["the image of the whole table, 15 s apart at least, ms of CPU", f"{one['image_ms']:.0f}", "-"])
+    table.notes = [f"Medians of {one['changes']:.0f} changes: a service that has its addresses gets another port, which SRV "
+                   f"shows. Each after {PAUSE_MS} ms of quiet; asked one question after the other, "
+                   f"{one['asked'] / one['changes']:.0f} for each change, on the core of the server. CPU: {SPACED_RATE} changes a "
+                   "second and no questions, no image of the table among them."]
+    return table
+
+
+def _many_table(count, many):
+    def middle(phase, load, value):
+        return statistics.median(value(one) for one in many[phase][load])
+
+    table = Table(f"{BUSY_RATE:,} changes a second of {count:,} services",
+                  ["what", "quiet", "changing", "ratio", "aim"])
+    for what, load, value, form, aim in (
+            ("queries/s, saturated", "saturated", _rate, ",.0f", f"at least {THROUGHPUT_AIM}"),
+            (f"p50 us, {STEADY_RATE:,} queries/s", "steady", lambda one: one.latency_us["p50"], ".0f", "-"),
+            (f"p99 us, {STEADY_RATE:,} queries/s", "steady", _p99, ".0f", f"at most {P99_AIM}"),
+            ("lost, steady", "steady", lambda one: one.lost, ".0f", None)):
+        row = [what, *(format(middle(phase, load, value), form) for phase in ("quiet", "changing"))]
+        table.rows.append([*row, f"{_ratio(many, load, value):.2f}" if aim else "-", aim or "-"])
+    table.rows.append(["memory, MiB (before, and most)", f"{many['rss'] / MIB:.0f}", f"{many['high_water'] / MIB:.0f}",
+                       f"{many['high_water'] / many['rss']:.2f}", f"at most {MEMORY_AIM}"])
+    table.rows.append(["CPU a change besides the workers', us, saturated", "-", f"{sum(many['cpu_us'].values()):.0f}",
+                       "-", "-"])
+    table.notes = ["Everything of the resolver on one core, its control thread and gRPC's included. Interleaved rounds, medians; a "
+                   "ratio is the median of the ratios of equal rounds. Every service that changed is asked for after "
+                   f"each round. The control plane was late by {many['late_ms']:.0f} ms at most.",
+                   "Memory: resident of the process that answers."]
+    return table
