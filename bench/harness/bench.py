@@ -22,6 +22,7 @@ class Bench:
         self.folder = pathlib.Path(folder)
         self.processes = processes
         self.findings = Findings()
+        self.failed = []  # names of workloads
         self.server_core, self.load_core = machine.cores(may_share=options.smoke)
         self.server_cores, self.load_cores = {self.server_core}, {self.load_core}
         self.ready_seconds = 180  # until a server has to answer
