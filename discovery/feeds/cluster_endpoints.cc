@@ -23,7 +23,7 @@
 namespace meshdns::discovery {
 
 ClusterEndpoints::ClusterEndpoints(AdsClient& client, std::string mesh, OnDelta on_delta,
-                                   const Assignments& kept, const HeldVersions& held)
+                                   const Assignments& kept, HeldVersions held)
     : client_(client), mesh_(std::move(mesh)), on_delta_(std::move(on_delta)) {
   AdsClient::Interest interest;
   for (const auto& [cluster, assignment] : kept) {
@@ -38,7 +38,7 @@ ClusterEndpoints::ClusterEndpoints(AdsClient& client, std::string mesh, OnDelta 
   new_.clear();
   client.subscribe(
       kClusterLoadAssignmentTypeUrl, interest,
-      [this](const ResponseView& response) { return on_response(response); }, held);
+      [this](const ResponseView& response) { return on_response(response); }, std::move(held));
 }
 
 void ClusterEndpoints::tell_brought(const std::vector<Cluster>& changed) {

@@ -35,7 +35,7 @@ class ClusterEndpoints {
   // whoever gets the deltas still has for all clusters that go by them. The object outlives the
   // client's callbacks.
   ClusterEndpoints(AdsClient& client, std::string mesh, OnDelta on_delta, const Assignments& kept,
-                   const HeldVersions& held);
+                   HeldVersions held);
   ClusterEndpoints(const ClusterEndpoints&) = delete;
   ClusterEndpoints& operator=(const ClusterEndpoints&) = delete;
   ~ClusterEndpoints() = default;

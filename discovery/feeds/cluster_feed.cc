@@ -28,13 +28,13 @@ namespace {
 // The part of `held`, which goes by "MESH/CLUSTER", that is of `mesh`; by cluster.
 std::map<std::string, HeldAssignment> held_of(const HeldVersions& held, const std::string& mesh) {
   std::map<std::string, HeldAssignment> all;
-  for (const auto& [name, text] : held) {
+  held.for_each([&](std::string_view name, std::string_view text) {
     const auto id = ServiceId::parse(name);
     auto parsed = HeldAssignment::parse(text);
     if (id && id->mesh == mesh && parsed) {
       all.emplace(id->name, *std::move(parsed));
     }
-  }
+  });
   return all;
 }
 
@@ -47,9 +47,11 @@ HeldVersions versions_of(const ClusterEndpoints::Assignments& assignments,
     const auto held = endpoints.find(cluster);
     const bool is_held = held != endpoints.end() && held->second.assignment == assignment &&
                          !held->second.version.empty();
-    if (!is_held || versions.try_emplace(assignment, held->second.version).first->second !=
-                        held->second.version) {
+    if (!is_held ||
+        versions.find(assignment).value_or(held->second.version) != held->second.version) {
       doubtful.insert(assignment);
+    } else {
+      versions.set(assignment, held->second.version);
     }
   }
   for (const std::string& assignment : doubtful) {
@@ -69,7 +71,7 @@ ClusterFeed::ClusterFeed(AdsClient& client, Logger& logger, Options options,
   for (const auto& [cluster, kept] : held_of(held.clusters, mesh)) {
     known_.try_emplace(cluster);
     if (!kept.version.empty()) {
-      versions.emplace(cluster, kept.version);
+      versions.set(cluster, kept.version);
     }
     if (!kept.assignment.empty()) {
       assignments.emplace(cluster, kept.assignment);
@@ -77,7 +79,7 @@ ClusterFeed::ClusterFeed(AdsClient& client, Logger& logger, Options options,
   }
   client.subscribe(
       kClusterTypeUrl, {.wildcard = true, .names = {}},
-      [this](const ResponseView& response) { return on_response(response); }, versions);
+      [this](const ResponseView& response) { return on_response(response); }, std::move(versions));
   if (options_.endpoints) {
     endpoints_ =
         std::make_unique<ClusterEndpoints>(client, mesh, on_delta, assignments,

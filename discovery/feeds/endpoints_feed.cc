@@ -98,11 +98,11 @@ Result<ServiceEndpoints> decode_endpoints(std::string_view value) {
 }
 
 EndpointsFeed::EndpointsFeed(AdsClient& client, std::string mesh, OnDelta on_delta,
-                             const HeldVersions& held)
+                             HeldVersions held)
     : mesh_(std::move(mesh)), on_delta_(std::move(on_delta)) {
   client.subscribe(
       kClusterLoadAssignmentTypeUrl, {.wildcard = true, .names = {}},
-      [this](const ResponseView& response) { return on_response(response); }, held);
+      [this](const ResponseView& response) { return on_response(response); }, std::move(held));
 }
 
 ServiceDelta EndpointsFeed::read(const ResponseView& response, const std::string& mesh,

@@ -31,8 +31,7 @@ class EndpointsFeed {
   // Subscribes to the endpoints of every service of the mesh; `mesh` is the one they must belong
   // to. `held`: what an earlier feed took, and whoever gets the deltas still has. The feed outlives
   // the client's callbacks.
-  EndpointsFeed(AdsClient& client, std::string mesh, OnDelta on_delta,
-                const HeldVersions& held = {});
+  EndpointsFeed(AdsClient& client, std::string mesh, OnDelta on_delta, HeldVersions held = {});
   EndpointsFeed(const EndpointsFeed&) = delete;
   EndpointsFeed& operator=(const EndpointsFeed&) = delete;
   ~EndpointsFeed() = default;

@@ -63,18 +63,18 @@ void IstioFeed::apply(const NameTable& table) {
   for (const NameRecord& record : table.records) {
     std::string version = fmt::format("{:016x}", checksum(record));
     const auto before = told_.find(record.name);
-    if (before == told_.end() || before->second != version) {
+    if (before != version) {
       delta.accepted.push_back(
           {.name = record.name, .version = version, .value = encode_name_record(record)});
       delta.records.push_back(record);
     }
-    next.emplace(record.name, std::move(version));
+    next.set(record.name, version);
   }
-  for (const auto& [name, version] : told_) {
+  told_.for_each([&](std::string_view name, std::string_view /*version*/) {
     if (!next.contains(name)) {
-      delta.removed_records.push_back(name);
+      delta.removed_records.emplace_back(name);
     }
-  }
+  });
   told_ = std::move(next);
   const bool is_first = !std::exchange(has_delivered_, true);
   if (is_first || !delta.records.empty() || !delta.removed_records.empty()) {

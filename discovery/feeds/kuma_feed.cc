@@ -63,11 +63,11 @@ KumaFeed::KumaFeed(Logger& logger, OnDelta on_delta, const HeldVersions& held)
 void KumaFeed::subscribe(AdsClient& client) {
   HeldVersions held;
   if (is_kept_ && !mark_.listener.empty() && !mark_.version.empty()) {
-    held[mark_.listener] = mark_.version;
+    held.set(mark_.listener, mark_.version);
   }
   client.subscribe(
       kListenerTypeUrl, {.wildcard = true, .names = {}},
-      [this](const ResponseView& response) { return on_response(response); }, held);
+      [this](const ResponseView& response) { return on_response(response); }, std::move(held));
 }
 
 ServiceDelta KumaFeed::read(const ResponseView& response, std::vector<Rejection>& rejections) {

@@ -84,8 +84,8 @@ std::optional<KumaMark> KumaMark::parse(std::string_view text) {
 }
 
 std::optional<KumaMark> KumaMark::find(const HeldVersions& held) {
-  const auto place = held.find(std::string(kName));
-  return place == held.end() ? std::nullopt : parse(place->second);
+  const auto text = held.find(kName);
+  return text ? parse(*text) : std::nullopt;
 }
 
 std::uint64_t checksum(const std::vector<NameRecord>& records) {

@@ -131,11 +131,11 @@ Result<Service> decode_service(std::string_view value) {
   return service;
 }
 
-MeshFeed::MeshFeed(AdsClient& client, std::string mesh, OnDelta on_delta, const HeldVersions& held)
+MeshFeed::MeshFeed(AdsClient& client, std::string mesh, OnDelta on_delta, HeldVersions held)
     : mesh_(std::move(mesh)), on_delta_(std::move(on_delta)) {
   client.subscribe(
       kServiceTypeUrl, {.wildcard = true, .names = {}},
-      [this](const ResponseView& response) { return on_response(response); }, held);
+      [this](const ResponseView& response) { return on_response(response); }, std::move(held));
 }
 
 ServiceDelta MeshFeed::read(const ResponseView& response, const std::string& mesh,

@@ -28,7 +28,7 @@ class MeshFeed {
   // Subscribes to every service of the mesh; `mesh` is the one they must belong to. `held`: what an
   // earlier feed took, and whoever gets the deltas still has. The feed outlives the client's
   // callbacks.
-  MeshFeed(AdsClient& client, std::string mesh, OnDelta on_delta, const HeldVersions& held = {});
+  MeshFeed(AdsClient& client, std::string mesh, OnDelta on_delta, HeldVersions held = {});
   MeshFeed(const MeshFeed&) = delete;
   MeshFeed& operator=(const MeshFeed&) = delete;
   ~MeshFeed() = default;

@@ -473,11 +473,11 @@ AdsClient::AdsClient(Options options, std::unique_ptr<AdsTransport> transport, C
 AdsClient::~AdsClient() { stop(); }
 
 void AdsClient::subscribe(std::string_view type_url, const Interest& interest,
-                          OnResponse on_response, const HeldVersions& held) {
+                          OnResponse on_response, HeldVersions held) {
   const auto [at, added] = impl_->subscribers.try_emplace(
       Impl::key_of(type_url),
-      Impl::Subscriber{ClientSubscription(type_url, interest, held), std::move(on_response),
-                       RefusalPace(std::random_device{}())});
+      Impl::Subscriber{ClientSubscription(type_url, interest, std::move(held)),
+                       std::move(on_response), RefusalPace(std::random_device{}())});
   if (added && impl_->call != nullptr) {
     impl_->begin(at->second);
   }

@@ -14,13 +14,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/xds/held_versions.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 
@@ -51,9 +51,6 @@ struct Rejection {
   std::string name;
   std::string reason;
 };
-
-// Resources held, by name, with their versions (empty: not known).
-using HeldVersions = std::unordered_map<std::string, std::string>;
 
 // What a connection is made with.
 struct AdsCredentials {
@@ -127,7 +124,7 @@ class AdsClient {
     std::vector<std::string> names;
   };
   void subscribe(std::string_view type_url, const Interest& interest, OnResponse on_response,
-                 const HeldVersions& held = {});
+                 HeldVersions held = {});
   // Changes a subscription's names; what left is neither delivered nor reported removed.
   void set_interest(std::string_view type_url, const Interest& interest);
   // Other targets, from the next connection on: the control plane's name has other addresses now.

@@ -13,10 +13,12 @@
 #include <fmt/format.h>
 
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/request.h"
 #include "discovery/xds/response.h"
 #include "discovery/xds/type_urls.h"
+#include "discovery/xds/wire_format.h"
 #include "envoy/config/core/v3/base.pb.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 
@@ -29,6 +31,9 @@ using envoy::service::discovery::v3::DiscoveryRequest;
 
 // google.rpc.Code of a NACK.
 constexpr int kInvalidArgumentCode = 3;
+// The fields of a map's entries.
+constexpr unsigned kMapKeyField = 1;
+constexpr unsigned kMapValueField = 2;
 // A NACK's text goes into logs at the other end.
 constexpr std::size_t kErrorOctets = 8192;
 
@@ -70,15 +75,11 @@ std::string describe(const std::vector<Rejection>& rejections) {
 }  // namespace
 
 ClientSubscription::ClientSubscription(std::string_view type_url,
-                                       const AdsClient::Interest& interest,
-                                       const HeldVersions& held)
+                                       const AdsClient::Interest& interest, HeldVersions held)
     : type_url_(type_url),
       wildcard_(interest.wildcard),
-      names_(interest.names.begin(), interest.names.end()) {
-  for (const auto& [name, version] : held) {
-    versions_.set(name, version);
-  }
-}
+      names_(interest.names.begin(), interest.names.end()),
+      versions_(std::move(held)) {}
 
 // The whole subscription as a list. A wildcard is the empty list where that can be understood,
 // because not every server knows "*".
@@ -113,10 +114,19 @@ std::optional<std::string> ClientSubscription::begin(XdsVariant variant, const N
   for (std::string& name : names_to_ask()) {
     request.add_resource_names_subscribe(std::move(name));
   }
+  std::string octets = request.SerializeAsString();
+  append_initial_versions(octets);
+  return octets;
+}
+
+// By hand, since there may be a million: each is a key and a value in a message of their own.
+void ClientSubscription::append_initial_versions(std::string& request) const {
   versions_.for_each([&](std::string_view name, std::string_view version) {
-    (*request.mutable_initial_resource_versions())[std::string(name)] = version;
+    append_field_header(request, DeltaDiscoveryRequest::kInitialResourceVersionsFieldNumber,
+                        field_size(name.size()) + field_size(version.size()));
+    append_field(request, kMapKeyField, name);
+    append_field(request, kMapValueField, version);
   });
-  return request.SerializeAsString();
 }
 
 std::string ClientSubscription::sotw_request(const NodeInfo* node, const std::string& error) {
@@ -208,7 +218,7 @@ std::string ClientSubscription::fault_of(const DecodedResource& resource, bool i
     return "is both sent and removed";
   }
   if (!resource.has_body) {
-    return versions_.has(resource.name, resource.version) ? "" : "has no body";
+    return versions_.find(resource.name) == resource.version ? "" : "has no body";
   }
   return resource.type_url == type_url_ ? "" : "is a " + resource.type_url;
 }

@@ -1,7 +1,7 @@
 // The client's side of one type: what it asks for, what it holds, and what it answers. Pure state:
 // requests leave as bytes, responses come in decoded.
 //
-// What it holds outlives streams, so that the next one can say it (initial_resource_versions). In
+// What it holds outlives streams, so that the next one can say it (initial_held_versions). In
 // state of the world a new stream asks as if it held nothing: named types must be answered anyway,
 // and a server that skips the answer would look like one that is not there.
 #pragma once
@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/request.h"
-#include "discovery/xds/resource_versions.h"
 #include "discovery/xds/response.h"
 
 namespace meshdns::discovery {
@@ -31,7 +31,7 @@ class ClientSubscription {
   };
 
   ClientSubscription(std::string_view type_url, const AdsClient::Interest& interest,
-                     const HeldVersions& held = {});
+                     HeldVersions held = {});
 
   // A stream begins. Nothing is returned when nothing is asked for. `node`: for the first request
   // of the stream, whatever its type; else null.
@@ -59,6 +59,7 @@ class ClientSubscription {
   [[nodiscard]] std::vector<std::string> names_to_ask();
   [[nodiscard]] std::string sotw_request(const NodeInfo* node, const std::string& error);
   [[nodiscard]] std::vector<std::string> sotw_change();
+  void append_initial_versions(std::string& request) const;
   [[nodiscard]] std::string delta_change(bool had_wildcard, const Names& had);
   [[nodiscard]] bool wants(std::string_view name) const;
   // Why the resource is refused before anybody looks at its value; empty when it is not.
@@ -72,7 +73,7 @@ class ClientSubscription {
   std::string type_url_;
   bool wildcard_;
   Names names_;
-  ResourceVersions versions_;  // delta
+  HeldVersions versions_;  // delta
 
   // Of the current stream.
   XdsVariant variant_ = XdsVariant::kDelta;

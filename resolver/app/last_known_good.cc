@@ -230,8 +230,8 @@ void LastKnownGood::read_log(std::size_t index, const Result<FeedLog::Loaded>& l
     }
     auto part = std::make_shared<discovery::ServiceDelta>(options_.read(feed, view));
     kuma_checksum += feed == discovery::KumaFeed::kName ? discovery::checksum(part->records) : 0;
-    for (discovery::AcceptedResource& resource : part->accepted) {
-      restored.held.emplace(std::move(resource.name), std::move(resource.version));
+    for (const discovery::AcceptedResource& resource : part->accepted) {
+      restored.held.set(resource.name, resource.version);
     }
     part->accepted.clear();
     post([part](LastKnownGood& self) { self.callbacks_.on_part(*part); });

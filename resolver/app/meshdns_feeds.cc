@@ -26,10 +26,11 @@ std::vector<std::string> MeshdnsFeeds::names() const {
 void MeshdnsFeeds::subscribe(discovery::AdsClient& client, Logger& /*logger*/, OnDelta on_delta,
                              Held held) {
   services_ = std::make_unique<discovery::MeshFeed>(client, options_.mesh, on_delta,
-                                                    held[discovery::MeshFeed::kName]);
+                                                    std::move(held[discovery::MeshFeed::kName]));
   if (options_.endpoints) {
     endpoints_ = std::make_unique<discovery::EndpointsFeed>(
-        client, options_.mesh, std::move(on_delta), held[discovery::EndpointsFeed::kName]);
+        client, options_.mesh, std::move(on_delta),
+        std::move(held[discovery::EndpointsFeed::kName]));
   }
 }
 

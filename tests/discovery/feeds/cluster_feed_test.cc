@@ -212,7 +212,7 @@ class ClusterFeedTest : public testing::Test {
     const auto held_of = [](const ServiceDelta& delta) {
       HeldVersions held;
       for (const AcceptedResource& resource : delta.accepted) {
-        held[resource.name] = resource.version;
+        held.set(resource.name, resource.version);
       }
       return held;
     };

@@ -166,7 +166,7 @@ TEST_F(IstioFeedTest, OverARestartOnlyTheDifferenceIsTold) {
   // The next process, which knows what the log on disk has.
   HeldVersions held;
   for (const AcceptedResource& resource : deltas[0].accepted) {
-    held[resource.name] = resource.version;
+    held.set(resource.name, resource.version);
   }
   deltas.clear();
   start(false, held);
@@ -185,7 +185,7 @@ TEST_F(IstioFeedTest, WhatTheDiskHasAndIstioStillSaysIsConfirmedOnce) {
   tell(many(3));
   HeldVersions held;
   for (const AcceptedResource& resource : deltas[0].accepted) {
-    held[resource.name] = resource.version;
+    held.set(resource.name, resource.version);
   }
   deltas.clear();
   start(false, held);

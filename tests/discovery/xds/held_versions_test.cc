@@ -1,6 +1,7 @@
-#include "discovery/xds/resource_versions.h"
+#include "discovery/xds/held_versions.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,7 +15,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
 
-std::map<std::string, std::string> all(const ResourceVersions& versions) {
+std::map<std::string, std::string> all(const HeldVersions& versions) {
   std::map<std::string, std::string> all;
   versions.for_each([&](std::string_view name, std::string_view version) {
     EXPECT_TRUE(all.emplace(name, version).second) << name;
@@ -23,31 +24,40 @@ std::map<std::string, std::string> all(const ResourceVersions& versions) {
   return all;
 }
 
-TEST(ResourceVersions, HasTheNewestOfEachName) {
-  ResourceVersions versions;
+TEST(HeldVersions, HasTheNewestOfEachName) {
+  HeldVersions versions;
   versions.set("default/web", "1");
   versions.set("default/db", "");
   versions.set("default/web", "2-and-longer");
   EXPECT_THAT(all(versions),
               ElementsAre(Pair("default/db", ""), Pair("default/web", "2-and-longer")));
-  EXPECT_TRUE(versions.has("default/web", "2-and-longer"));
-  EXPECT_FALSE(versions.has("default/web", "1"));
-  EXPECT_TRUE(versions.has("default/db", ""));
-  EXPECT_FALSE(versions.has("default/d", ""));
+  EXPECT_EQ(versions.find("default/web"), "2-and-longer");
+  EXPECT_EQ(versions.find("default/db"), "");
+  EXPECT_EQ(versions.find("default/d"), std::nullopt);
 }
 
-TEST(ResourceVersions, TellsNamesApartThatRunIntoTheirVersions) {
-  ResourceVersions versions;
+TEST(HeldVersions, TellsNamesApartThatRunIntoTheirVersions) {
+  HeldVersions versions;
   versions.set("ab", "c");
   versions.set("a", "bc");
   versions.set("", "abc");
   versions.set(std::string_view("a\0", 2), "c");
   EXPECT_EQ(all(versions).size(), 4U);
-  EXPECT_TRUE(versions.has("", "abc"));
+  EXPECT_EQ(versions.find(""), "abc");
 }
 
-TEST(ResourceVersions, ForgetsWhatGoes) {
-  ResourceVersions versions;
+TEST(HeldVersions, AreCopied) {
+  HeldVersions versions{{"a", "1"}, {"b", "2"}};
+  const HeldVersions copy = versions;
+  versions.set("a", "3");
+  versions.erase("b");
+  EXPECT_THAT(all(copy), ElementsAre(Pair("a", "1"), Pair("b", "2")));
+  versions = copy;
+  EXPECT_THAT(all(versions), ElementsAre(Pair("a", "1"), Pair("b", "2")));
+}
+
+TEST(HeldVersions, ForgetsWhatGoes) {
+  HeldVersions versions;
   for (const auto* const name : {"a", "b", "c"}) {
     versions.set(name, "1");
   }
@@ -60,8 +70,8 @@ TEST(ResourceVersions, ForgetsWhatGoes) {
   EXPECT_THAT(all(versions), IsEmpty());
 }
 
-TEST(ResourceVersions, AreKeptOfManyResources) {
-  ResourceVersions versions;
+TEST(HeldVersions, AreKeptOfManyResources) {
+  HeldVersions versions;
   for (int i = 0; i < 10'000; ++i) {
     versions.set("default/service-" + std::to_string(i), std::to_string(i % 7));
   }
@@ -69,8 +79,8 @@ TEST(ResourceVersions, AreKeptOfManyResources) {
     versions.erase("default/service-" + std::to_string(i));
   }
   EXPECT_EQ(versions.size(), 5'000U);
-  EXPECT_TRUE(versions.has("default/service-9999", "3"));
-  EXPECT_FALSE(versions.has("default/service-9998", "2"));
+  EXPECT_EQ(versions.find("default/service-9999"), "3");
+  EXPECT_FALSE(versions.contains("default/service-9998"));
 }
 
 }  // namespace

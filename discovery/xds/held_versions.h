@@ -1,25 +1,33 @@
-// ResourceVersions: which version of each resource a client holds, kept small: it is told again at
-// the beginning of each stream, and there may be a million.
+// HeldVersions: resources that are held, by name, with their versions (empty: not known). Kept
+// small, since there may be a million.
 //
-// Belongs to one thread.
+// A value.
 #pragma once
 
 #include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string_view>
+#include <utility>
 
 #include <boost/unordered/unordered_flat_set.hpp>
 
 namespace meshdns::discovery {
 
-class ResourceVersions {
+class HeldVersions {
  public:
+  HeldVersions() = default;
+  HeldVersions(std::initializer_list<std::pair<std::string_view, std::string_view>> held);
+
   void set(std::string_view name, std::string_view version);
   void erase(std::string_view name);
   void clear() { held_.clear(); }
 
-  [[nodiscard]] bool has(std::string_view name, std::string_view version) const;
+  // The version, as long as it is held; nothing where the resource is not.
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
+  [[nodiscard]] bool contains(std::string_view name) const { return held_.contains(name); }
   [[nodiscard]] std::size_t size() const { return held_.size(); }
   // Calls `visit` with each name and version, in no order.
   template <typename Visit>
@@ -39,6 +47,11 @@ class ResourceVersions {
   class Held {
    public:
     Held(std::string_view name, std::string_view version);
+    Held(const Held& other) : Held(other.name(), other.version()) {}
+    Held(Held&&) noexcept = default;
+    Held& operator=(const Held& other) { return *this = Held(other); }
+    Held& operator=(Held&&) noexcept = default;
+    ~Held() = default;
 
     [[nodiscard]] std::string_view name() const;
     [[nodiscard]] std::string_view version() const;
