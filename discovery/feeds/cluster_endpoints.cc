@@ -18,6 +18,7 @@
 #include "discovery/feeds/resource_encoding.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 #include "discovery/xds/type_urls.h"
 
 namespace meshdns::discovery {

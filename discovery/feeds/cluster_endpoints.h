@@ -21,6 +21,7 @@
 #include "discovery/feeds/endpoints_feed.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 
 namespace meshdns::discovery {
 

@@ -20,6 +20,7 @@
 #include "discovery/feeds/held_assignment.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 #include "discovery/xds/type_urls.h"
 
 namespace meshdns::discovery {

@@ -16,6 +16,7 @@
 #include "discovery/feeds/endpoint_health.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/config/core/v3/address.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 
 namespace meshdns::discovery {
 

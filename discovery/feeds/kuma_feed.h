@@ -19,6 +19,7 @@
 #include "discovery/feeds/kuma_table.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 
 namespace meshdns::discovery {
 

@@ -16,6 +16,7 @@
 
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 
 namespace meshdns::discovery {
 

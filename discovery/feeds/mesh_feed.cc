@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 #include "discovery/xds/type_urls.h"
 #include "meshdns/mesh/v1/service.pb.h"
 

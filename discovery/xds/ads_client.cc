@@ -23,6 +23,7 @@
 #include "discovery/xds/ads_transport.h"
 #include "discovery/xds/client_subscription.h"
 #include "discovery/xds/grpc_transport.h"
+#include "discovery/xds/held_versions.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/node.h"
 #include "discovery/xds/refusal_pace.h"
