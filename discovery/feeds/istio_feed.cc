@@ -62,7 +62,7 @@ void IstioFeed::apply(const NameTable& table) {
   ServiceDelta delta{.feed = kName};
   HeldVersions next;
   for (const NameRecord& record : table.records) {
-    std::string version = fmt::format("{:016x}", checksum(record));
+    const std::string version = fmt::format("{:016x}", checksum(record));
     const auto before = told_.find(record.name);
     if (before != version) {
       delta.accepted.push_back(

@@ -11,7 +11,6 @@
 
 #include "discovery/feeds/name_records.h"
 #include "discovery/service.h"
-#include "discovery/xds/ads_client.h"
 #include "discovery/xds/held_versions.h"
 
 namespace meshdns::discovery {

@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "discovery/service.h"
-#include "discovery/xds/ads_client.h"
 #include "discovery/xds/held_versions.h"
 
 namespace meshdns::discovery {

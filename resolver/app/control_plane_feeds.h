@@ -13,6 +13,7 @@
 #include "discovery/feeds/kuma_feed.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 
 namespace meshdns::dns {
 

@@ -19,6 +19,7 @@
 #include "discovery/feeds/service_yaml.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 #include "resolver/app/control_loop.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/table_source.h"

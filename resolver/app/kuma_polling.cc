@@ -15,6 +15,7 @@
 #include "discovery/feeds/kuma_socket.h"
 #include "discovery/feeds/metrics.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 #include "resolver/app/control_loop.h"
 
 namespace meshdns::dns {

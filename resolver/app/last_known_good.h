@@ -30,6 +30,7 @@
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 #include "resolver/app/age_record.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/table_age.h"

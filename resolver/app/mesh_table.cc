@@ -19,6 +19,7 @@
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 #include "resolver/app/admin_routes.h"
 #include "resolver/app/config.h"
 #include "resolver/app/configured_source.h"

@@ -11,6 +11,7 @@
 #include "discovery/feeds/kuma_feed.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 
 namespace meshdns::dns {
 

@@ -22,6 +22,7 @@
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "discovery/xds/ads_client.h"
+#include "discovery/xds/held_versions.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/response.h"
 #include "discovery/xds/type_urls.h"
