@@ -79,8 +79,13 @@ LastKnownGood::LastKnownGood(Options options, const Environment& environment)
 
 LastKnownGood::~LastKnownGood() {
   mailbox_->owner = nullptr;
-  stopping_ = true;
+  stop_reading();
   writer_.reset();
+}
+
+void LastKnownGood::stop_reading() {
+  stopping_ = true;
+  parts_ahead_.release();  // who waits for room goes on, and sees that it is over
 }
 
 AgeRecord LastKnownGood::moment() const {
@@ -234,7 +239,11 @@ void LastKnownGood::read_log(std::size_t index, const Result<FeedLog::Loaded>& l
       restored.held.set(resource.name, resource.version);
     }
     part->accepted.clear();
-    post([part](LastKnownGood& self) { self.callbacks_.on_part(*part); });
+    parts_ahead_.acquire();
+    post([part](LastKnownGood& self) {
+      self.parts_ahead_.release();
+      self.callbacks_.on_part(*part);
+    });
   }
   // A mark that is not of these very records.
   const auto kept = discovery::KumaMark::find(restored.held);
@@ -327,7 +336,7 @@ void LastKnownGood::finish(const Snapshot* latest) {
   if (connected_) {
     write_age();
   }
-  stopping_ = true;
+  stop_reading();
   // One that is in work shows what was published before.
   std::unique_ptr<const Snapshot> before;
   if (image_wanted_ && latest != nullptr) {

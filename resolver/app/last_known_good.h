@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <semaphore>
 #include <set>
 #include <string>
 #include <vector>
@@ -118,6 +119,10 @@ class LastKnownGood {
 
  private:
   struct Mailbox;  // outlives this in tasks that are still posted
+  static constexpr std::ptrdiff_t kPartsAhead = 4;
+
+  // Of the reading that is under way.
+  void stop_reading();
 
   [[nodiscard]] Result<std::unique_ptr<SnapshotImage>> load_image(const HashKey& key);
   [[nodiscard]] bool is_complete(const SnapshotImage& image) const;
@@ -144,6 +149,9 @@ class LastKnownGood {
   Restored restored_;  // the writer thread's until on_restored
   std::string trouble_;
   std::atomic<bool> stopping_{false};
+  // How many more parts the writer's thread may hand over before the control thread has taken some:
+  // else all of a large table would wait there, and hold up its timers.
+  std::counting_semaphore<> parts_ahead_{kPartsAhead};
 
   bool image_wanted_ = false;
   TimePoint image_due_;
