@@ -18,7 +18,6 @@
 #include "discovery/feeds/endpoints_feed.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
-#include "discovery/xds/ads_client.h"
 #include "discovery/xds/held_versions.h"
 #include "resolver/app/admin_routes.h"
 #include "resolver/app/config.h"
