@@ -23,7 +23,6 @@
 #include "base/result.h"
 #include "discovery/feeds/file_feed.h"
 #include "discovery/service.h"
-#include "discovery/xds/ads_client.h"
 #include "discovery/xds/held_versions.h"
 #include "resolver/app/control_loop.h"
 #include "resolver/app/metrics.h"
