@@ -14,7 +14,6 @@
 #include "discovery/feeds/kuma_poller.h"
 #include "discovery/feeds/kuma_socket.h"
 #include "discovery/feeds/metrics.h"
-#include "discovery/xds/ads_client.h"
 #include "discovery/xds/held_versions.h"
 #include "resolver/app/control_loop.h"
 
