@@ -30,7 +30,7 @@
 namespace meshdns {
 namespace {
 
-constexpr std::size_t kQueueLines = 8192;
+constexpr std::size_t kQueueLines = 4096;  // some 400 octets each, wanted or not
 // How often a writer that is stuck looks whether it should give up.
 constexpr int kStuckCheckMilliseconds = 100;
 

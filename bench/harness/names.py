@@ -46,10 +46,10 @@ class NameSet:
         return f"{self.services[index]}.{self.zone}"
 
     def write_expectations(self, path, addresses):
-        """For the load generator. `addresses`: "exact" where the server has ours, else "any"."""
+        """For the load generator. `addresses`: "exact" where the server has ours, else "any"; "ipv4": any, of IPv4 alone."""
         with open(path, "w", encoding="ascii") as file:
             for index, service in enumerate(self.services):
-                both = f"{ipv4(index)} {ipv6(index)}" if addresses == "exact" else "* *"
+                both = {"exact": f"{ipv4(index)} {ipv6(index)}", "any": "* *", "ipv4": "* -"}[addresses]
                 file.write(f"{service}.{self.zone} {both}\n")
             for label in self._absent:
                 file.write(f"{label}.{self.zone} - -\n")

@@ -118,9 +118,13 @@ class Meshdns(Server):
     addresses = "any"
 
     def __init__(self, bench, name_set=None, upstream_port=None, per_file=names.DATAPLANES_PER_FILE,
-                 flags=()):
+                 flags=(), ipv6=True):
         super().__init__(bench)
         self.flags = flags
+        # IPv6 virtual addresses, so that AAAA has answers as it has with the other servers. By default there are none.
+        self.ipv6 = ipv6
+        if not ipv6:
+            self.name, self.addresses = "meshdns, IPv4 alone", "ipv4"
         self.name_set = name_set
         self.upstream_port = upstream_port or machine.free_port()
         self.per_file = per_file
@@ -174,11 +178,10 @@ class Meshdns(Server):
     def launch(self):
         self.port = self.port or machine.free_port()
         self.admin_port = self.admin_port or machine.free_port()
-        # IPv6 virtual addresses, so that AAAA has answers as it has with the other servers.
         self.run([self.bench.program("meshdns"), "run", "--listen", f"127.0.0.1:{self.port}",
                   "--admin", f"127.0.0.1:{self.admin_port}",
                   "--control-plane", f"127.0.0.1:{self.xds_port}",
-                  "--state-dir", self.state, "--vip-ipv6", "true", "--log-level", "warn",
+                  "--state-dir", self.state, "--vip-ipv6", str(self.ipv6).lower(), "--log-level", "warn",
                   "--upstream", f"127.0.0.1:{self.upstream_port}", *self.flags])
 
 

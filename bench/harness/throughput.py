@@ -25,10 +25,10 @@ class Local:
         self.zone_file = self.name_set.write_zone(bench.folder / f"{names.ZONE}-{count}.zone")
         self.expectations = {
             kind: self.name_set.write_expectations(bench.folder / f"names-{count}-{kind}", kind)
-            for kind in ("exact", "any")}
+            for kind in ("exact", "any", "ipv4")}
 
     def expectations_for(self, server):
-        return self.expectations["exact" if server.addresses == "exact" else "any"]
+        return self.expectations["any" if server.addresses == "echo" else server.addresses]
 
     def make_servers(self):
         """The chosen servers, each made when it is its turn to be started."""
