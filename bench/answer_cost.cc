@@ -112,7 +112,7 @@ class Answerer {
 };
 
 Result<void> run(const CommandLine& line) {
-  const auto names = read_names_file(line.names);
+  auto names = read_names_file(line.names);
   if (!names) {
     return tl::unexpected(names.error());
   }

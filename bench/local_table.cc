@@ -1,6 +1,5 @@
 #include "bench/local_table.h"
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/sip_hash.h"
+#include "vip/pool.h"
 
 namespace meshdns::bench {
 namespace {
@@ -22,34 +22,49 @@ namespace {
 constexpr std::uint32_t kTtlSeconds = 86'400;  // beyond any run
 constexpr dns::HashKey kTableKey{.first = 1, .second = 2};
 
-dns::SnapshotBuilder::Options table_options(const char* zone) {
-  return {.owned_zones = {zone},
-          .times = {.ttl = kTtlSeconds, .soa_minimum = kTtlSeconds, .instance_ttl = kTtlSeconds},
-          .hash_key = kTableKey};
+// The pools of resolver/app's Config, which would bring the whole resolver along.
+struct Pools {
+  vip::AddressPool ipv4 = vip::AddressPool::create(IpPrefix::parse("244.0.0.0/6").value()).value();
+  vip::AddressPool ipv6 =
+      vip::AddressPool::create(IpPrefix::parse("fd6d:6573:6864:6e73::/64").value()).value();
+};
+
+Result<std::unique_ptr<dns::SnapshotBuilder>> make_builder(const char* zone, const Pools& pools) {
+  return dns::SnapshotBuilder::create(
+      {.owned_zones = {zone},
+       .vip_pools = {pools.ipv4.prefix(), pools.ipv6.prefix()},
+       .times = {.ttl = kTtlSeconds, .soa_minimum = kTtlSeconds, .instance_ttl = kTtlSeconds},
+       .hash_key = kTableKey});
+}
+
+void settle(ExpectedAddress& expected, const vip::AddressPool& pool, std::uint64_t index) {
+  if (expected.rule == ExpectedAddress::Rule::kAny) {
+    expected = {.rule = ExpectedAddress::Rule::kExactly, .address = pool.at(index)};
+  }
 }
 
 }  // namespace
 
-Result<std::unique_ptr<const dns::Snapshot>> make_local_table(const NamesFile& names) {
-  auto builder = dns::SnapshotBuilder::create(table_options("mesh."));
+Result<std::unique_ptr<const dns::Snapshot>> make_local_table(NamesFile& names) {
+  const Pools pools;
+  auto builder = make_builder("mesh.", pools);
   if (!builder) {
     return tl::unexpected(std::move(builder).error());
   }
-  std::uint32_t index = 0;
-  for (const BenchName& name : names.present) {
+  std::uint64_t index = 0;
+  for (BenchName& name : names.present) {
+    settle(name.ipv4, pools.ipv4, index);
+    settle(name.ipv6, pools.ipv6, index);
     discovery::Service service;
     service.id = {.mesh = "default", .name = fmt::format("service-{}", index)};
     service.hostnames.push_back(dns::NameView(name.wire).to_text());
-    const auto fallback = IpAddress(std::array<std::uint8_t, 4>{
-        10, static_cast<std::uint8_t>(index >> 16U), static_cast<std::uint8_t>(index >> 8U),
-        static_cast<std::uint8_t>(index)});
-    const bool known = name.ipv4.rule == ExpectedAddress::Rule::kExactly;
-    const bool known_ipv6 = name.ipv6.rule == ExpectedAddress::Rule::kExactly;
-    (*builder)->upsert_service(
-        service, {.addresses = {known ? name.ipv4.address : fallback,
-                                known_ipv6 ? name.ipv6.address
-                                           : IpAddress(std::array<std::uint8_t, 16>{0xfd})},
-                  .withheld = false});
+    dns::NameAddresses addresses;
+    for (const ExpectedAddress& expected : {name.ipv4, name.ipv6}) {
+      if (expected.rule == ExpectedAddress::Rule::kExactly) {
+        addresses.addresses.push_back(expected.address);
+      }
+    }
+    (*builder)->upsert_service(service, addresses);
     ++index;
   }
   (*builder)->set_ready(true);
@@ -57,7 +72,7 @@ Result<std::unique_ptr<const dns::Snapshot>> make_local_table(const NamesFile& n
 }
 
 Result<std::unique_ptr<const dns::Snapshot>> make_empty_table() {
-  auto builder = dns::SnapshotBuilder::create(table_options("other."));
+  auto builder = make_builder("other.", {});
   if (!builder) {
     return tl::unexpected(std::move(builder).error());
   }

@@ -112,7 +112,7 @@ Result<void> serve(std::unique_ptr<const dns::Snapshot> table, dns::AnswerCache&
 }
 
 Result<void> run(const CommandLine& line) {
-  const auto names = read_names_file(line.names);
+  auto names = read_names_file(line.names);
   if (!names) {
     return tl::unexpected(names.error());
   }

@@ -13,7 +13,7 @@ def run_table(bench, counts):
     table = Table("Answers without a socket", ["names", "ns an answer", "allocations", "table octets a name"])
     for count in counts:
         bench.head(f"answers without a socket, {count:,} names")
-        names_file = names.NameSet(count).write_expectations(bench.folder / f"table-{count}", "exact")
+        names_file = names.NameSet(count).write_expectations(bench.folder / f"table-{count}", "any")
         result = json.loads(bench.run_load([bench.program("meshdns-bench-answer"), "--names", names_file, "--queries",
                                             QUERIES], TIMEOUT_SECONDS))
         if result["wrong"]:
@@ -21,6 +21,7 @@ def run_table(bench, counts):
         each = result["table_octets"] / count
         bench.findings.keep(f"table octets {count}", each)
         table.rows.append([f"{count:,}", f"{result['ns_per_answer']:.0f}", result["allocations"], f"{each:.0f}"])
-    table.notes = ["One thread, in batches of 32, the mix as above; CPU time. Each name has an A and an AAAA record. The table is "
-                   "the snapshot that answers are made from, with all that it has allocated."]
+    table.notes = ["One thread, in batches of 32, the mix as above; CPU time. Each name has an A and an AAAA record and, as by "
+                   "default, its two addresses lead back to it (PTR). The table is the snapshot that answers are made from, with all that "
+                   "it has allocated."]
     return [table]
