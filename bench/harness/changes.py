@@ -8,8 +8,8 @@ import subprocess
 import time
 
 from . import machine, names, rounds
+from .meshdns import Meshdns
 from .report import Table
-from .servers import Meshdns
 from .throughput import STEADY_RATE
 
 SERVICES = 100_000

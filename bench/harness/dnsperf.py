@@ -5,7 +5,7 @@ import re
 
 from . import rounds
 from .bench import SLACK_SECONDS
-from .servers import Meshdns
+from .meshdns import Meshdns
 from .tables import saturated_table
 from .throughput import Local
 

@@ -6,8 +6,8 @@ import statistics
 import time
 
 from . import dns, names
+from .meshdns import Meshdns
 from .report import Table
-from .servers import Meshdns
 from .throughput import Local
 
 STARTS = 3

@@ -1,9 +1,10 @@
 """Workloads under load: names answered locally, names forwarded, and a steady rate."""
 
 from . import names, rounds
+from .meshdns import Meshdns
 from .report import Table
+from .servers import UPSTREAM_ZONE, Dnsdist, Dnsmasq, Echo, Knot, Nsd, Unbound, make_upstream
 from .tables import SHARED_NOTE, ratio_text, saturated_table, steady_table
-from .servers import (UPSTREAM_ZONE, Dnsdist, Dnsmasq, Echo, Knot, Meshdns, Nsd, Unbound, make_upstream)
 
 STEADY_RATE = 20_000
 SLOW_RATE = 2_000

@@ -2,7 +2,7 @@
 
 from . import rounds
 from .bench import WrongAnswers
-from .servers import Meshdns
+from .meshdns import Meshdns
 from .tables import saturated_table
 from .throughput import Local
 
