@@ -1,16 +1,15 @@
 """What a change costs: one service of many, and a thousand changes a second beside the questions."""
 
 import collections
-import json
 import pathlib
 import statistics
-import subprocess
 import time
 
 from . import machine, names, rounds
 from .meshdns import Meshdns
 from .report import Table
 from .throughput import STEADY_RATE
+from .told_program import ToldProgram
 
 SERVICES = 100_000
 SMOKE_SERVICES = 1_000
@@ -31,40 +30,14 @@ KINDS = {"worker": "worker", "table-files": "the table's files", "nexting_thread
          "resolver-execut": "gRPC", "event_engine": "gRPC"}
 
 
-class _Services:
-    """meshdns-bench-changes: a control plane, which is told what to change a line at a time."""
+class _Services(ToldProgram):
+    """meshdns-bench-changes: a control plane whose services change."""
 
     def __init__(self, bench, name_set, resolver):
         services = bench.folder / "changing-services"
         services.write_text("\n".join(name_set.services) + "\n", encoding="ascii")
-        command = [bench.program("meshdns-bench-changes"), "--services", services, "--listen",
-                   f"127.0.0.1:{resolver.xds_port}", "--server", f"127.0.0.1:{resolver.port}"]
-        self.process = subprocess.Popen(["taskset", "-c", str(bench.load_core), *(str(word) for word in command)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def begin(self, line):
-        self.process.stdin.write(line + "\n")
-
-    def answer(self):
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"meshdns-bench-changes ended with {self.process.wait()}")
-        return json.loads(answer)
-
-    def tell(self, line):
-        self.begin(line)
-        return self.answer()
+        super().__init__(bench, "meshdns-bench-changes", "--services", services, "--listen",
+                         f"127.0.0.1:{resolver.xds_port}", "--server", f"127.0.0.1:{resolver.port}")
 
     def require_answered(self):
         """Every service that was changed is answered as it is now."""

@@ -8,6 +8,7 @@ import time
 
 from . import metrics
 from .report import Table
+from .told_program import ToldProgram
 
 SERVICES = 10_000
 ENDPOINTS_EACH = 10
@@ -62,33 +63,9 @@ class _ControlPlane:
         return metrics.read(self.port["admin"], name)
 
 
-class _Clients:
-    """meshdns-bench-streams, which is told what to do a line at a time."""
-
-    def __init__(self, bench, control_plane, streams, silent=0):
-        self.process = subprocess.Popen(
-            ["taskset", "-c", str(bench.load_core), str(bench.program("meshdns-bench-streams")), "--server",
-             f"127.0.0.1:{control_plane.port['xds']}", "--streams", str(streams), "--silent", str(silent),
-             *(["--tls"] if control_plane.tls else [])],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def tell(self, line):
-        self.process.stdin.write(line + "\n")
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"meshdns-bench-streams ended with {self.process.wait()}")
-        return json.loads(answer)
+def _clients(bench, control_plane, streams, silent=0):
+    return ToldProgram(bench, "meshdns-bench-streams", "--server", f"127.0.0.1:{control_plane.port['xds']}", "--streams",
+                       streams, "--silent", silent, *(["--tls"] if control_plane.tls else []))
 
 
 class _Change:
@@ -151,7 +128,7 @@ def _measure(bench, control_plane, streams):
     memory = control_plane.process.memory()[0]
     figures = {"resources": control_plane.metric("meshdns_control_resources"),
                "serialised_first": control_plane.metric("meshdns_control_serialisations_total")}
-    with _Clients(bench, control_plane, streams) as clients:
+    with _clients(bench, control_plane, streams) as clients:
         first = clients.tell("wait")
         bench.say(f"all know all: {first['bytes'] / MIB:,.0f} MiB in {first['responses']:,} responses and "
                   f"{first['seconds']:.1f} s")
@@ -176,7 +153,7 @@ def _measure(bench, control_plane, streams):
 
 def _growth_with_silent(bench, control_plane, change):
     """By how much the control plane grows while streams that never read stand open."""
-    with _Clients(bench, control_plane, 10, SILENT) as clients:
+    with _clients(bench, control_plane, 10, SILENT) as clients:
         clients.tell("wait")
         change.make(clients)
         before = control_plane.process.memory()[0]
