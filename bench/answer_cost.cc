@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
-#include <exception>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,6 +20,7 @@
 #include "bench/kept_answers.h"
 #include "bench/local_table.h"
 #include "bench/names_file.h"
+#include "bench/program.h"
 #include "bench/query_series.h"
 #include "bench/query_stream.h"
 #include "resolver/answer/outcome.h"
@@ -153,9 +153,7 @@ Result<void> run(const CommandLine& line) {
   return {};
 }
 
-int main_with(int argc, char** argv) {
-  CLI::App app("Answers queries from a table of names or from the cache, without a socket.");
-  CommandLine line;
+void declare(CLI::App& app, CommandLine& line) {
   app.add_option("--names", line.names, "file of names to ask for")->required();
   app.add_option("--queries", line.queries, "how many to answer")
       ->check(CLI::Range(std::uint64_t{kBatch}, std::uint64_t{1'000'000'000}));
@@ -163,27 +161,17 @@ int main_with(int argc, char** argv) {
   app.add_flag("--kept", line.kept, "from the cache, as names of others");
   app.add_option("--kind", line.kind, "only these: a, aaaa, nxdomain or nodata")
       ->transform(CLI::CheckedTransformer(query_kinds()));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error);
-  }
-  const auto done = run(line);
-  if (!done) {
-    fmt::print(stderr, "meshdns-bench-answer: {}\n", done.error().message);
-    return 1;
-  }
-  return 0;
 }
+
+constexpr Program<CommandLine> kProgram{
+    .name = "meshdns-bench-answer",
+    .description = "Answers queries from a table of names or from the cache, without a socket.",
+    .declare = declare,
+    .run = run};
 
 }  // namespace
 }  // namespace meshdns::bench
 
 int main(int argc, char** argv) {
-  try {
-    return meshdns::bench::main_with(argc, argv);
-  } catch (const std::exception& error) {
-    std::fputs(error.what(), stderr);
-    return 5;
-  }
+  return meshdns::bench::run_program(meshdns::bench::kProgram, argc, argv);
 }

@@ -13,7 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -34,6 +33,7 @@
 #include "base/result.h"
 #include "bench/changing_services.h"
 #include "bench/port_client.h"
+#include "bench/program.h"
 
 namespace meshdns::bench {
 namespace {
@@ -173,29 +173,32 @@ void follow_orders(Load& load) {
   }
 }
 
+void declare(CLI::App& app, CommandLine& wanted) {
+  app.footer(
+      "Lines on standard input: `one COUNT PAUSE_MS` changes services one after the other and asks "
+      "until the answer has changed; `many COUNT RATE` changes them at a pace; `check` asks for "
+      "all that were changed.");
+  app.add_option("--services", wanted.services, "file with a service's name a line")->required();
+  app.add_option("--listen", wanted.listen, "ADDRESS:PORT of the control plane")->required();
+  app.add_option("--server", wanted.server, "ADDRESS:PORT of the resolver")->required();
+  app.add_option("--seed", wanted.seed, "of the services drawn at random")->capture_default_str();
+}
+
+Result<void> run(const CommandLine& wanted) {
+  Load load(wanted);
+  follow_orders(load);
+  return {};
+}
+
+constexpr Program<CommandLine> kProgram{
+    .name = "meshdns-bench-changes",
+    .description = "A control plane whose services change, and how soon a resolver answers by it.",
+    .declare = declare,
+    .run = run};
+
 }  // namespace
 }  // namespace meshdns::bench
 
 int main(int argc, char** argv) {
-  try {
-    CLI::App app("A control plane whose services change, and how soon a resolver answers by it.");
-    app.footer(
-        "Lines on standard input: `one COUNT PAUSE_MS` changes services one after the other and "
-        "asks "
-        "until the answer has changed; `many COUNT RATE` changes them at a pace; `check` asks for "
-        "all "
-        "that were changed.");
-    meshdns::bench::CommandLine wanted;
-    app.add_option("--services", wanted.services, "file with a service's name a line")->required();
-    app.add_option("--listen", wanted.listen, "ADDRESS:PORT of the control plane")->required();
-    app.add_option("--server", wanted.server, "ADDRESS:PORT of the resolver")->required();
-    app.add_option("--seed", wanted.seed, "of the services drawn at random")->capture_default_str();
-    CLI11_PARSE(app, argc, argv);
-    meshdns::bench::Load load(wanted);
-    meshdns::bench::follow_orders(load);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "meshdns-bench-changes: %s\n", error.what());
-    return 1;
-  }
-  return 0;
+  return meshdns::bench::run_program(meshdns::bench::kProgram, argc, argv);
 }

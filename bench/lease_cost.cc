@@ -3,10 +3,8 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <cstdio>
 #include <ctime>
 #include <deque>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -22,6 +20,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/result.h"
+#include "bench/program.h"
 #include "vip/key.h"
 #include "vip/lease_store.h"
 #include "vip/metrics.h"
@@ -138,32 +137,22 @@ class Run {
   vip::VipMetrics metrics_{registry_};
 };
 
-int main_with(int argc, char** argv) {
-  CLI::App app("Gives services their virtual addresses, and loads them again.");
-  CommandLine line;
+void declare(CLI::App& app, CommandLine& line) {
   app.add_option("--folder", line.folder, "a state folder to be made")->required();
   app.add_option("--leases", line.leases, "how many services there are");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error);
-  }
-  const auto done = Run(std::move(line)).run();
-  if (!done) {
-    fmt::print(stderr, "meshdns-bench-leases: {}\n", done.error().message);
-    return 1;
-  }
-  return 0;
 }
+
+Result<void> run(const CommandLine& line) { return Run(line).run(); }
+
+constexpr Program<CommandLine> kProgram{
+    .name = "meshdns-bench-leases",
+    .description = "Gives services their virtual addresses, and loads them again.",
+    .declare = declare,
+    .run = run};
 
 }  // namespace
 }  // namespace meshdns::bench
 
 int main(int argc, char** argv) {
-  try {
-    return meshdns::bench::main_with(argc, argv);
-  } catch (const std::exception& error) {
-    std::fputs(error.what(), stderr);
-    return 5;
-  }
+  return meshdns::bench::run_program(meshdns::bench::kProgram, argc, argv);
 }

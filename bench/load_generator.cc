@@ -4,8 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <exception>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +19,7 @@
 #include "bench/answer_check.h"
 #include "bench/load_run.h"
 #include "bench/names_file.h"
+#include "bench/program.h"
 #include "bench/query_stream.h"
 
 namespace meshdns::bench {
@@ -209,31 +208,15 @@ Result<void> run(const CommandLine& line) {
   return {};
 }
 
-int main_with(int argc, char** argv) {
-  CLI::App app("Asks a DNS server over UDP and counts the answers.");
-  CommandLine line;
-  declare(app, line);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error);
-  }
-  const auto done = run(line);
-  if (!done) {
-    fmt::print(stderr, "meshdns-bench-load: {}\n", done.error().message);
-    return 1;
-  }
-  return 0;
-}
+constexpr Program<CommandLine> kProgram{
+    .name = "meshdns-bench-load",
+    .description = "Asks a DNS server over UDP and counts the answers.",
+    .declare = declare,
+    .run = run};
 
 }  // namespace
 }  // namespace meshdns::bench
 
 int main(int argc, char** argv) {
-  try {
-    return meshdns::bench::main_with(argc, argv);
-  } catch (const std::exception& error) {
-    std::fputs(error.what(), stderr);
-    return 5;
-  }
+  return meshdns::bench::run_program(meshdns::bench::kProgram, argc, argv);
 }

@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +29,7 @@
 #include "bench/load_socket.h"
 #include "bench/local_table.h"
 #include "bench/names_file.h"
+#include "bench/program.h"
 #include "bench/query_series.h"
 #include "bench/query_stream.h"
 #include "bench/replayed_sockets.h"
@@ -143,10 +143,8 @@ Result<void> run(const CommandLine& line) {
   return {};
 }
 
-int main_with(int argc, char** argv) {
+void declare(CLI::App& app, CommandLine& line) {
   constexpr std::size_t kMaxClients = 1000;
-  CLI::App app("Answers queries through the server, without a kernel's sockets.");
-  CommandLine line;
   app.add_option("--names", line.names, "file of names to ask for")->required();
   app.add_option("--queries", line.queries, "how many to answer (in steps of a batch)")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
@@ -157,27 +155,17 @@ int main_with(int argc, char** argv) {
   app.add_flag("--kept", line.kept, "from the cache, as names of others");
   app.add_option("--kind", line.kind, "only these: a, aaaa, nxdomain or nodata")
       ->transform(CLI::CheckedTransformer(query_kinds()));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error);
-  }
-  const auto done = run(line);
-  if (!done) {
-    fmt::print(stderr, "meshdns-bench-server: {}\n", done.error().message);
-    return 1;
-  }
-  return 0;
 }
+
+constexpr Program<CommandLine> kProgram{
+    .name = "meshdns-bench-server",
+    .description = "Answers queries through the server, without a kernel's sockets.",
+    .declare = declare,
+    .run = run};
 
 }  // namespace
 }  // namespace meshdns::bench
 
 int main(int argc, char** argv) {
-  try {
-    return meshdns::bench::main_with(argc, argv);
-  } catch (const std::exception& error) {
-    std::fputs(error.what(), stderr);
-    return 5;
-  }
+  return meshdns::bench::run_program(meshdns::bench::kProgram, argc, argv);
 }

@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -29,8 +28,10 @@
 
 #include "base/descriptor_limit.h"
 #include "base/ip_address.h"
+#include "base/result.h"
 #include "base/unique_fd.h"
 #include "bench/ads_connection.h"
+#include "bench/program.h"
 #include "discovery/xds/type_urls.h"
 
 namespace meshdns::bench {
@@ -177,29 +178,34 @@ void follow_orders(Load& load) {
   }
 }
 
+void declare(CLI::App& app, CommandLine& wanted) {
+  app.footer(
+      "Lines on standard input: `wait` until nothing comes for a second; `replace FROM TO` "
+      "renames a file and waits until all have heard.");
+  app.add_option("--server", wanted.server, "ADDRESS:PORT")->required();
+  app.add_option("--streams", wanted.streams, "that read")->capture_default_str();
+  app.add_flag("--tls", wanted.tls, "over TLS, whoever the server is");
+  app.add_option("--silent", wanted.silent, "that ask and never read")->capture_default_str();
+}
+
+Result<void> run(const CommandLine& wanted) {
+  if (const auto descriptors = raise_descriptor_limit(); !descriptors) {
+    return tl::unexpected(descriptors.error());
+  }
+  Load load(wanted);
+  follow_orders(load);
+  return {};
+}
+
+constexpr Program<CommandLine> kProgram{
+    .name = "meshdns-bench-streams",
+    .description = "Clients of a control plane's delta ADS, a connection and a stream each.",
+    .declare = declare,
+    .run = run};
+
 }  // namespace
 }  // namespace meshdns::bench
 
 int main(int argc, char** argv) {
-  try {
-    CLI::App app("Clients of a control plane's delta ADS, a connection and a stream each.");
-    app.footer(
-        "Lines on standard input: `wait` until nothing comes for a second; `replace FROM TO` "
-        "renames a file and waits until all have heard.");
-    meshdns::bench::CommandLine wanted;
-    app.add_option("--server", wanted.server, "ADDRESS:PORT")->required();
-    app.add_option("--streams", wanted.streams, "that read")->capture_default_str();
-    app.add_flag("--tls", wanted.tls, "over TLS, whoever the server is");
-    app.add_option("--silent", wanted.silent, "that ask and never read")->capture_default_str();
-    CLI11_PARSE(app, argc, argv);
-    if (const auto descriptors = meshdns::raise_descriptor_limit(); !descriptors) {
-      throw std::runtime_error(descriptors.error().message);
-    }
-    meshdns::bench::Load load(wanted);
-    meshdns::bench::follow_orders(load);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "meshdns-bench-streams: %s\n", error.what());
-    return 1;
-  }
-  return 0;
+  return meshdns::bench::run_program(meshdns::bench::kProgram, argc, argv);
 }
