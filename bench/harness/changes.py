@@ -8,6 +8,7 @@ import time
 from . import machine, names, rounds
 from .meshdns import Meshdns
 from .report import Table
+from .tables import number_text, rounds_note
 from .throughput import STEADY_RATE
 from .told_program import ToldProgram
 
@@ -112,7 +113,8 @@ def _p99(one):
 
 def _ratio(many, load, value):
     """Changing by quiet: the median of the ratios of equal rounds."""
-    return statistics.median(value(a) / value(b) for a, b in zip(many["changing"][load], many["quiet"][load]))
+    measured = {phase: many[phase][load] for phase in ("changing", "quiet")}
+    return rounds.compare(measured, "changing", "quiet", lambda a, b: value(a) / value(b))
 
 
 def _keep(findings, one, many):
@@ -208,13 +210,13 @@ def _many_table(count, many):
             (f"p99 us, {STEADY_RATE:,} queries/s", "steady", _p99, ".0f", f"at most {P99_AIM}"),
             ("lost, steady", "steady", lambda one: one.lost, ".0f", None)):
         row = [what, *(format(middle(phase, load, value), form) for phase in ("quiet", "changing"))]
-        table.rows.append([*row, f"{_ratio(many, load, value):.2f}" if aim else "-", aim or "-"])
+        table.rows.append([*row, number_text(_ratio(many, load, value)) if aim else "-", aim or "-"])
     table.rows.append(["memory, MiB (before, and most)", f"{many['rss'] / MIB:.0f}", f"{many['high_water'] / MIB:.0f}",
                        f"{many['high_water'] / many['rss']:.2f}", f"at most {MEMORY_AIM}"])
     table.rows.append(["CPU a change besides the workers', us, saturated", "-", f"{sum(many['cpu_us'].values()):.0f}",
                        "-", "-"])
-    table.notes = ["Everything of the resolver on one core, its control thread and gRPC's included. Interleaved rounds, medians; a "
-                   "ratio is the median of the ratios of equal rounds. Every service that changed is asked for after "
-                   f"each round. The control plane was late by {many['late_ms']:.0f} ms at most.",
+    table.notes = ["Everything of the resolver on one core, its control thread and gRPC's included. Every service that changed "
+                   f"is asked for after each round. The control plane was late by {many['late_ms']:.0f} ms at most.",
+                   rounds_note(many["quiet"]),
                    "Memory: resident of the process that answers."]
     return table

@@ -53,8 +53,8 @@ def _questions(bench, local):
     return local.name_set.write_questions(bench.folder / f"questions-{local.count}", QUESTIONS)
 
 
-def _rounds(bench, servers, questions, flags, work):
-    measured = rounds.run(bench, servers, lambda *_: ["-d", questions, *flags], measure)
+def _rounds(bench, servers, questions, flags, work, more=False):
+    measured = rounds.run(bench, servers, lambda *_: ["-d", questions, *flags], measure, more)
     bench.findings.keep_rounds(work, measured)
     return measured
 
@@ -67,7 +67,7 @@ def run_udp(bench, count=NAMES):
     bench.head(f"dnsperf, {count:,} names, pinned: starting")
     servers = local.start_all()
     bench.head(f"dnsperf, {count:,} names, pinned")
-    pinned = _rounds(bench, servers, questions, flags, "dnsperf pinned")
+    pinned = _rounds(bench, servers, questions, flags, "dnsperf pinned", more=True)
     bench.processes.stop_all()
     with bench.unpinned(SERVER_THREADS):
         bench.head(f"dnsperf, {count:,} names, nothing pinned: starting")
@@ -77,7 +77,7 @@ def run_udp(bench, count=NAMES):
             two.name = "meshdns, 2 workers"
             servers.append(local.start(two))
         bench.head(f"dnsperf, {count:,} names, nothing pinned")
-        unpinned = _rounds(bench, servers, questions, [*flags, "-T", SERVER_THREADS], "dnsperf unpinned")
+        unpinned = _rounds(bench, servers, questions, [*flags, "-T", SERVER_THREADS], "dnsperf unpinned", more=True)
         bench.processes.stop_all()
     clients = f"dnsperf -c {UDP_CLIENTS} -q {UDP_IN_FLIGHT}"
     return [saturated_table(f"dnsperf, {count:,} names, server on one core, dnsperf on the other", pinned, [

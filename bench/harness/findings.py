@@ -1,6 +1,6 @@
 """What was measured, by the work it was measured for, so that goals can be held against it."""
 
-import statistics
+from . import rounds
 
 
 class Findings:
@@ -21,28 +21,19 @@ class Findings:
         return self._figures.get(what)
 
     def servers(self, work):
-        return list(self._rounds.get(work, {}))
+        return list(self._rounds_of(work))
 
     def cpu_ratio(self, work, name, other):
-        """CPU time per answer of `name` as a multiple of `other`'s."""
-        return self._compare(work, name, other, lambda a, b: a.us_per_query / b.us_per_query)
+        return rounds.cpu_ratio(self._rounds_of(work), name, other)
 
     def rate_ratio(self, work, name, other):
-        return self._compare(work, name, other, lambda a, b: a.queries_per_second / b.queries_per_second)
+        return rounds.rate_ratio(self._rounds_of(work), name, other)
 
     def latency_ratio(self, work, percentile, name, other):
-        return self._compare(work, name, other, lambda a, b: a.latency_us[percentile] / b.latency_us[percentile])
+        return rounds.latency_ratio(self._rounds_of(work), percentile, name, other)
 
     def latency_difference(self, work, percentile, name, other):
-        """In microseconds."""
-        return self._compare(work, name, other, lambda a, b: a.latency_us[percentile] - b.latency_us[percentile])
+        return rounds.latency_difference(self._rounds_of(work), percentile, name, other)
 
-    def _compare(self, work, name, other, compare):
-        """Median of what `compare` says of equal rounds: what moved both does not count."""
-        measured = self._rounds.get(work, {})
-        if name not in measured or other not in measured:
-            return None
-        try:
-            return statistics.median(compare(a, b) for a, b in zip(measured[name], measured[other]))
-        except (TypeError, ZeroDivisionError):  # a round without answers
-            return None
+    def _rounds_of(self, work):
+        return self._rounds.get(work, {})

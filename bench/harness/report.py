@@ -42,8 +42,10 @@ def write(path, tables, bench, versions, load):
     lines = ["# Measured figures", "",
              "Written by `./dev bench --report`; docs/PERFORMANCE.md says how to read it.", ""]
     lines += [f"- {what}: {value}" for what, value in machine.facts(bench.folder)]
-    lines += [f"- servers: {', '.join(versions)}",
-              f"- {bench.options.rounds} interleaved rounds of {bench.options.seconds:g} s, medians; "
+    lines += [f"- servers: {', '.join(versions)}"]
+    if bench.options.only:
+        lines += [f"- of the workloads only: {', '.join(bench.options.only)}"]
+    lines += [f"- rounds of {bench.options.seconds:g} s, interleaved: each table says how many; "
               f"load average of the machine {load[0]:.1f} before and {load[1]:.1f} after the run "
               "(the run itself makes up to 2)", ""]
     path = pathlib.Path(path)

@@ -21,7 +21,7 @@ def run_table(bench, counts):
         each = result["table_octets"] / count
         bench.findings.keep(f"table octets {count}", each)
         table.rows.append([f"{count:,}", f"{result['ns_per_answer']:.0f}", result["allocations"], f"{each:.0f}"])
-    table.notes = ["One thread, in batches of 32, the mix as above; CPU time. Each name has an A and an AAAA record and, as by "
-                   "default, its two addresses lead back to it (PTR). The table is the snapshot that answers are made from, with all that "
-                   "it has allocated."]
+    table.notes = ["One thread, in batches of 32, the mix as above; CPU time. Each name has an A and an AAAA record, whose addresses "
+                   "lead back to it (PTR) as those of the default pools do. The table is the snapshot that answers are made from, with "
+                   "all that it has allocated."]
     return [table]

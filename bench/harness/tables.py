@@ -9,8 +9,20 @@ SHARED_NOTE = "us/query: CPU time of the server, kernel included, by answered qu
 NOT_PEERS = ("echo", "upstream")
 
 
+def number_text(ratio):
+    return f"{ratio:.2f}" if ratio is not None else "-"
+
+
 def ratio_text(measured, name, other):
-    return f"{rounds.ratio(measured, name, other):.2f}" if name in measured and other in measured else "-"
+    return number_text(rounds.cpu_ratio(measured, name, other))
+
+
+def rounds_note(measured):
+    """What every table of rounds says, as not all have the same number."""
+    number = max((len(done) for done in measured.values()), default=0)
+    if number == 1:
+        return "One round."
+    return f"Medians of {number} interleaved rounds; a ratio is the median of the ratios of equal rounds."
 
 
 def is_peer(name):
@@ -28,7 +40,7 @@ def saturated_table(title, measured, notes):
             f"{100 * rounds.median(done, 'busy'):.0f} %", ratio_text(measured, name, "echo"),
             ratio_text(measured, "meshdns", name), sum(one.lost for one in done),
             sum(one.wrong for one in done)])
-    table.notes = [SHARED_NOTE, *notes]
+    table.notes = [SHARED_NOTE, rounds_note(measured), *notes]
     return table
 
 
@@ -39,12 +51,11 @@ def _median_latency(done, key):
 
 def steady_table(title, measured, notes):
     table = Table(title, ["server", "us/query", "x echo", "p50 us", "p90 us", "p99 us", "p99 x echo", "lost"])
-    echo = _median_latency(measured.get("echo", []), "p99")
     for name, done in measured.items():
         latency = {key: _median_latency(done, key) for key in ("p50", "p90", "p99")}
         table.rows.append([
             name, f"{rounds.median(done, 'us_per_query'):.2f}", ratio_text(measured, name, "echo"),
             *(f"{value:.0f}" if value is not None else "-" for value in latency.values()),
-            f"{latency['p99'] / echo:.2f}" if echo and latency["p99"] else "-", sum(one.lost for one in done)])
-    table.notes = notes
+            number_text(rounds.latency_ratio(measured, "p99", name, "echo")), sum(one.lost for one in done)])
+    table.notes = [rounds_note(measured), *notes]
     return table

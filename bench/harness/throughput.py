@@ -4,7 +4,7 @@ from . import names, rounds
 from .meshdns import Meshdns
 from .report import Table
 from .servers import UPSTREAM_ZONE, Dnsdist, Dnsmasq, Echo, Knot, Nsd, Unbound, make_upstream
-from .tables import SHARED_NOTE, ratio_text, saturated_table, steady_table
+from .tables import SHARED_NOTE, ratio_text, rounds_note, saturated_table, steady_table
 
 STEADY_RATE = 20_000
 SLOW_RATE = 2_000
@@ -79,7 +79,7 @@ class Local:
         self.bench.head(f"local answers, {self.count:,} names, {shape}")
         flags, make_table, notes = SHAPES[shape]
         measured = rounds.run(self.bench, servers, lambda server, number: [
-            "--names", self.expectations_for(server), "--seed", number + 1, *flags])
+            "--names", self.expectations_for(server), "--seed", number + 1, *flags], more=shape in NOISY_SHAPES)
         self.bench.findings.keep_rounds(f"local {self.count} {shape}", measured)
         return make_table(f"Local answers, {self.count:,} names, {shape}", measured, notes)
 
@@ -99,6 +99,7 @@ SHAPES = {
         f"Open loop, {STEADY_RATE:,} queries/s: latency counts from when a query was due. The load generator spins; "
         "what is left is the server's wake-up and its work."]),
 }
+NOISY_SHAPES = ("single", "steady")  # which have more rounds
 
 
 def run_scattered(bench, counts):
@@ -131,7 +132,7 @@ def run_recorded(bench):
         low, high = rounds.spread(done, "us_per_query")
         table.rows.append([name, f"{rounds.median(done, 'us_per_query'):.2f}", f"{low:.2f} to {high:.2f}",
                            ratio_text(measured, name, "nothing recorded")])
-    table.notes = [SHARED_NOTE, f"Local answers, {RECORDED_NAMES:,} names. The threads that write are counted; what "
+    table.notes = [SHARED_NOTE, rounds_note(measured), f"Local answers, {RECORDED_NAMES:,} names. The threads that write are counted; what "
                    "they do not keep up with is dropped."]
     return [table]
 

@@ -25,7 +25,7 @@ def run_workers(bench):
         bench.head("workers")
         measured = rounds.run(bench, servers, lambda server, number: [
             "--names", local.expectations_for(server), "--seed", number + 1, "--sockets", CLIENTS,
-            "--outstanding", IN_FLIGHT])
+            "--outstanding", IN_FLIGHT], more=True)
         shares = {server.name: _shares(server) for server in servers}
         bench.processes.stop_all()
     for name, workers in WORKERS.items():
