@@ -20,9 +20,6 @@ class Findings:
     def figure(self, what):
         return self._figures.get(what)
 
-    def servers(self, work):
-        return list(self._rounds_of(work))
-
     def cpu_ratio(self, work, name, other):
         return rounds.cpu_ratio(self._rounds_of(work), name, other)
 

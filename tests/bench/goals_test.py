@@ -85,6 +85,18 @@ class GoalsTable(unittest.TestCase):
         self.assertEqual(rows["local, 100,000 names", "at most 1.18 times the echo"], "yes, and the stretch")
         self.assertEqual(rows["local, 100,000 names", "at most 0.70 times nsd, knot and dnsdist's warm cache"], "NO")
 
+    def test_the_best_peer_is_one_of_all_and_not_of_those_that_were_there(self):
+        findings = Findings()
+        measured = {name: [one_round(cost)] for name, cost in (("meshdns", 2.0), ("nsd", 4.0), ("knot", 5.0))}
+        findings.keep_rounds("local 1000 uniform", measured)
+        row = next(row for row in goals.table(findings).rows if row[1] == "at most 0.85 times the best peer")
+        self.assertEqual(row[3:], ["by the best peer's 0.50, unbound's not measured, dnsdist's not measured",
+                                   "as far as measured"])
+
+        findings.keep_rounds("local 1000 uniform", measured | {"unbound": [one_round(8.0)], "dnsdist": [one_round(3.2)]})
+        row = next(row for row in goals.table(findings).rows if row[1] == "at most 0.85 times the best peer")
+        self.assertEqual(row[3:], ["by the best peer's 0.62", "yes"])
+
 
 if __name__ == "__main__":
     unittest.main()
