@@ -164,10 +164,8 @@ void declare(CLI::App& app, CommandLine& line) {
 }
 
 constexpr Program<CommandLine> kProgram{
-    .name = "meshdns-bench-answer",
-    .description = "Answers queries from a table of names or from the cache, without a socket.",
-    .declare = declare,
-    .run = run};
+    "meshdns-bench-answer",
+    "Answers queries from a table of names or from the cache, without a socket.", declare, run};
 
 }  // namespace
 }  // namespace meshdns::bench

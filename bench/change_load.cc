@@ -191,10 +191,8 @@ Result<void> run(const CommandLine& wanted) {
 }
 
 constexpr Program<CommandLine> kProgram{
-    .name = "meshdns-bench-changes",
-    .description = "A control plane whose services change, and how soon a resolver answers by it.",
-    .declare = declare,
-    .run = run};
+    "meshdns-bench-changes",
+    "A control plane whose services change, and how soon a resolver answers by it.", declare, run};
 
 }  // namespace
 }  // namespace meshdns::bench

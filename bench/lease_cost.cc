@@ -145,10 +145,8 @@ void declare(CLI::App& app, CommandLine& line) {
 Result<void> run(const CommandLine& line) { return Run(line).run(); }
 
 constexpr Program<CommandLine> kProgram{
-    .name = "meshdns-bench-leases",
-    .description = "Gives services their virtual addresses, and loads them again.",
-    .declare = declare,
-    .run = run};
+    "meshdns-bench-leases", "Gives services their virtual addresses, and loads them again.",
+    declare, run};
 
 }  // namespace
 }  // namespace meshdns::bench

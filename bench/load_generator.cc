@@ -209,10 +209,7 @@ Result<void> run(const CommandLine& line) {
 }
 
 constexpr Program<CommandLine> kProgram{
-    .name = "meshdns-bench-load",
-    .description = "Asks a DNS server over UDP and counts the answers.",
-    .declare = declare,
-    .run = run};
+    "meshdns-bench-load", "Asks a DNS server over UDP and counts the answers.", declare, run};
 
 }  // namespace
 }  // namespace meshdns::bench

@@ -158,10 +158,8 @@ void declare(CLI::App& app, CommandLine& line) {
 }
 
 constexpr Program<CommandLine> kProgram{
-    .name = "meshdns-bench-server",
-    .description = "Answers queries through the server, without a kernel's sockets.",
-    .declare = declare,
-    .run = run};
+    "meshdns-bench-server", "Answers queries through the server, without a kernel's sockets.",
+    declare, run};
 
 }  // namespace
 }  // namespace meshdns::bench

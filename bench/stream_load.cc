@@ -198,10 +198,8 @@ Result<void> run(const CommandLine& wanted) {
 }
 
 constexpr Program<CommandLine> kProgram{
-    .name = "meshdns-bench-streams",
-    .description = "Clients of a control plane's delta ADS, a connection and a stream each.",
-    .declare = declare,
-    .run = run};
+    "meshdns-bench-streams",
+    "Clients of a control plane's delta ADS, a connection and a stream each.", declare, run};
 
 }  // namespace
 }  // namespace meshdns::bench
