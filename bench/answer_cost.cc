@@ -163,13 +163,12 @@ void declare(CLI::App& app, CommandLine& line) {
       ->transform(CLI::CheckedTransformer(query_kinds()));
 }
 
-constexpr Program<CommandLine> kProgram{
-    "meshdns-bench-answer",
-    "Answers queries from a table of names or from the cache, without a socket.", declare, run};
-
 }  // namespace
 }  // namespace meshdns::bench
 
 int main(int argc, char** argv) {
-  return meshdns::bench::run_program(meshdns::bench::kProgram, argc, argv);
+  namespace bench = meshdns::bench;
+  return bench::run_program<bench::CommandLine, bench::declare, bench::run>(
+      "meshdns-bench-answer",
+      "Answers queries from a table of names or from the cache, without a socket.", argc, argv);
 }

@@ -190,13 +190,12 @@ Result<void> run(const CommandLine& wanted) {
   return {};
 }
 
-constexpr Program<CommandLine> kProgram{
-    "meshdns-bench-changes",
-    "A control plane whose services change, and how soon a resolver answers by it.", declare, run};
-
 }  // namespace
 }  // namespace meshdns::bench
 
 int main(int argc, char** argv) {
-  return meshdns::bench::run_program(meshdns::bench::kProgram, argc, argv);
+  namespace bench = meshdns::bench;
+  return bench::run_program<bench::CommandLine, bench::declare, bench::run>(
+      "meshdns-bench-changes",
+      "A control plane whose services change, and how soon a resolver answers by it.", argc, argv);
 }

@@ -144,13 +144,12 @@ void declare(CLI::App& app, CommandLine& line) {
 
 Result<void> run(const CommandLine& line) { return Run(line).run(); }
 
-constexpr Program<CommandLine> kProgram{
-    "meshdns-bench-leases", "Gives services their virtual addresses, and loads them again.",
-    declare, run};
-
 }  // namespace
 }  // namespace meshdns::bench
 
 int main(int argc, char** argv) {
-  return meshdns::bench::run_program(meshdns::bench::kProgram, argc, argv);
+  namespace bench = meshdns::bench;
+  return bench::run_program<bench::CommandLine, bench::declare, bench::run>(
+      "meshdns-bench-leases", "Gives services their virtual addresses, and loads them again.", argc,
+      argv);
 }

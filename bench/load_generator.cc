@@ -208,12 +208,11 @@ Result<void> run(const CommandLine& line) {
   return {};
 }
 
-constexpr Program<CommandLine> kProgram{
-    "meshdns-bench-load", "Asks a DNS server over UDP and counts the answers.", declare, run};
-
 }  // namespace
 }  // namespace meshdns::bench
 
 int main(int argc, char** argv) {
-  return meshdns::bench::run_program(meshdns::bench::kProgram, argc, argv);
+  namespace bench = meshdns::bench;
+  return bench::run_program<bench::CommandLine, bench::declare, bench::run>(
+      "meshdns-bench-load", "Asks a DNS server over UDP and counts the answers.", argc, argv);
 }

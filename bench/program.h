@@ -11,31 +11,25 @@
 
 namespace meshdns::bench {
 
-// `Line` is what the command line fills in.
-template <typename Line>
-struct Program {
-  const char* name;
-  const char* description;
-  void (*declare)(CLI::App& app, Line& line);
-  Result<void> (*run)(const Line& line);
-};
-
-// Returns the exit status: 1 for what run() returned or threw, CLI11's own for a command line that
-// is wrong, 0 for --help.
-template <typename Line>
-int run_program(const Program<Line>& program, int argc, char** argv) {
+// `declare` adds the options that fill in a `Line`, which `run` follows. They are template
+// arguments to be called as such: called through pointers, link-time optimisation inlines other
+// functions of the whole program, and the gate would count the difference. Returns the exit status:
+// 1 for what run() returned or threw, CLI11's own for a command line that is wrong, 0 for --help.
+template <typename Line, void (*declare)(CLI::App& app, Line& line),
+          Result<void> (*run)(const Line& line)>
+int run_program(const char* name, const char* description, int argc, char** argv) {
   try {
-    CLI::App app(program.description, program.name);
+    CLI::App app(description, name);
     Line line;
-    program.declare(app, line);
+    declare(app, line);
     CLI11_PARSE(app, argc, argv);
-    const auto done = program.run(line);
+    const auto done = run(line);
     if (done) {
       return 0;
     }
-    std::fprintf(stderr, "%s: %s\n", program.name, done.error().message.c_str());
+    std::fprintf(stderr, "%s: %s\n", name, done.error().message.c_str());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: %s\n", program.name, error.what());
+    std::fprintf(stderr, "%s: %s\n", name, error.what());
   }
   return 1;
 }

@@ -157,13 +157,12 @@ void declare(CLI::App& app, CommandLine& line) {
       ->transform(CLI::CheckedTransformer(query_kinds()));
 }
 
-constexpr Program<CommandLine> kProgram{
-    "meshdns-bench-server", "Answers queries through the server, without a kernel's sockets.",
-    declare, run};
-
 }  // namespace
 }  // namespace meshdns::bench
 
 int main(int argc, char** argv) {
-  return meshdns::bench::run_program(meshdns::bench::kProgram, argc, argv);
+  namespace bench = meshdns::bench;
+  return bench::run_program<bench::CommandLine, bench::declare, bench::run>(
+      "meshdns-bench-server", "Answers queries through the server, without a kernel's sockets.",
+      argc, argv);
 }

@@ -197,13 +197,12 @@ Result<void> run(const CommandLine& wanted) {
   return {};
 }
 
-constexpr Program<CommandLine> kProgram{
-    "meshdns-bench-streams",
-    "Clients of a control plane's delta ADS, a connection and a stream each.", declare, run};
-
 }  // namespace
 }  // namespace meshdns::bench
 
 int main(int argc, char** argv) {
-  return meshdns::bench::run_program(meshdns::bench::kProgram, argc, argv);
+  namespace bench = meshdns::bench;
+  return bench::run_program<bench::CommandLine, bench::declare, bench::run>(
+      "meshdns-bench-streams",
+      "Clients of a control plane's delta ADS, a connection and a stream each.", argc, argv);
 }

@@ -27,12 +27,7 @@ Result<void> grant(const Line& line) {
   return {};
 }
 
-constexpr Program<Line> kProgram{
-    .name = "meshdns-bench-wish",
-    .description = "Grants a wish.",
-    .declare = [](CLI::App& app,
-                  Line& line) { app.add_option("--wish", line.wish, "it")->required(); },
-    .run = grant};
+void declare(CLI::App& app, Line& line) { app.add_option("--wish", line.wish, "it")->required(); }
 
 struct Outcome {
   int status = 0;
@@ -43,7 +38,8 @@ Outcome run_with(std::string option, std::string wish) {
   std::string name = "program";
   std::array<char*, 4> arguments{name.data(), option.data(), wish.data(), nullptr};
   ::testing::internal::CaptureStderr();
-  const int status = run_program(kProgram, 3, arguments.data());
+  const int status = run_program<Line, declare, grant>("meshdns-bench-wish", "Grants a wish.", 3,
+                                                       arguments.data());
   return {status, ::testing::internal::GetCapturedStderr()};
 }
 
