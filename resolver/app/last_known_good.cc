@@ -46,6 +46,9 @@ constexpr std::size_t kPartResources = 256;
 // From a publication to the image of it, and from one image to the next.
 constexpr std::chrono::seconds kImageDelay{1};
 constexpr std::chrono::seconds kImagePause{15};
+// One image of a large table takes long: the next begins so many times as long later, at least. So
+// they take half a percent of a core at most, and of a slow disk's time.
+constexpr int kImageShare = 200;
 // While connected.
 constexpr std::chrono::seconds kAgePause{60};
 
@@ -175,10 +178,7 @@ void LastKnownGood::start(Post post, bool may_write, Callbacks callbacks) {
           .on_written = [task] { task([](LastKnownGood& self) { self.callbacks_.on_written(); }); },
           .on_image =
               [task](const Result<void>& written) {
-                task([ok = written.has_value()](LastKnownGood& self) {
-                  self.image_in_work_.reset();
-                  self.image_wanted_ = self.image_wanted_ || !ok;
-                });
+                task([ok = written.has_value()](LastKnownGood& self) { self.end_image(ok); });
               },
           .on_trouble =
               [task](const std::string& trouble) {
@@ -323,10 +323,18 @@ void LastKnownGood::run(const Snapshot& latest) {
 
 void LastKnownGood::write_image(const Snapshot& latest) {
   image_wanted_ = false;
-  image_due_ = environment_.clock.now() + kImagePause;
+  image_begun_ = environment_.clock.now();
+  image_due_ = image_begun_ + kImagePause;
   // A copy, which shares its pages: the one that is served goes when the workers have passed it.
   image_in_work_ = std::make_unique<const Snapshot>(latest);
   writer_->write_image(*image_in_work_);
+}
+
+void LastKnownGood::end_image(bool written) {
+  const auto taken = environment_.clock.now() - image_begun_;
+  image_due_ = std::max(image_due_, image_begun_ + kImageShare * taken);
+  image_in_work_.reset();
+  image_wanted_ = image_wanted_ || !written;
 }
 
 void LastKnownGood::finish(const Snapshot* latest) {

@@ -134,6 +134,7 @@ class LastKnownGood {
   void write_age();
   void write_age_if_due();
   void write_image(const Snapshot& latest);
+  void end_image(bool written);
   // The writer's thread.
   void read_log(std::size_t feed, const Result<discovery::FeedLog::Loaded>& loaded);
   void post(std::function<void(LastKnownGood&)> task) const;
@@ -154,6 +155,7 @@ class LastKnownGood {
   std::counting_semaphore<> parts_ahead_{kPartsAhead};
 
   bool image_wanted_ = false;
+  TimePoint image_begun_;
   TimePoint image_due_;
   std::unique_ptr<const Snapshot> image_in_work_;
   bool connected_ = false;

@@ -90,11 +90,13 @@ std::optional<Snapshot::Pointer> Snapshot::find_pointer(const IpAddress& address
   const PointerEntry* const pointer = tables_.pointers.find(
       hash_address(key_, address),
       [&address](const PointerEntry& candidate) { return candidate.is_of(address); });
-  if (pointer == nullptr) {
-    return std::nullopt;
-  }
+  return pointer == nullptr ? std::nullopt : follow(*pointer);
+}
+
+std::optional<Snapshot::Pointer> Snapshot::follow(const PointerEntry& pointer) const {
+  const IpAddress address = pointer.address();
   const NameEntry* const target = tables_.names.find(
-      pointer->name_hash,
+      pointer.name_hash,
       [&address](const NameEntry& candidate) { return candidate.has_address(address); });
   if (target == nullptr) {
     return std::nullopt;

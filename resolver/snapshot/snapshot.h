@@ -82,6 +82,8 @@ class Snapshot {
   }
   // The name that `address` leads back to, if that name still has the address.
   [[nodiscard]] std::optional<Pointer> find_pointer(const IpAddress& address) const;
+  // The same for an entry of tables().pointers.
+  [[nodiscard]] std::optional<Pointer> follow(const PointerEntry& pointer) const;
 
   // The zones that feeds fill, and the reverse ones.
   [[nodiscard]] const ZoneSet& zones() const { return *zones_; }

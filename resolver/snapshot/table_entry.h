@@ -141,6 +141,9 @@ struct alignas(32) PointerEntry {
   std::array<std::uint8_t, 16> octets{};  // IPv4 in the first four
 
   [[nodiscard]] bool is_free() const { return !used; }
+  [[nodiscard]] IpAddress address() const {
+    return IpAddress(std::span(octets).first(is_v4 ? 4 : 16));
+  }
   [[nodiscard]] bool is_of(const IpAddress& address) const {
     const auto wanted = address.octets();
     return is_v4 == address.is_v4() && std::equal(wanted.begin(), wanted.end(), octets.begin());

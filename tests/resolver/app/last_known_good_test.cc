@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -11,12 +12,16 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/clock.h"
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "resolver/app/metrics.h"
+#include "resolver/snapshot/snapshot.h"
+#include "resolver/snapshot/snapshot_builder.h"
+#include "resolver/wire/sip_hash.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/manual_wall_clock.h"
 #include "tests/support/temporary_directory.h"
@@ -122,6 +127,32 @@ TEST_F(LastKnownGoodTest, EndsWhileNobodyTakesWhatItReads) {
   ASSERT_TRUE(support::wait_until([this] { return parts_read_ > 4; }));
   known_good_.reset();
   EXPECT_LT(parts_read_, 20);
+}
+
+// Of a large table, or on a slow disk.
+TEST_F(LastKnownGoodTest, WritesImagesThatTakeLongFurtherApart) {
+  using std::chrono::seconds;
+  start();
+  ASSERT_NO_FATAL_FAILURE(run_until_restored());
+  const auto builder =
+      SnapshotBuilder::create({.owned_zones = {"mesh."}, .hash_key = HashKey{1, 2}}).value();
+  const auto snapshot = builder->build();
+  const auto pause_after = [&](seconds taken) {
+    known_good_->note_published();
+    clock_.advance(*known_good_->wake_at() - clock_.now());
+    const TimePoint begun = clock_.now();
+    known_good_->run(*snapshot);
+    EXPECT_EQ(known_good_->wake_at(), std::nullopt);  // one at a time
+    clock_.advance(taken);
+    known_good_->note_published();
+    while (!known_good_->wake_at()) {
+      run_one();
+    }
+    return *known_good_->wake_at() - begun;
+  };
+  EXPECT_EQ(pause_after(seconds(0)), seconds(15));
+  EXPECT_EQ(pause_after(seconds(1)), seconds(200));
+  EXPECT_EQ(pause_after(seconds(0)), seconds(15));
 }
 
 }  // namespace
