@@ -1,4 +1,5 @@
-// AdsTransport on gRPC's callback API. No gRPC header leaks through here.
+// AdsTransport on gRPC, whose completion queue has a thread of its own. No gRPC header leaks
+// through here.
 #pragma once
 
 #include <memory>
@@ -9,7 +10,7 @@
 namespace meshdns::discovery {
 
 // `post` outlives the transport and the tasks posted to it. Destroying the transport waits for
-// gRPC's threads to let go of it; tasks already posted then do nothing.
+// what is under way; tasks already posted then do nothing.
 [[nodiscard]] std::unique_ptr<AdsTransport> make_grpc_transport(const AdsClient::Options& options,
                                                                 AdsClient::Post post);
 

@@ -1,0 +1,193 @@
+#include "discovery/xds/grpc_stream.h"
+
+#include <cstddef>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/slice.h>
+#include <grpcpp/support/status.h>
+
+#include "base/result.h"
+#include "discovery/xds/ads_client.h"
+#include "discovery/xds/ads_transport.h"
+#include "discovery/xds/request.h"
+#include "discovery/xds/response.h"
+
+namespace meshdns::discovery {
+namespace {
+
+constexpr const char* kSotwMethod =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
+constexpr const char* kDeltaMethod =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+
+// Requests that wait for the server to take them; names that are asked for come in one.
+constexpr std::size_t kMostWaiting = 16;
+
+const char* method_of(XdsVariant variant) {
+  return variant == XdsVariant::kSotw ? kSotwMethod : kDeltaMethod;
+}
+
+}  // namespace
+
+GrpcStream::GrpcStream(std::shared_ptr<grpc::Channel> channel, const std::string& token,
+                       XdsVariant variant, grpc::CompletionQueue& queue, AdsClient::Post post,
+                       std::weak_ptr<AdsCallEvents> events)
+    : stub_(std::move(channel)),
+      variant_(variant),
+      post_(std::move(post)),
+      events_(std::move(events)) {
+  if (!token.empty()) {
+    context_.AddMetadata("authorization", token);
+  }
+  call_ = stub_.PrepareCall(&context_, method_of(variant), &queue);
+  call_->StartCall(&start_);
+}
+
+GrpcStream::~GrpcStream() {
+  context_.TryCancel();
+  {
+    const std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    finish_if_idle();
+  }
+  done_->get_future().wait();
+}
+
+void GrpcStream::send(std::string request) {
+  const std::lock_guard lock(mutex_);
+  if (takes_requests_ && !is_ending()) {
+    requests_.push_back(std::move(request));
+    write_if_due();
+  }
+}
+
+void GrpcStream::read() {
+  const std::lock_guard lock(mutex_);
+  read_is_due_ = true;
+  read_if_due();
+}
+
+void GrpcStream::on_started(bool ok) {
+  const std::lock_guard lock(mutex_);
+  starting_ = false;
+  refuse_requests_unless(ok);
+  write_if_due();
+  read_if_due();
+  finish_if_idle();
+}
+
+void GrpcStream::on_read(bool ok) {
+  auto response = ok ? std::optional(decode()) : std::nullopt;
+  {
+    const std::lock_guard lock(mutex_);
+    reading_ = false;
+    ended_ = !ok;
+    finish_if_idle();
+  }
+  if (response) {
+    post_response(*std::move(response));  // which may beget the next read()
+  }
+}
+
+void GrpcStream::on_written(bool ok) {
+  const auto done = done_;
+  std::unique_lock lock(mutex_);
+  writing_ = false;
+  refuse_requests_unless(ok);
+  write_if_due();
+  read_if_due();
+  finish_if_idle();
+  if (is_done()) {
+    lock.unlock();
+    done->set_value();
+  }
+}
+
+void GrpcStream::on_finished() {
+  post_end();
+  const auto done = done_;
+  std::unique_lock lock(mutex_);
+  finished_ = true;
+  if (is_done()) {
+    lock.unlock();
+    done->set_value();
+  }
+}
+
+Result<DecodedResponse> GrpcStream::decode() {
+  grpc::Slice slice;
+  if (!incoming_.TrySingleSlice(&slice).ok() && !incoming_.DumpToSingleSlice(&slice).ok()) {
+    return fail(ErrorCode::kInternal, "a response could not be read");
+  }
+  incoming_.Clear();
+  // Octets as characters: the same bytes under the name protobuf's API gives them.
+  const auto* const bytes = reinterpret_cast<const char*>(slice.begin());  // NOLINT(*-cast)
+  return decode_response(variant_, std::string_view(bytes, slice.size()));
+}
+
+void GrpcStream::post_response(Result<DecodedResponse> response) {
+  // Shared, because a std::function must be copyable and a response is big.
+  auto shared = std::make_shared<Result<DecodedResponse>>(std::move(response));
+  post_([weak = events_, shared] {
+    if (const auto events = weak.lock()) {
+      events->on_response(std::move(*shared));
+    }
+  });
+}
+
+void GrpcStream::post_end() {
+  const AdsCallEnd end{.unimplemented = status_.error_code() == grpc::StatusCode::UNIMPLEMENTED,
+                       .reason = fmt::format("{} (code {})", status_.error_message(),
+                                             static_cast<int>(status_.error_code()))};
+  post_([weak = events_, end] {
+    if (const auto events = weak.lock()) {
+      events->on_end(end);
+    }
+  });
+}
+
+// Each response begets a request: a server that takes none is not listened to.
+void GrpcStream::read_if_due() {
+  if (read_is_due_ && !starting_ && !reading_ && !is_ending() && requests_.size() <= kMostWaiting) {
+    read_is_due_ = false;
+    reading_ = true;
+    call_->Read(&incoming_, &read_);
+  }
+}
+
+void GrpcStream::write_if_due() {
+  if (!requests_.empty() && !starting_ && !writing_ && !is_ending()) {
+    const grpc::Slice slice(requests_.front());
+    outgoing_ = grpc::ByteBuffer(&slice, 1);
+    requests_.pop_front();
+    writing_ = true;
+    call_->Write(outgoing_, &write_);
+  }
+}
+
+// What came before may still be read, and a call is not finished before it is.
+void GrpcStream::refuse_requests_unless(bool ok) {
+  if (!ok) {
+    takes_requests_ = false;
+    requests_.clear();
+  }
+}
+
+void GrpcStream::finish_if_idle() {
+  if (is_ending() && !starting_ && !reading_ && !finishing_) {
+    finishing_ = true;
+    call_->Finish(&status_, &finish_);
+  }
+}
+
+}  // namespace meshdns::discovery

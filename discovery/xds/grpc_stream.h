@@ -1,0 +1,95 @@
+// GrpcStream: one bidirectional call of ADS, by octets.
+//
+// The control thread makes, uses and destroys it; what gRPC brings is decoded on the queue's thread
+// and posted to the control thread.
+#pragma once
+
+#include <deque>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/status.h>
+
+#include "base/result.h"
+#include "discovery/xds/ads_client.h"
+#include "discovery/xds/ads_transport.h"
+#include "discovery/xds/grpc_queue.h"
+#include "discovery/xds/request.h"
+#include "discovery/xds/response.h"
+
+namespace meshdns::discovery {
+
+class GrpcStream {
+ public:
+  // Connects if the channel is not. `token`: of the header "authorization", or empty. Tasks that
+  // are run once `events` is gone do nothing; it and `queue` outlive the stream.
+  GrpcStream(std::shared_ptr<grpc::Channel> channel, const std::string& token, XdsVariant variant,
+             grpc::CompletionQueue& queue, AdsClient::Post post,
+             std::weak_ptr<AdsCallEvents> events);
+  GrpcStream(const GrpcStream&) = delete;
+  GrpcStream& operator=(const GrpcStream&) = delete;
+  // Cancels the call and waits for what is under way, which comes back at once then.
+  ~GrpcStream();
+
+  // As AdsCall has them.
+  void send(std::string request);
+  void read();
+
+ private:
+  // Operations that come back, on the queue's thread.
+  void on_started(bool ok);
+  void on_read(bool ok);
+  void on_written(bool ok);
+  void on_finished();
+  [[nodiscard]] Result<DecodedResponse> decode();
+  void post_response(Result<DecodedResponse> response);
+  void post_end();
+
+  // Under the mutex, to the end.
+  void read_if_due();
+  void write_if_due();
+  void refuse_requests_unless(bool ok);
+  // Ends the call where neither a start nor a read is under way; a write may be.
+  void finish_if_idle();
+  // No read or write starts from now on.
+  [[nodiscard]] bool is_ending() const { return cancelled_ || ended_; }
+  [[nodiscard]] bool is_done() const { return finished_ && !writing_; }
+
+  grpc::GenericStub stub_;
+  grpc::ClientContext context_;
+  XdsVariant variant_;
+  AdsClient::Post post_;
+  std::weak_ptr<AdsCallEvents> events_;
+  // Kept when nothing is under way any more. Shared: who keeps it may not be back from that when
+  // the rest of this is gone.
+  std::shared_ptr<std::promise<void>> done_ = std::make_shared<std::promise<void>>();
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
+  grpc::ByteBuffer incoming_;  // gRPC's while reading_
+  grpc::ByteBuffer outgoing_;  // gRPC's while writing_
+  grpc::Status status_;        // gRPC's from finishing_ on
+  GrpcQueue::Operation start_{[this](bool ok) { on_started(ok); }};
+  GrpcQueue::Operation read_{[this](bool ok) { on_read(ok); }};
+  GrpcQueue::Operation write_{[this](bool ok) { on_written(ok); }};
+  GrpcQueue::Operation finish_{[this](bool /*always*/) { on_finished(); }};
+
+  std::mutex mutex_;  // guards what follows
+  std::deque<std::string> requests_;
+  bool starting_ = true;
+  bool takes_requests_ = true;  // until one could not be sent
+  bool read_is_due_ = false;
+  bool reading_ = false;
+  bool writing_ = false;
+  bool ended_ = false;  // there is nothing more to read
+  bool cancelled_ = false;
+  bool finishing_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace meshdns::discovery
