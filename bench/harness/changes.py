@@ -26,7 +26,7 @@ THROUGHPUT_AIM = 0.95
 P99_AIM = 1.5
 MEMORY_AIM = 1.3
 
-KINDS = {"worker": "worker", "table-files": "the table's files", "nexting_thread": "gRPC",
+KINDS = {"worker": "worker", "table-files": "the table's files", "xds-stream": "gRPC",
          "grpc_global_tim": "gRPC", "timer_manager": "gRPC", "default-executo": "gRPC",
          "resolver-execut": "gRPC", "event_engine": "gRPC"}
 

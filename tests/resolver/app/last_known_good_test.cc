@@ -19,7 +19,6 @@
 #include "discovery/service.h"
 #include "discovery/service_table.h"
 #include "resolver/app/metrics.h"
-#include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/wire/sip_hash.h"
 #include "tests/support/manual_clock.h"
