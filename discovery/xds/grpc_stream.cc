@@ -55,17 +55,12 @@ GrpcStream::GrpcStream(std::shared_ptr<grpc::Channel> channel, const std::string
 
 GrpcStream::~GrpcStream() {
   context_.TryCancel();
-  {
-    const std::lock_guard lock(mutex_);
-    cancelled_ = true;
-    finish_if_idle();
-  }
   done_->get_future().wait();
 }
 
 void GrpcStream::send(std::string request) {
   const std::lock_guard lock(mutex_);
-  if (takes_requests_ && !is_ending()) {
+  if (takes_requests_) {
     requests_.push_back(std::move(request));
     write_if_due();
   }
@@ -75,51 +70,82 @@ void GrpcStream::read() {
   const std::lock_guard lock(mutex_);
   read_is_due_ = true;
   read_if_due();
+  end_if_due();
 }
 
 void GrpcStream::on_started(bool ok) {
   const std::lock_guard lock(mutex_);
-  starting_ = false;
-  refuse_requests_unless(ok);
-  write_if_due();
-  read_if_due();
-  finish_if_idle();
+  started_ = ok;
+  if (ok) {
+    call_->ReadInitialMetadata(&headers_);
+    write_if_due();
+  } else {
+    finish();
+  }
 }
+
+void GrpcStream::on_headers(bool ok) {
+  const std::lock_guard lock(mutex_);
+  is_open_ = ok;
+  finish();
+  read_if_due();
+}
+
+// At once, as gRPC's own callbacks do: its status comes when all is read.
+void GrpcStream::finish() { call_->Finish(&status_, &finish_); }
 
 void GrpcStream::on_read(bool ok) {
   auto response = ok ? std::optional(decode()) : std::nullopt;
+  const auto done = done_;
+  bool is_last = false;
   {
     const std::lock_guard lock(mutex_);
     reading_ = false;
-    ended_ = !ok;
-    finish_if_idle();
+    if (!ok) {
+      is_open_ = false;
+      read_is_due_ = true;  // still
+    }
+    end_if_due();
+    is_last = is_done();
   }
   if (response) {
     post_response(*std::move(response));  // which may beget the next read()
+  }
+  if (is_last) {
+    done->set_value();  // `this` may be gone then
   }
 }
 
 void GrpcStream::on_written(bool ok) {
   const auto done = done_;
-  std::unique_lock lock(mutex_);
-  writing_ = false;
-  refuse_requests_unless(ok);
-  write_if_due();
-  read_if_due();
-  finish_if_idle();
-  if (is_done()) {
-    lock.unlock();
+  bool is_last = false;
+  {
+    const std::lock_guard lock(mutex_);
+    writing_ = false;
+    if (!ok) {
+      refuse_requests();
+    }
+    write_if_due();
+    read_if_due();
+    is_last = is_done();
+  }
+  if (is_last) {
     done->set_value();
   }
 }
 
 void GrpcStream::on_finished() {
-  post_end();
   const auto done = done_;
-  std::unique_lock lock(mutex_);
-  finished_ = true;
-  if (is_done()) {
-    lock.unlock();
+  bool is_last = false;
+  {
+    const std::lock_guard lock(mutex_);
+    finished_ = true;
+    is_open_ = false;
+    refuse_requests();
+    end_if_due();
+    is_last = is_done();
+  }
+  if (is_last) {
     done->set_value();
   }
 }
@@ -145,20 +171,9 @@ void GrpcStream::post_response(Result<DecodedResponse> response) {
   });
 }
 
-void GrpcStream::post_end() {
-  const AdsCallEnd end{.unimplemented = status_.error_code() == grpc::StatusCode::UNIMPLEMENTED,
-                       .reason = fmt::format("{} (code {})", status_.error_message(),
-                                             static_cast<int>(status_.error_code()))};
-  post_([weak = events_, end] {
-    if (const auto events = weak.lock()) {
-      events->on_end(end);
-    }
-  });
-}
-
 // Each response begets a request: a server that takes none is not listened to.
 void GrpcStream::read_if_due() {
-  if (read_is_due_ && !starting_ && !reading_ && !is_ending() && requests_.size() <= kMostWaiting) {
+  if (read_is_due_ && is_open_ && !reading_ && requests_.size() <= kMostWaiting) {
     read_is_due_ = false;
     reading_ = true;
     call_->Read(&incoming_, &read_);
@@ -166,7 +181,7 @@ void GrpcStream::read_if_due() {
 }
 
 void GrpcStream::write_if_due() {
-  if (!requests_.empty() && !starting_ && !writing_ && !is_ending()) {
+  if (!requests_.empty() && started_ && !writing_) {
     const grpc::Slice slice(requests_.front());
     outgoing_ = grpc::ByteBuffer(&slice, 1);
     requests_.pop_front();
@@ -175,19 +190,24 @@ void GrpcStream::write_if_due() {
   }
 }
 
-// What came before may still be read, and a call is not finished before it is.
-void GrpcStream::refuse_requests_unless(bool ok) {
-  if (!ok) {
-    takes_requests_ = false;
-    requests_.clear();
-  }
+void GrpcStream::refuse_requests() {
+  takes_requests_ = false;
+  requests_.clear();
 }
 
-void GrpcStream::finish_if_idle() {
-  if (is_ending() && !starting_ && !reading_ && !finishing_) {
-    finishing_ = true;
-    call_->Finish(&status_, &finish_);
+void GrpcStream::end_if_due() {
+  if (!finished_ || reading_ || !read_is_due_) {
+    return;
   }
+  read_is_due_ = false;
+  const AdsCallEnd end{.unimplemented = status_.error_code() == grpc::StatusCode::UNIMPLEMENTED,
+                       .reason = fmt::format("{} (code {})", status_.error_message(),
+                                             static_cast<int>(status_.error_code()))};
+  post_([weak = events_, end] {
+    if (const auto events = weak.lock()) {
+      events->on_end(end);
+    }
+  });
 }
 
 }  // namespace meshdns::discovery

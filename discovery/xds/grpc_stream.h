@@ -45,22 +45,22 @@ class GrpcStream {
  private:
   // Operations that come back, on the queue's thread.
   void on_started(bool ok);
+  void on_headers(bool ok);
   void on_read(bool ok);
   void on_written(bool ok);
   void on_finished();
   [[nodiscard]] Result<DecodedResponse> decode();
   void post_response(Result<DecodedResponse> response);
-  void post_end();
 
   // Under the mutex, to the end.
+  // From now on a read that was asked for ends, and so may the call's status come.
+  void finish();
   void read_if_due();
   void write_if_due();
-  void refuse_requests_unless(bool ok);
-  // Ends the call where neither a start nor a read is under way; a write may be.
-  void finish_if_idle();
-  // No read or write starts from now on.
-  [[nodiscard]] bool is_ending() const { return cancelled_ || ended_; }
-  [[nodiscard]] bool is_done() const { return finished_ && !writing_; }
+  void refuse_requests();
+  // Tells the status to a read that asks for more than there was.
+  void end_if_due();
+  [[nodiscard]] bool is_done() const { return finished_ && !reading_ && !writing_; }
 
   grpc::GenericStub stub_;
   grpc::ClientContext context_;
@@ -73,22 +73,21 @@ class GrpcStream {
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
   grpc::ByteBuffer incoming_;  // gRPC's while reading_
   grpc::ByteBuffer outgoing_;  // gRPC's while writing_
-  grpc::Status status_;        // gRPC's from finishing_ on
+  grpc::Status status_;        // gRPC's until finished_
   GrpcQueue::Operation start_{[this](bool ok) { on_started(ok); }};
+  GrpcQueue::Operation headers_{[this](bool ok) { on_headers(ok); }};
   GrpcQueue::Operation read_{[this](bool ok) { on_read(ok); }};
   GrpcQueue::Operation write_{[this](bool ok) { on_written(ok); }};
   GrpcQueue::Operation finish_{[this](bool /*always*/) { on_finished(); }};
 
   std::mutex mutex_;  // guards what follows
   std::deque<std::string> requests_;
-  bool starting_ = true;
   bool takes_requests_ = true;  // until one could not be sent
+  bool started_ = false;
+  bool is_open_ = false;  // there may be something to read
   bool read_is_due_ = false;
   bool reading_ = false;
   bool writing_ = false;
-  bool ended_ = false;  // there is nothing more to read
-  bool cancelled_ = false;
-  bool finishing_ = false;
   bool finished_ = false;
 };
 

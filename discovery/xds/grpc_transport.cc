@@ -50,6 +50,9 @@ std::shared_ptr<grpc::Channel> make_channel(const AdsPeer& peer,
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // no name of http_proxy= is ever resolved
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  // AdsClient begins anew by itself. And while gRPC 1.51.1 may try a call again, one whose
+  // connection ends before its headers came is never told so.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   // The least backoff is also the time a connection attempt may take.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, milliseconds(options.connect_timeout));
