@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/sip_hash.h"
 #include "bench/query_series.h"
 #include "resolver/answer/outcome.h"
 #include "resolver/answer/query_handler.h"
@@ -15,13 +16,12 @@
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
-#include "resolver/wire/sip_hash.h"
 #include "resolver/wire/transport.h"
 
 namespace meshdns::bench {
 namespace {
 
-constexpr dns::HashKey kCacheKey{.first = 3, .second = 4};
+constexpr HashKey kCacheKey{.first = 3, .second = 4};
 constexpr std::size_t kNoCut = 0;  // as for a name that no route leads elsewhere
 
 }  // namespace

@@ -8,19 +8,19 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "base/sip_hash.h"
 #include "bench/names_file.h"
 #include "discovery/service.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 #include "vip/pool.h"
 
 namespace meshdns::bench {
 namespace {
 
 constexpr std::uint32_t kTtlSeconds = 86'400;  // beyond any run
-constexpr dns::HashKey kTableKey{.first = 1, .second = 2};
+constexpr HashKey kTableKey{.first = 1, .second = 2};
 
 // The pools of resolver/app's Config, which would bring the whole resolver along.
 struct Pools {

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/result.h"
+#include "base/sip_hash.h"
 #include "resolver/app/config.h"
 #include "resolver/app/keeper.h"
 #include "resolver/app/query_taps.h"
@@ -39,7 +40,6 @@
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

@@ -17,6 +17,7 @@
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/sip_hash.h"
 #include "discovery/feeds/feed_log.h"
 #include "discovery/feeds/feed_log_format.h"
 #include "discovery/feeds/kuma_feed.h"
@@ -30,7 +31,6 @@
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/snapshot/snapshot_image.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

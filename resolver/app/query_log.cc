@@ -13,6 +13,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "base/sip_hash.h"
 #include "resolver/app/config.h"
 #include "resolver/app/dns_words.h"
 #include "resolver/forward/upstream_tap.h"
@@ -20,7 +21,6 @@
 #include "resolver/server/event_ring.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

@@ -17,11 +17,11 @@
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/sip_hash.h"
 #include "resolver/app/config.h"
 #include "resolver/app/event_drain.h"
 #include "resolver/app/line_file.h"
 #include "resolver/server/event_ring.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 

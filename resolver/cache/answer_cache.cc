@@ -10,10 +10,10 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/sip_hash.h"
 #include "resolver/cache/cache_entry.h"
 #include "resolver/cache/cache_shard.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 #include "resolver/wire/stored_reply.h"
 
 namespace meshdns::dns {

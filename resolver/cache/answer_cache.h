@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/sip_hash.h"
 #include "resolver/cache/cache_entry.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 #include "resolver/wire/stored_reply.h"
 
 namespace meshdns::dns {

@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/sip_hash.h"
 #include "resolver/resolve/shared_question.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/query.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 

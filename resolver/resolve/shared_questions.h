@@ -19,9 +19,9 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "base/sip_hash.h"
 #include "resolver/resolve/shared_question.h"
 #include "resolver/wire/query.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/ip_address.h"
+#include "base/sip_hash.h"
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/standing.h"
@@ -17,7 +18,6 @@
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 

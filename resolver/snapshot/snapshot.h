@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "base/sip_hash.h"
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/standing.h"
@@ -22,7 +23,6 @@
 #include "resolver/snapshot/wildcard_depths.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 

@@ -14,6 +14,7 @@
 #include "base/ip_address.h"
 #include "base/packed_text.h"
 #include "base/result.h"
+#include "base/sip_hash.h"
 #include "discovery/service.h"
 #include "resolver/snapshot/claimed_addresses.h"
 #include "resolver/snapshot/claimed_names.h"
@@ -32,7 +33,6 @@
 #include "resolver/snapshot/wildcard_depths.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

@@ -24,6 +24,7 @@
 #include "base/number_index.h"
 #include "base/numbered_values.h"
 #include "base/result.h"
+#include "base/sip_hash.h"
 #include "discovery/service.h"
 #include "resolver/snapshot/claimed_addresses.h"
 #include "resolver/snapshot/claimed_names.h"
@@ -38,7 +39,6 @@
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 

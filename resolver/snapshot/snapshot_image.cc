@@ -17,6 +17,7 @@
 #include "base/ip_address.h"
 #include "base/octets.h"
 #include "base/result.h"
+#include "base/sip_hash.h"
 #include "discovery/service.h"
 #include "resolver/snapshot/host_entry.h"
 #include "resolver/snapshot/port_lists.h"
@@ -24,7 +25,6 @@
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/snapshot/wildcard_depths.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

@@ -23,9 +23,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/sip_hash.h"
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/snapshot.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 

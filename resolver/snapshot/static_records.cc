@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/sip_hash.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

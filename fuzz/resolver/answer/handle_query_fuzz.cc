@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "base/sip_hash.h"
 #include "discovery/service.h"
 #include "fuzz/resolver/ldns_reading.h"
 #include "resolver/answer/outcome.h"
@@ -23,7 +24,6 @@
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
-#include "resolver/wire/sip_hash.h"
 #include "resolver/wire/transport.h"
 #include "resolver/wire/upstream_reply.h"
 
@@ -51,7 +51,7 @@ std::unique_ptr<const dns::Snapshot> make_snapshot() {
       {.owned_zones = {"mesh.", "a."},
        .vip_pools = {*IpPrefix::parse("244.0.0.0/6"), *IpPrefix::parse("fd00::/64")},
        .times = {},
-       .hash_key = dns::HashKey{1, 2}}));
+       .hash_key = meshdns::HashKey{1, 2}}));
   const auto add = [&builder](const std::string& name, std::vector<std::string> hostnames,
                               const std::vector<std::string>& addresses) {
     meshdns::discovery::Service service;

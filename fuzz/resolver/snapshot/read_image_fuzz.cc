@@ -14,13 +14,13 @@
 
 #include "base/crc32c.h"
 #include "base/result.h"
+#include "base/sip_hash.h"
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/snapshot/snapshot_image.h"
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace {
 

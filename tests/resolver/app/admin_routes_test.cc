@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "base/metrics.h"
+#include "base/sip_hash.h"
 #include "discovery/packed_service.h"
 #include "discovery/service.h"
 #include "resolver/app/admin_server.h"
@@ -16,7 +17,6 @@
 #include "resolver/app/service_entries.h"
 #include "resolver/cache/answer_cache.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

@@ -16,12 +16,12 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/sip_hash.h"
 #include "discovery/service.h"
 #include "resolver/app/metrics.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

@@ -12,11 +12,11 @@
 
 #include <gtest/gtest.h>
 
+#include "base/sip_hash.h"
 #include "resolver/cache/cache_entry.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
-#include "resolver/wire/sip_hash.h"
 #include "resolver/wire/stored_reply.h"
 #include "resolver/wire/upstream_reply.h"
 #include "tests/support/dns_message.h"

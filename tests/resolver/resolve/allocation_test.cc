@@ -8,13 +8,13 @@
 #include <gtest/gtest.h>
 
 #include "base/metrics.h"
+#include "base/sip_hash.h"
 #include "resolver/cache/answer_cache.h"
 #include "resolver/forward/forward_client.h"
 #include "resolver/resolve/cached_answers.h"
 #include "resolver/resolve/metrics.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
-#include "resolver/wire/sip_hash.h"
 #include "resolver/wire/transport.h"
 #include "tests/support/allocation_counter.h"
 #include "tests/support/dns_message.h"

@@ -12,9 +12,9 @@
 
 #include <gtest/gtest.h>
 
+#include "base/sip_hash.h"
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

@@ -10,13 +10,13 @@
 
 #include <gtest/gtest.h>
 
+#include "base/sip_hash.h"
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

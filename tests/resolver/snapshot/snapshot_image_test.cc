@@ -16,6 +16,7 @@
 #include "base/ip_address.h"
 #include "base/octets.h"
 #include "base/result.h"
+#include "base/sip_hash.h"
 #include "discovery/service.h"
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/snapshot.h"
@@ -24,7 +25,6 @@
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/snapshot/zone_set.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

@@ -8,11 +8,11 @@
 #include <gtest/gtest.h>
 
 #include "base/ip_address.h"
+#include "base/sip_hash.h"
 #include "discovery/service.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/wire/name.h"
-#include "resolver/wire/sip_hash.h"
 
 namespace meshdns::dns {
 namespace {

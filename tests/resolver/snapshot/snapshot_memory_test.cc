@@ -8,9 +8,9 @@
 #include <gtest/gtest.h>
 
 #include "base/ip_address.h"
+#include "base/sip_hash.h"
 #include "discovery/service.h"
 #include "resolver/snapshot/snapshot_builder.h"
-#include "resolver/wire/sip_hash.h"
 #include "tests/support/allocation_counter.h"
 #include "tests/support/service_label.h"
 

@@ -1,4 +1,4 @@
-#include "resolver/wire/sip_hash.h"
+#include "base/sip_hash.h"
 
 #include <array>
 #include <cstdint>
@@ -6,7 +6,7 @@
 
 #include <sys/random.h>
 
-namespace meshdns::dns {
+namespace meshdns {
 
 HashKey HashKey::random() {
   std::array<std::uint64_t, 2> words{};
@@ -16,4 +16,4 @@ HashKey HashKey::random() {
   return {.first = words[0], .second = words[1]};
 }
 
-}  // namespace meshdns::dns
+}  // namespace meshdns

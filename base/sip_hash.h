@@ -8,7 +8,7 @@
 #include <cstring>
 #include <span>
 
-namespace meshdns::dns {
+namespace meshdns {
 
 // The secret; one per process.
 struct HashKey {
@@ -70,4 +70,4 @@ template <int C, int D>
   return v0 ^ v1 ^ v2 ^ v3;
 }
 
-}  // namespace meshdns::dns
+}  // namespace meshdns

@@ -1,4 +1,4 @@
-#include "resolver/wire/sip_hash.h"
+#include "base/sip_hash.h"
 
 #include <array>
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-namespace meshdns::dns {
+namespace meshdns {
 namespace {
 
 TEST(SipHash, GivesThePublishedVectors) {
@@ -44,4 +44,4 @@ TEST(HashKey, IsAnotherEachTime) {
 }
 
 }  // namespace
-}  // namespace meshdns::dns
+}  // namespace meshdns
