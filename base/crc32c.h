@@ -39,10 +39,11 @@ constexpr std::uint8_t octet_at(std::string_view data, std::size_t index) {
 
 }  // namespace crc32c_detail
 
-[[nodiscard]] constexpr std::uint32_t crc32c(std::string_view data) {
+// `before` is the checksum of what stands before `data`.
+[[nodiscard]] constexpr std::uint32_t crc32c(std::string_view data, std::uint32_t before = 0) {
   using crc32c_detail::kTables;
   using crc32c_detail::octet_at;
-  std::uint32_t crc = 0xFFFFFFFFU;
+  std::uint32_t crc = ~before;
   while (data.size() >= 8) {
     crc = kTables[7][(crc ^ octet_at(data, 0)) & 0xffU] ^
           kTables[6][((crc >> 8U) ^ octet_at(data, 1)) & 0xffU] ^

@@ -137,6 +137,17 @@ Result<std::size_t> PosixFileSystem::write(int fd, std::string_view data) {
   return static_cast<std::size_t>(count);
 }
 
+Result<std::size_t> PosixFileSystem::read_at(int fd, std::uint64_t offset, std::span<char> into) {
+  ssize_t count = 0;
+  do {
+    count = ::pread(fd, into.data(), into.size(), static_cast<off_t>(offset));
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) {
+    return fail_errno(fmt::format("cannot read from descriptor {}", fd));
+  }
+  return static_cast<std::size_t>(count);
+}
+
 Result<void> PosixFileSystem::sync(int fd) {
   return check(::fsync(fd), fmt::format("cannot sync descriptor {}", fd));
 }
@@ -185,7 +196,7 @@ Result<std::vector<std::string>> PosixFileSystem::list(const std::string& direct
   return names;
 }
 
-Result<std::string> read_file(FileSystem& files, const std::string& path, std::size_t limit_bytes) {
+Result<RegularFile> open_regular(FileSystem& files, const std::string& path) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   auto file = files.open(path, O_RDONLY | O_NONBLOCK, 0);
   if (!file) {
@@ -198,19 +209,28 @@ Result<std::string> read_file(FileSystem& files, const std::string& path, std::s
   if (!S_ISREG(status.st_mode)) {
     return fail(ErrorCode::kInvalidArgument, fmt::format("{} is not a regular file", path));
   }
+  return RegularFile{.fd = *std::move(file),
+                     .octets = static_cast<std::uint64_t>(std::max<off_t>(status.st_size, 0))};
+}
+
+Result<std::string> read_file(FileSystem& files, const std::string& path, std::size_t limit_bytes) {
+  const auto file = open_regular(files, path);
+  if (!file) {
+    return tl::unexpected(file.error());
+  }
   const auto too_long = [&] {
     return fail(ErrorCode::kExhausted,
                 fmt::format("{} is longer than the limit of {} octets", path, limit_bytes));
   };
   // What is seen to be too long is not read; a file may grow meanwhile, or not say how long it is.
-  if (status.st_size > 0 && static_cast<std::uint64_t>(status.st_size) > limit_bytes) {
+  if (file->octets > limit_bytes) {
     return too_long();
   }
   std::string content;
   while (true) {
     const std::size_t old_size = content.size();
     content.resize(old_size + kReadChunkBytes);
-    const auto count = files.read(file->get(), std::span(content).subspan(old_size));
+    const auto count = files.read(file->fd.get(), std::span(content).subspan(old_size));
     if (!count) {
       return fail(path, count.error());
     }
@@ -224,12 +244,20 @@ Result<std::string> read_file(FileSystem& files, const std::string& path, std::s
   }
 }
 
-Result<std::uint64_t> size_of(int fd) {
-  struct stat status{};
-  if (::fstat(fd, &status) != 0) {
-    return fail_errno(fmt::format("cannot stat descriptor {}", fd));
+Result<std::size_t> read_all_at(FileSystem& files, int fd, std::uint64_t offset,
+                                std::span<char> into) {
+  std::size_t filled = 0;
+  while (filled < into.size()) {
+    const auto count = files.read_at(fd, offset + filled, into.subspan(filled));
+    if (!count) {
+      return tl::unexpected(count.error());
+    }
+    if (*count == 0) {
+      break;
+    }
+    filled += *count;
   }
-  return static_cast<std::uint64_t>(status.st_size);
+  return filled;
 }
 
 Result<void> write_all(FileSystem& files, int fd, std::string_view data) {

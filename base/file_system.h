@@ -30,6 +30,9 @@ class FileSystem {
   // One read(2) or write(2), EINTR retried; may be short. 0 octets read is the end of the file.
   [[nodiscard]] virtual Result<std::size_t> read(int fd, std::span<char> into) = 0;
   [[nodiscard]] virtual Result<std::size_t> write(int fd, std::string_view data) = 0;
+  // One pread(2) in the same way: of what stands from an offset on.
+  [[nodiscard]] virtual Result<std::size_t> read_at(int fd, std::uint64_t offset,
+                                                    std::span<char> into) = 0;
   [[nodiscard]] virtual Result<void> sync(int fd) = 0;  // fsync(2)
   [[nodiscard]] virtual Result<void> truncate(int fd, std::uint64_t size_bytes) = 0;
   [[nodiscard]] virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
@@ -48,6 +51,8 @@ class PosixFileSystem final : public FileSystem {
   [[nodiscard]] Result<UniqueFd> open(const std::string& path, int flags, mode_t mode) override;
   [[nodiscard]] Result<std::size_t> read(int fd, std::span<char> into) override;
   [[nodiscard]] Result<std::size_t> write(int fd, std::string_view data) override;
+  [[nodiscard]] Result<std::size_t> read_at(int fd, std::uint64_t offset,
+                                            std::span<char> into) override;
   [[nodiscard]] Result<void> sync(int fd) override;
   [[nodiscard]] Result<void> truncate(int fd, std::uint64_t size_bytes) override;
   [[nodiscard]] Result<void> rename(const std::string& from, const std::string& to) override;
@@ -57,16 +62,27 @@ class PosixFileSystem final : public FileSystem {
   [[nodiscard]] Result<std::vector<std::string>> list(const std::string& directory) override;
 };
 
+// A regular file that was opened for reading.
+struct RegularFile {
+  UniqueFd fd;
+  std::uint64_t octets = 0;  // when it was opened
+};
+
+// kInvalidArgument when it is no regular file.
+[[nodiscard]] Result<RegularFile> open_regular(FileSystem& files, const std::string& path);
+
 // The whole of a regular file; kExhausted when it is longer than `limit_bytes`, kInvalidArgument
 // when it is no regular file.
 [[nodiscard]] Result<std::string> read_file(FileSystem& files, const std::string& path,
                                             std::size_t limit_bytes);
 
+// Fills `into` with what stands from `offset` on, however many pread(2) calls that takes; with less
+// where the file ends before.
+[[nodiscard]] Result<std::size_t> read_all_at(FileSystem& files, int fd, std::uint64_t offset,
+                                              std::span<char> into);
+
 // Writes all of `data`, however many write(2) calls that takes.
 [[nodiscard]] Result<void> write_all(FileSystem& files, int fd, std::string_view data);
-
-// The octets of an open file.
-[[nodiscard]] Result<std::uint64_t> size_of(int fd);
 
 // The folder that `path` is in; "." where it names none.
 [[nodiscard]] std::string directory_of(const std::string& path);

@@ -46,6 +46,30 @@ TEST(ReadFile, RefusesFoldersAndFifosWithoutWaiting) {
   EXPECT_EQ(read_file(files, folder.file("none"), kLimit).error().code, ErrorCode::kNotFound);
 }
 
+TEST(ReadAllAt, ReadsFromAnywhereAndEndsWhereTheFileDoes) {
+  const TemporaryDirectory folder;
+  PosixFileSystem files;
+  const auto file = open_regular(files, folder.write("a", "0123456789"));
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->octets, 10U);
+  std::string into(4, '-');
+  EXPECT_EQ(read_all_at(files, file->fd.get(), 5, into).value(), 4U);
+  EXPECT_EQ(into, "5678");
+  EXPECT_EQ(read_all_at(files, file->fd.get(), 8, into).value(), 2U);
+  EXPECT_EQ(into, "8978");
+  EXPECT_EQ(read_all_at(files, file->fd.get(), 11, into).value(), 0U);
+}
+
+TEST(ReadAllAt, TellsOfAReadThatFails) {
+  const TemporaryDirectory folder;
+  FaultyFileSystem files;
+  const auto file = open_regular(files, folder.write("a", "0123456789"));
+  ASSERT_TRUE(file);
+  files.set_fault([](FileStep step, std::uint64_t) { return step == FileStep::kRead ? EIO : 0; });
+  std::string into(4, '-');
+  EXPECT_FALSE(read_all_at(files, file->fd.get(), 0, into));
+}
+
 TEST(ReplaceFile, LeavesTheOldOrTheNewContentWhicheverStepFails) {
   // Fails each step in turn until none is left to fail.
   for (std::uint64_t failing = 0;; ++failing) {

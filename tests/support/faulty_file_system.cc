@@ -42,6 +42,13 @@ Result<std::size_t> FaultyFileSystem::write(int fd, std::string_view data) {
   return real_.write(fd, data);
 }
 
+Result<std::size_t> FaultyFileSystem::read_at(int fd, std::uint64_t offset, std::span<char> into) {
+  if (const int error = check(FileStep::kRead)) {
+    return tl::unexpected(errno_error(error, "cannot read"));
+  }
+  return real_.read_at(fd, offset, into);
+}
+
 Result<void> FaultyFileSystem::sync(int fd) {
   if (const int error = check(FileStep::kSync)) {
     return tl::unexpected(errno_error(error, "cannot sync"));

@@ -44,6 +44,8 @@ class FaultyFileSystem final : public FileSystem {
   [[nodiscard]] Result<UniqueFd> open(const std::string& path, int flags, mode_t mode) override;
   [[nodiscard]] Result<std::size_t> read(int fd, std::span<char> into) override;
   [[nodiscard]] Result<std::size_t> write(int fd, std::string_view data) override;
+  [[nodiscard]] Result<std::size_t> read_at(int fd, std::uint64_t offset,
+                                            std::span<char> into) override;
   [[nodiscard]] Result<void> sync(int fd) override;
   [[nodiscard]] Result<void> truncate(int fd, std::uint64_t size_bytes) override;
   [[nodiscard]] Result<void> rename(const std::string& from, const std::string& to) override;

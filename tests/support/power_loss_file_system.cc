@@ -33,6 +33,13 @@ std::pair<std::string, std::string> split(const std::string& path) {
   return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
+std::size_t copy_from(std::string_view content, std::uint64_t offset, std::span<char> into) {
+  const std::string_view rest = content.substr(std::min(offset, content.size()));
+  const std::size_t count = std::min(rest.size(), into.size());
+  std::ranges::copy(rest.substr(0, count), into.begin());
+  return count;
+}
+
 }  // namespace
 
 // A file or a folder. What is pending is what no sync has made durable, in order.
@@ -204,11 +211,18 @@ Result<std::size_t> PowerLossFileSystem::read(int fd, std::span<char> into) {
     return no_power();
   }
   OpenFile& file = open_files_.at(fd);
-  const std::string_view rest = std::string_view(file.node->content).substr(file.offset);
-  const std::size_t count = std::min(rest.size(), into.size());
-  std::ranges::copy(rest.substr(0, count), into.begin());
+  const std::size_t count = copy_from(file.node->content, file.offset, into);
   file.offset += count;
   return count;
+}
+
+Result<std::size_t> PowerLossFileSystem::read_at(int fd, std::uint64_t offset,
+                                                 std::span<char> into) {
+  const std::lock_guard lock(mutex_);
+  if (!step()) {
+    return no_power();
+  }
+  return copy_from(open_files_.at(fd).node->content, offset, into);
 }
 
 Result<std::size_t> PowerLossFileSystem::write(int fd, std::string_view data) {

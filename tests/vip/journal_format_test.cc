@@ -84,6 +84,13 @@ TEST(Crc32c, MatchesThePublishedVectors) {
   EXPECT_EQ(crc32c(std::string(32, '\xff')), 0x62A8AB43U);
 }
 
+TEST(Crc32c, GoesOnWithWhatStoodBefore) {
+  const std::string_view data = "123456789abcdefghijklmnop";
+  for (std::size_t size = 0; size <= data.size(); ++size) {
+    EXPECT_EQ(crc32c(data.substr(size), crc32c(data.substr(0, size))), crc32c(data)) << size;
+  }
+}
+
 TEST(Journal, RoundTrips) {
   const auto parsed = parse(encode(history()));
   EXPECT_EQ(parsed.rows, history());

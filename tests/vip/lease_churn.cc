@@ -113,6 +113,10 @@ class DeadlyFileSystem final : public FileSystem {
     }
     return written;
   }
+  [[nodiscard]] Result<std::size_t> read_at(int fd, std::uint64_t offset,
+                                            std::span<char> into) override {
+    return around(Step::kOther, [&] { return real_.read_at(fd, offset, into); });
+  }
   [[nodiscard]] Result<void> sync(int fd) override {
     return around(Step::kSync, [&] { return real_.sync(fd); });
   }
