@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "discovery/feeds/feed_log_format.h"
+#include "discovery/feeds/feed_log_reader.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -61,32 +62,40 @@ Result<std::unique_ptr<EntityLog>> EntityLog::open(const std::string& folder, Fi
 }
 
 Result<void> EntityLog::load() {
-  auto file = read_file(files_, path_, kMaxLogBytes);
-  if (!file && file.error().code != ErrorCode::kNotFound) {
-    return tl::unexpected(std::move(file.error()));
+  const auto source = FeedLogSource::open(files_, path_);
+  if (!source && source.error().code == ErrorCode::kNotFound) {
+    return write_anew();
   }
-  const std::string content = file ? *std::move(file) : std::string();
-  const FeedLogContents contents = parse_feed_log(content, kFingerprint);
-  const bool is_missing = contents.kind == FeedLogKind::kMissing;
-  if (contents.kind != FeedLogKind::kLog && !is_missing) {
+  const auto said = source.and_then([this](const FeedLogSource& file) {
+    return read_feed_log(file, kFingerprint, [this](const FeedChange& change, std::uint64_t) {
+      exchange(std::string(change.name),
+               change.kind == FeedChange::Kind::kDrop
+                   ? nullptr
+                   : std::make_shared<const StoredEntity>(
+                         StoredEntity{std::string(change.version), std::string(change.value)}));
+    });
+  });
+  if (!said) {
+    return tl::unexpected(said.error());
+  }
+  const bool is_missing = said->kind == FeedLogKind::kMissing;
+  if (said->kind != FeedLogKind::kLog && !is_missing) {
     return fail(ErrorCode::kCorrupt,
                 path_ + " is not a log of entities that this version can read; it is left alone");
   }
-  for (const auto& held : contents.held) {
-    entities_.insert_or_assign(std::string(held.name),
-                               std::make_shared<const StoredEntity>(StoredEntity{
-                                   std::string(held.version), std::string(held.value)}));
-  }
-  cut_octets_ = content.size() - contents.end_offset;
+  cut_octets_ = source->octets - said->end_offset;
   if (cut_octets_ > 0) {
-    if (auto kept = replace_file(files_, path_ + ".cut", content, kFileMode); !kept) {
+    const auto kept = read_file(files_, path_, kMaxLogBytes).and_then([&](const std::string& all) {
+      return replace_file(files_, path_ + ".cut", all, kFileMode);
+    });
+    if (!kept) {
       return kept;
     }
   }
   if (is_missing || cut_octets_ > 0) {
     return write_anew();
   }
-  octets_ = base_octets_ = content.size();
+  octets_ = base_octets_ = source->octets;
   return files_.open(path_, O_WRONLY | O_APPEND | O_NOFOLLOW, 0).map([this](UniqueFd opened) {
     file_ = std::move(opened);
   });

@@ -1,6 +1,5 @@
 #include "discovery/feeds/feed_log.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <fcntl.h>
 #include <random>
@@ -14,13 +13,13 @@
 #include "base/file_system.h"
 #include "base/result.h"
 #include "discovery/feeds/feed_log_format.h"
+#include "discovery/feeds/feed_log_reader.h"
+#include "discovery/feeds/feed_log_survey.h"
 
 namespace meshdns::discovery {
 namespace {
 
 constexpr mode_t kFileMode = 0600;
-constexpr std::size_t kMaxLogBytes = std::size_t{1} << 30U;
-constexpr std::size_t kWriteBytes = std::size_t{1} << 18U;
 
 std::uint64_t new_generation() {
   std::random_device random;
@@ -31,58 +30,57 @@ std::uint64_t new_generation() {
 }  // namespace
 
 bool FeedLog::Loaded::covers(const Position& position) const {
-  if (contents.kind != FeedLogKind::kLog || position.generation == 0) {
+  const FeedLogSummary& said = summary();
+  if (said.kind != FeedLogKind::kLog || position.generation == 0) {
     return false;
   }
-  return contents.generation == position.generation ? contents.end_offset >= position.octets
-                                                    : contents.whole;
+  return said.generation == position.generation ? said.end_offset >= position.octets : said.whole;
 }
 
 Result<FeedLog::Loaded> FeedLog::load() const {
-  Loaded loaded;
-  auto file = read_file(files_, path_, kMaxLogBytes);
-  if (!file) {
-    return file.error().code == ErrorCode::kNotFound ? Result<Loaded>(std::move(loaded))
-                                                     : tl::unexpected(std::move(file.error()));
+  auto source = FeedLogSource::open(files_, path_);
+  if (!source && source.error().code == ErrorCode::kNotFound) {
+    return Loaded();
   }
-  loaded.file = *std::move(file);
-  loaded.contents = parse_feed_log(loaded.file, fingerprint_);
-  return loaded;
+  return std::move(source).and_then([this](FeedLogSource file) {
+    return survey(std::move(file)).map([](FeedLogSurvey survey) {
+      return Loaded{.survey = std::move(survey)};
+    });
+  });
 }
 
 FeedLog::Position FeedLog::peek() const {
-  const auto file = files_.open(path_, O_RDONLY | O_NONBLOCK, 0);
+  const auto file = open_regular(files_, path_);
   if (!file) {
     return {};
   }
   std::string head(kMaxFeedHeaderOctets, '\0');
-  const auto size = size_of(file->get());
-  const auto count = files_.read(file->get(), head);
-  if (!size || !count) {
+  const auto count = read_all_at(files_, file->fd.get(), 0, head);
+  if (!count) {
     return {};
   }
-  return {.generation = feed_log_generation(std::string_view(head).substr(0, *count), fingerprint_),
-          .octets = *size};
+  head.resize(*count);
+  return {.generation = parse_feed_header(head, fingerprint_).generation, .octets = file->octets};
 }
 
 Result<void> FeedLog::begin(const Loaded& loaded) {
-  const FeedLogContents& contents = loaded.contents;
-  if (contents.kind == FeedLogKind::kForeign) {
+  const FeedLogSummary& said = loaded.summary();
+  if (said.kind == FeedLogKind::kForeign) {
     lost_ = true;
     return fail(ErrorCode::kCorrupt, path_ + " is no log of a feed, and is left alone");
   }
-  if (contents.kind == FeedLogKind::kLog) {
-    generation_ = contents.generation;
-    octets_ = contents.end_offset;
+  if (said.kind == FeedLogKind::kLog) {
+    generation_ = said.generation;
+    octets_ = said.end_offset;
     base_octets_ = octets_;
-    in_doubt_ = contents.cut;
+    in_doubt_ = said.cut;
   }
-  if (contents.kind == FeedLogKind::kOther || contents.kind == FeedLogKind::kOtherVersion) {
+  if (said.kind == FeedLogKind::kOther || said.kind == FeedLogKind::kOtherVersion) {
     // Best effort: whoever goes back finds it again.
     std::ignore = files_.rename(path_, path_ + ".old");
   }
   if (generation_ == 0 || in_doubt_) {
-    auto written = write_anew(contents, {});
+    auto written = write_anew(loaded.survey, {});
     broken_ = !written;
     return written;
   }
@@ -145,20 +143,28 @@ void FeedLog::give_up() {
   }
 }
 
+Result<FeedLogSurvey> FeedLog::survey(FeedLogSource source) const {
+  auto made = FeedLogSurvey::make(std::move(source), fingerprint_);
+  return made ? std::move(made) : fail(path_, std::move(made.error()));
+}
+
 Result<void> FeedLog::rewrite() {
-  auto file = generation_ == 0 ? Result<std::string>(std::string())
-                               : read_file(files_, path_, kMaxLogBytes);
-  if (!file) {
-    broken_ = true;
-    return tl::unexpected(std::move(file.error()));
+  auto held = Result<FeedLogSurvey>();
+  if (generation_ != 0) {
+    held = FeedLogSource::open(files_, path_).and_then([this](FeedLogSource source) {
+      source.octets = octets_;  // what is behind them is in the backlog, whole
+      return survey(std::move(source));
+    });
   }
-  // What is behind octets_ is in the backlog, whole.
-  const std::string_view good = std::string_view(*file).substr(0, octets_);
-  const FeedLogContents contents = parse_feed_log(good, fingerprint_);
-  if (contents.end_offset != octets_ || contents.generation != generation_) {
+  if (!held) {
+    broken_ = true;
+    return tl::unexpected(std::move(held.error()));
+  }
+  if (generation_ != 0 &&
+      (held->summary().end_offset != octets_ || held->summary().generation != generation_)) {
     in_doubt_ = true;  // it is another than it was
   }
-  auto written = write_anew(contents, backlog_);
+  auto written = write_anew(*held, backlog_);
   broken_ = !written;
   if (written) {
     backlog_ = {};
@@ -166,7 +172,7 @@ Result<void> FeedLog::rewrite() {
   return written;
 }
 
-Result<void> FeedLog::write_anew(const FeedLogContents& contents, std::string_view more) {
+Result<void> FeedLog::write_anew(const FeedLogSurvey& held, std::string_view more) {
   auto replacement = FileReplacement::begin(files_, path_, kFileMode);
   if (!replacement) {
     return tl::unexpected(std::move(replacement.error()));
@@ -179,19 +185,10 @@ Result<void> FeedLog::write_anew(const FeedLogContents& contents, std::string_vi
   };
   std::string header;
   append_feed_header(fingerprint_, generation, header);
-  Result<void> written = write(header);
-  FeedRecords records;
-  std::size_t pending = 0;
-  for (const auto& held : contents.held) {
-    records.set(held.name, held.version, held.value);
-    pending += held.name.size() + held.value.size();
-    if (written && pending > kWriteBytes) {
-      pending = 0;
-      written = write(records.take());
-    }
-  }
-  records.say_whole(contents.whole && !in_doubt_);
-  written = written.and_then([&] { return write(records.take()); })
+  FeedRecords last;
+  auto written = write(header).and_then([&] { return copy(held, write); });
+  last.say_whole(held.summary().whole && !in_doubt_);
+  written = written.and_then([&] { return write(last.take()); })
                 .and_then([&] { return write(more); })
                 .and_then([&] { return replacement->commit(); });
   if (!written) {
@@ -211,6 +208,24 @@ Result<void> FeedLog::write_anew(const FeedLogContents& contents, std::string_vi
   unsynced_ = false;
   in_doubt_ = false;
   return {};
+}
+
+Result<void> FeedLog::copy(const FeedLogSurvey& held, const Write& write) {
+  Result<void> written;
+  const auto read = held.for_each_part([&](std::span<const HeldResource> part) {
+    FeedRecords records;
+    for (const HeldResource& resource : part) {
+      records.set(resource.name, resource.version, resource.value);
+    }
+    written = write(records.take());
+    return written.has_value();
+  });
+  if (!read) {
+    // Where somebody else has written to it, the next try must not believe that it is all.
+    in_doubt_ = in_doubt_ || read.error().code == ErrorCode::kCorrupt;
+    return fail(path_, read.error());
+  }
+  return written;
 }
 
 }  // namespace meshdns::discovery

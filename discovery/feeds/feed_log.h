@@ -3,18 +3,20 @@
 //
 // Belongs to one thread. A write that failed leaves the file behind: what it lacks is kept in
 // memory, up to a bound, until retry() has written the whole anew. A file that is no log is never
-// touched.
+// touched. Neither reading a log nor writing it anew holds what it says: names' places and a block.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "base/file_system.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "discovery/feeds/feed_log_format.h"
+#include "discovery/feeds/feed_log_reader.h"
+#include "discovery/feeds/feed_log_survey.h"
 
 namespace meshdns::discovery {
 
@@ -27,14 +29,11 @@ class FeedLog {
 
     friend bool operator==(const Position&, const Position&) = default;
   };
-  // What the file said at load(); its views live as long as it does.
+  // What the file said at load().
   struct Loaded {
-    std::string file;  // beyond the size of a short string where anything views it
-    FeedLogContents contents;
+    FeedLogSurvey survey;
 
-    [[nodiscard]] Position end() const {
-      return {.generation = contents.generation, .octets = contents.end_offset};
-    }
+    [[nodiscard]] const FeedLogSummary& summary() const { return survey.summary(); }
     // Whether it knows all that was known at `position`; a position without a log nothing covers.
     [[nodiscard]] bool covers(const Position& position) const;
   };
@@ -72,7 +71,11 @@ class FeedLog {
 
  private:
   [[nodiscard]] Result<void> rewrite();
-  [[nodiscard]] Result<void> write_anew(const FeedLogContents& contents, std::string_view more);
+  using Write = std::function<Result<void>(std::string_view)>;
+
+  [[nodiscard]] Result<FeedLogSurvey> survey(FeedLogSource source) const;
+  [[nodiscard]] Result<void> write_anew(const FeedLogSurvey& held, std::string_view more);
+  [[nodiscard]] Result<void> copy(const FeedLogSurvey& held, const Write& write);
   void fall_behind(std::string_view records);
 
   std::string path_;

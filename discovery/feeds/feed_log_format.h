@@ -13,9 +13,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "discovery/service.h"
 
@@ -49,6 +49,21 @@ class FeedRecords {
   std::string payload_;  // not sealed yet
 };
 
+// One change of a payload. Views live as long as that.
+struct FeedChange {
+  enum class Kind : std::uint8_t { kSet = 1, kDrop = 2, kWhole = 3 };
+
+  Kind kind = Kind::kWhole;
+  std::string_view name{};
+  std::string_view version{};  // of kSet
+  std::string_view value{};    // of kSet
+  bool whole = false;          // of kWhole
+  std::string_view octets{};   // all of it, as it stands there
+
+  // The next one; nothing where it is malformed.
+  [[nodiscard]] static std::optional<FeedChange> take(std::string_view& payload);
+};
+
 enum class FeedLogKind : std::uint8_t {
   kLog,
   kMissing,       // there is no file, or it ends within its header
@@ -57,28 +72,26 @@ enum class FeedLogKind : std::uint8_t {
   kOther,         // of another fingerprint
 };
 
-struct FeedLogContents {
-  // Views of the file's octets.
-  struct Held {
-    std::string_view name;
-    std::string_view version;
-    std::string_view value;
-  };
-
+struct FeedLogHeader {
   FeedLogKind kind = FeedLogKind::kMissing;
+  // Of kLog alone.
   std::uint64_t generation = 0;
-  std::uint64_t end_offset = 0;  // behind the last record that can be believed
-  bool cut = false;              // there is something behind that
-  bool whole = false;            // as the log says, of what stands before that
-  std::vector<Held> held;        // in the order of arrival
+  std::size_t octets = 0;
 };
 
-[[nodiscard]] FeedLogContents parse_feed_log(std::string_view file, std::string_view fingerprint);
-
-// The generation of a log of this fingerprint from its first octets; 0 where there is none.
-[[nodiscard]] std::uint64_t feed_log_generation(std::string_view head,
-                                                std::string_view fingerprint);
-// As many of them as that needs.
+// `head`: the first octets of a file, as many of these as there are.
 inline constexpr std::size_t kMaxFeedHeaderOctets = 64UL * 1024 + 64;
+[[nodiscard]] FeedLogHeader parse_feed_header(std::string_view head, std::string_view fingerprint);
+
+struct FeedRecordHead {
+  static constexpr std::size_t kOctets = 8;
+
+  std::uint32_t payload_octets = 0;
+  std::uint32_t checksum = 0;
+
+  // Nothing where `octets` are fewer.
+  [[nodiscard]] static std::optional<FeedRecordHead> parse(std::string_view octets);
+  [[nodiscard]] bool fits(std::string_view payload) const;
+};
 
 }  // namespace meshdns::discovery

@@ -20,6 +20,8 @@
 #include "base/sip_hash.h"
 #include "discovery/feeds/feed_log.h"
 #include "discovery/feeds/feed_log_format.h"
+#include "discovery/feeds/feed_log_reader.h"
+#include "discovery/feeds/feed_log_survey.h"
 #include "discovery/feeds/kuma_feed.h"
 #include "discovery/feeds/kuma_mark.h"
 #include "discovery/packed_service.h"
@@ -41,8 +43,6 @@ using discovery::FeedLogKind;
 constexpr std::size_t kMaxImageBytes = std::size_t{1} << 30U;
 constexpr std::size_t kMaxAgeBytes = 4096;
 constexpr const char* kBootIdPath = "/proc/sys/kernel/random/boot_id";
-// Resources that the control thread takes at a time.
-constexpr std::size_t kPartResources = 256;
 // From a publication to the image of it, and from one image to the next.
 constexpr std::chrono::seconds kImageDelay{1};
 constexpr std::chrono::seconds kImagePause{15};
@@ -206,31 +206,33 @@ void LastKnownGood::note_trouble(const std::string& trouble) {
 
 void LastKnownGood::read_log(std::size_t index, const Result<FeedLog::Loaded>& loaded) {
   const std::string& feed = options_.feeds[index];
-  const auto* const contents = loaded ? &loaded->contents : nullptr;
   Restored::Feed& restored = restored_.feeds[feed];
-  if (contents == nullptr || contents->kind != FeedLogKind::kLog) {
+  if (!loaded || loaded->summary().kind != FeedLogKind::kLog) {
     return;
   }
+  const discovery::FeedLogSummary& said = loaded->summary();
   const auto mark = marks_ ? std::ranges::find(*marks_, feed, &FeedMark::feed)
                            : std::vector<FeedMark>::iterator();
   const bool covers_image =
       !marks_ || (mark != marks_->end() &&
                   loaded->covers({.generation = mark->generation, .octets = mark->octets}));
-  restored.is_usable = contents->whole && covers_image;
-  restored.is_complete = restored.is_usable && !contents->cut && is_settled();
-  if (contents->cut) {
+  restored.is_usable = said.whole && covers_image;
+  restored.is_complete = restored.is_usable && !said.cut && is_settled();
+  if (said.cut) {
     post([feed](LastKnownGood& self) {
       self.environment_.log.warn("the log of a feed has lost its end feed={}", feed);
     });
   }
   std::uint64_t kuma_checksum = 0;
-  for (std::size_t at = 0; at < contents->held.size() && !stopping_;) {
+  const auto read = loaded->survey.for_each_part([&](auto resources) {
+    if (stopping_) {
+      return false;
+    }
     discovery::ResponseView view;
-    for (; at < contents->held.size() && view.resources.size() < kPartResources; ++at) {
-      const auto& entry = contents->held[at];
-      view.resources.push_back({.name = std::string(entry.name),
-                                .version = std::string(entry.version),
-                                .value = entry.value,
+    for (const discovery::HeldResource& held : resources) {
+      view.resources.push_back({.name = std::string(held.name),
+                                .version = std::string(held.version),
+                                .value = held.value,
                                 .type_url = {}});
     }
     auto part = std::make_shared<discovery::ServiceDelta>(options_.read(feed, view));
@@ -244,6 +246,14 @@ void LastKnownGood::read_log(std::size_t index, const Result<FeedLog::Loaded>& l
       self.parts_ahead_.release();
       self.callbacks_.on_part(*part);
     });
+    return true;
+  });
+  if (!read) {
+    post([message = read.error().message](LastKnownGood& self) {
+      self.environment_.log.warn("the log of a feed was not read to its end: {}", message);
+    });
+    restored = {};
+    return;
   }
   // A mark that is not of these very records.
   const auto kept = discovery::KumaMark::find(restored.held);

@@ -89,7 +89,7 @@ FOLDER_THIRD_PARTIES = {
     "vip": {"OpenSSL", "Boost.Unordered"},
     "discovery": {"Abseil"},
     "discovery/xds": {"gRPC", "protobuf", "OpenSSL", "Boost.Unordered"},
-    "discovery/feeds": {"protobuf", "yaml-cpp", "Boost.Beast", "Boost.JSON"},
+    "discovery/feeds": {"protobuf", "yaml-cpp", "Boost.Beast", "Boost.JSON", "Boost.Unordered"},
     "discovery/control": {"protobuf", "yaml-cpp", "Boost.Beast", "Boost.JSON", "OpenSSL"},
     "resolver/wire": set(),
     "resolver/snapshot": {"Boost.Unordered"},

@@ -1,8 +1,8 @@
 // Any octets as a feed's log: what is believed can be written again and is read the same, and what
-// is cut reads as it was before.
+// is cut reads as it was before, by whatever blocks.
 //
 // The input: an octet that is odd when checksums are to be put right first, so that what is behind
-// them is reached; the file.
+// them is reached, and otherwise says how large a block is; the file.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -13,11 +13,14 @@
 
 #include "base/crc32c.h"
 #include "discovery/feeds/feed_log_format.h"
+#include "discovery/feeds/feed_log_reader.h"
+#include "tests/support/held_feed_log.h"
 
 namespace {
 
 using namespace meshdns;
 using namespace meshdns::discovery;
+using support::HeldFeedLog;
 
 constexpr std::string_view kFingerprint = "mesh";
 constexpr std::size_t kFingerprintSizeOffset = 20;
@@ -64,45 +67,42 @@ void put_right(std::string& file) {
   }
 }
 
-bool equal(const FeedLogContents& one, const FeedLogContents& other) {
-  if (one.held.size() != other.held.size() || one.whole != other.whole) {
-    return false;
-  }
-  for (std::size_t i = 0; i < one.held.size(); ++i) {
-    if (one.held[i].name != other.held[i].name || one.held[i].version != other.held[i].version ||
-        one.held[i].value != other.held[i].value) {
-      return false;
-    }
-  }
-  return true;
+bool equal(const HeldFeedLog& one, const HeldFeedLog& other) {
+  return one.held == other.held && one.summary.whole == other.summary.whole;
 }
 
-void check(std::string_view file) {
-  const FeedLogContents contents = parse_feed_log(file, kFingerprint);
-  require(feed_log_generation(file, kFingerprint) == contents.generation, "two generations");
-  if (contents.kind != FeedLogKind::kLog) {
-    require(contents.held.empty() && !contents.whole, "something of a file that is not ours");
+void check(std::string_view file, std::size_t block_octets) {
+  const HeldFeedLog log = HeldFeedLog::read(file, kFingerprint);
+  const FeedLogSummary& said = log.summary;
+  require(parse_feed_header(file, kFingerprint).generation == said.generation, "two generations");
+  const HeldFeedLog by_blocks =
+      HeldFeedLog::read(support::feed_log_source(file, block_octets), kFingerprint);
+  require(equal(by_blocks, log) && by_blocks.summary.end_offset == said.end_offset &&
+              by_blocks.summary.cut == said.cut && by_blocks.summary.kind == said.kind,
+          "it depends on the blocks");
+  if (said.kind != FeedLogKind::kLog) {
+    require(log.held.empty() && !said.whole, "something of a file that is not ours");
     return;
   }
-  require(contents.end_offset <= file.size(), "the end is behind the file");
-  require(contents.cut == (contents.end_offset < file.size()), "cut and end disagree");
+  require(said.end_offset <= file.size(), "the end is behind the file");
+  require(said.cut == (said.end_offset < file.size()), "cut and end disagree");
   std::set<std::string_view> names;
-  for (const auto& held : contents.held) {
+  for (const auto& held : log.held) {
     require(!held.name.empty() && names.insert(held.name).second, "a bad name");
   }
-  const FeedLogContents again = parse_feed_log(file.substr(0, contents.end_offset), kFingerprint);
-  require(!again.cut && equal(again, contents), "what is before the cut is not what was");
+  const HeldFeedLog again = HeldFeedLog::read(file.substr(0, said.end_offset), kFingerprint);
+  require(!again.summary.cut && equal(again, log), "what is before the cut is not what was");
 
   std::string written;
-  append_feed_header(kFingerprint, contents.generation, written);
+  append_feed_header(kFingerprint, said.generation, written);
   FeedRecords records;
-  for (const auto& held : contents.held) {
+  for (const auto& held : log.held) {
     records.set(held.name, held.version, held.value);
   }
-  records.say_whole(contents.whole);
+  records.say_whole(said.whole);
   written += records.take();
-  const FeedLogContents back = parse_feed_log(written, kFingerprint);
-  require(back.kind == FeedLogKind::kLog && !back.cut && equal(back, contents),
+  const HeldFeedLog back = HeldFeedLog::read(written, kFingerprint);
+  require(back.summary.kind == FeedLogKind::kLog && !back.summary.cut && equal(back, log),
           "what was written is not what is read");
 }
 
@@ -116,6 +116,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if ((data[0] & 1U) != 0) {
     put_right(file);
   }
-  check(file);
+  check(file, 1 + data[0] / 2U);
   return 0;
 }

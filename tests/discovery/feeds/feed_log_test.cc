@@ -1,5 +1,6 @@
 #include "discovery/feeds/feed_log.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <fstream>
 #include <ios>
 #include <iterator>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,22 +19,23 @@
 #include "base/result.h"
 #include "discovery/feeds/feed_log_format.h"
 #include "tests/support/faulty_file_system.h"
+#include "tests/support/held_feed_log.h"
 #include "tests/support/temporary_directory.h"
 
 namespace meshdns::discovery {
 namespace {
 
 using support::FileStep;
+using support::HeldFeedLog;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
 constexpr std::string_view kFingerprint = "mesh=default";
 
-std::vector<std::string> held(const FeedLogContents& contents) {
+std::vector<std::string> held(const HeldFeedLog& log) {
   std::vector<std::string> lines;
-  for (const auto& entry : contents.held) {
-    lines.push_back(std::string(entry.name) + "@" + std::string(entry.version) + "=" +
-                    std::string(entry.value));
+  for (const auto& entry : log.held) {
+    lines.push_back(entry.name + "@" + entry.version + "=" + entry.value);
   }
   return lines;
 }
@@ -62,14 +65,14 @@ const std::string& sample() {
 }
 
 TEST(FeedLogFormat, IsReadAsItWasWritten) {
-  const FeedLogContents contents = parse_feed_log(sample(), kFingerprint);
-  EXPECT_EQ(contents.kind, FeedLogKind::kLog);
-  EXPECT_EQ(contents.generation, 7U);
-  EXPECT_EQ(contents.end_offset, sample().size());
-  EXPECT_FALSE(contents.cut);
-  EXPECT_TRUE(contents.whole);
+  const HeldFeedLog contents = HeldFeedLog::read(sample(), kFingerprint);
+  EXPECT_EQ(contents.summary.kind, FeedLogKind::kLog);
+  EXPECT_EQ(contents.summary.generation, 7U);
+  EXPECT_EQ(contents.summary.end_offset, sample().size());
+  EXPECT_FALSE(contents.summary.cut);
+  EXPECT_TRUE(contents.summary.whole);
   EXPECT_THAT(held(contents), ElementsAre("default/a@3=new value", "default/b@=back"));
-  EXPECT_EQ(feed_log_generation(sample(), kFingerprint), 7U);
+  EXPECT_EQ(parse_feed_header(sample(), kFingerprint).generation, 7U);
 }
 
 TEST(FeedLogFormat, EveryPrefixIsWhatWasHeldBefore) {
@@ -79,20 +82,20 @@ TEST(FeedLogFormat, EveryPrefixIsWhatWasHeldBefore) {
   std::size_t states = 0;
   std::uint64_t end = 0;
   for (std::size_t size = 0; size <= file.size(); ++size) {
-    const FeedLogContents contents =
-        parse_feed_log(std::string_view(file).substr(0, size), kFingerprint);
+    const HeldFeedLog contents =
+        HeldFeedLog::read(std::string_view(file).substr(0, size), kFingerprint);
     if (size < header.size()) {
-      EXPECT_EQ(contents.kind, FeedLogKind::kMissing) << size;
+      EXPECT_EQ(contents.summary.kind, FeedLogKind::kMissing) << size;
       continue;
     }
-    ASSERT_EQ(contents.kind, FeedLogKind::kLog) << size;
-    EXPECT_EQ(contents.cut, contents.end_offset != size) << size;
-    EXPECT_EQ(
-        held(parse_feed_log(std::string_view(file).substr(0, contents.end_offset), kFingerprint)),
-        held(contents))
+    ASSERT_EQ(contents.summary.kind, FeedLogKind::kLog) << size;
+    EXPECT_EQ(contents.summary.cut, contents.summary.end_offset != size) << size;
+    EXPECT_EQ(held(HeldFeedLog::read(std::string_view(file).substr(0, contents.summary.end_offset),
+                                     kFingerprint)),
+              held(contents))
         << size;
-    states += contents.end_offset != end ? 1U : 0U;
-    end = contents.end_offset;
+    states += contents.summary.end_offset != end ? 1U : 0U;
+    end = contents.summary.end_offset;
   }
   EXPECT_EQ(states, 7U) << "the header and six records";
 }
@@ -101,35 +104,59 @@ TEST(FeedLogFormat, AFlippedBitEndsWhatIsBelieved) {
   const std::string file = sample();
   std::vector<std::vector<std::string>> states;
   for (std::size_t size = 0; size <= file.size(); ++size) {
-    const auto contents = parse_feed_log(std::string_view(file).substr(0, size), kFingerprint);
-    if (!contents.cut) {
+    const auto contents = HeldFeedLog::read(std::string_view(file).substr(0, size), kFingerprint);
+    if (!contents.summary.cut) {
       states.push_back(held(contents));
     }
   }
   for (std::size_t bit = 0; bit < file.size() * 8; ++bit) {
     std::string flipped = file;
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ static_cast<char>(1U << (bit % 8)));
-    const FeedLogContents contents = parse_feed_log(flipped, kFingerprint);
-    EXPECT_TRUE(contents.kind != FeedLogKind::kLog || contents.cut) << bit;
+    const HeldFeedLog contents = HeldFeedLog::read(flipped, kFingerprint);
+    EXPECT_TRUE(contents.summary.kind != FeedLogKind::kLog || contents.summary.cut) << bit;
     EXPECT_THAT(states, testing::Contains(held(contents))) << bit;
   }
 }
 
 TEST(FeedLogFormat, TellsOtherFilesApart) {
-  EXPECT_EQ(parse_feed_log("", kFingerprint).kind, FeedLogKind::kMissing);
-  EXPECT_EQ(parse_feed_log("mdns", kFingerprint).kind, FeedLogKind::kMissing);
-  EXPECT_EQ(parse_feed_log("#!/bin/sh", kFingerprint).kind, FeedLogKind::kForeign);
-  EXPECT_EQ(parse_feed_log("x", kFingerprint).kind, FeedLogKind::kForeign);
-  EXPECT_EQ(parse_feed_log(sample(), "mesh=other").kind, FeedLogKind::kOther);
+  EXPECT_EQ(HeldFeedLog::read("", kFingerprint).summary.kind, FeedLogKind::kMissing);
+  EXPECT_EQ(HeldFeedLog::read("mdns", kFingerprint).summary.kind, FeedLogKind::kMissing);
+  EXPECT_EQ(HeldFeedLog::read("#!/bin/sh", kFingerprint).summary.kind, FeedLogKind::kForeign);
+  EXPECT_EQ(HeldFeedLog::read("x", kFingerprint).summary.kind, FeedLogKind::kForeign);
+  EXPECT_EQ(HeldFeedLog::read(sample(), "mesh=other").summary.kind, FeedLogKind::kOther);
   std::string newer = sample();
   newer[8] = 2;
-  EXPECT_EQ(parse_feed_log(newer, kFingerprint).kind, FeedLogKind::kOtherVersion);
+  EXPECT_EQ(HeldFeedLog::read(newer, kFingerprint).summary.kind, FeedLogKind::kOtherVersion);
 }
 
 TEST(FeedLogFormat, ZeroesAfterTheEndAreNoRecords) {
-  const FeedLogContents contents = parse_feed_log(sample() + std::string(4096, '\0'), kFingerprint);
-  EXPECT_TRUE(contents.cut);
-  EXPECT_EQ(contents.end_offset, sample().size());
+  const HeldFeedLog contents = HeldFeedLog::read(sample() + std::string(4096, '\0'), kFingerprint);
+  EXPECT_TRUE(contents.summary.cut);
+  EXPECT_EQ(contents.summary.end_offset, sample().size());
+}
+
+TEST(FeedLogFormat, IsReadTheSameByBlocksOfAnySize) {
+  const HeldFeedLog want = HeldFeedLog::read(sample(), kFingerprint);
+  for (std::size_t block = 1; block <= sample().size(); ++block) {
+    const HeldFeedLog read =
+        HeldFeedLog::read(support::feed_log_source(sample(), block), kFingerprint);
+    EXPECT_EQ(held(read), held(want)) << block;
+    EXPECT_EQ(read.summary.end_offset, want.summary.end_offset) << block;
+    EXPECT_TRUE(read.summary.whole) << block;
+  }
+}
+
+TEST(FeedLogFormat, ALengthBeyondTheFileIsNotReadFor) {
+  std::string file = sample();
+  file += "\xff\xff\xff\x7f" + std::string(100, 'x');
+  std::size_t most = 0;
+  auto source = support::feed_log_source(file, 16);
+  source.read = [&most, read = source.read](std::uint64_t offset, std::span<char> into) {
+    most = std::max(most, into.size());
+    return read(offset, into);
+  };
+  EXPECT_TRUE(HeldFeedLog::read(source, kFingerprint).summary.cut);
+  EXPECT_LE(most, file.size());
 }
 
 TEST(FeedLogFormat, LargeTablesAreManyRecords) {
@@ -140,10 +167,10 @@ TEST(FeedLogFormat, LargeTablesAreManyRecords) {
   std::string file;
   append_feed_header(kFingerprint, 7, file);
   file += records.take();
-  EXPECT_EQ(parse_feed_log(file, kFingerprint).held.size(), 5U);
-  EXPECT_EQ(
-      parse_feed_log(std::string_view(file).substr(0, file.size() - 1), kFingerprint).held.size(),
-      3U);
+  EXPECT_EQ(HeldFeedLog::read(file, kFingerprint).held.size(), 5U);
+  EXPECT_EQ(HeldFeedLog::read(std::string_view(file).substr(0, file.size() - 1), kFingerprint)
+                .held.size(),
+            3U);
 }
 
 TEST(FeedLogFormat, TakesNoNameThatItCannotHold) {
@@ -156,7 +183,7 @@ TEST(FeedLogFormat, TakesNoNameThatItCannotHold) {
   std::string file;
   append_feed_header(kFingerprint, 7, file);
   file += records.take();
-  EXPECT_THAT(held(parse_feed_log(file, kFingerprint)), ElementsAre("default/a@=v"));
+  EXPECT_THAT(held(HeldFeedLog::read(file, kFingerprint)), ElementsAre("default/a@=v"));
 }
 
 class FeedLogTest : public testing::Test {
@@ -173,9 +200,9 @@ class FeedLogTest : public testing::Test {
   std::vector<std::string> on_disk() {
     const auto loaded = make().load();
     EXPECT_TRUE(loaded);
-    return held(loaded->contents);
+    return held(HeldFeedLog::of(loaded->survey));
   }
-  [[nodiscard]] bool is_whole() { return make().load()->contents.whole; }
+  [[nodiscard]] bool is_whole() { return make().load()->summary().whole; }
   void write(const std::string& content) const {
     std::ofstream(path_, std::ios::binary) << content;
   }
@@ -235,8 +262,8 @@ TEST_F(FeedLogTest, CutsATornEndAndDoubtsTheRest) {
   write(torn);
   {
     const auto loaded = make().load();
-    EXPECT_TRUE(loaded->contents.cut);
-    EXPECT_TRUE(loaded->contents.whole) << "up to there";
+    EXPECT_TRUE(loaded->summary().cut);
+    EXPECT_TRUE(loaded->summary().whole) << "up to there";
   }
   FeedLog log = open();
   EXPECT_THAT(on_disk(), ElementsAre("a@1=v"));

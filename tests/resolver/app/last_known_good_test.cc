@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,7 +15,6 @@
 #include <gtest/gtest.h>
 
 #include "base/clock.h"
-#include "base/file_system.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/sip_hash.h"
@@ -21,6 +22,7 @@
 #include "discovery/service_table.h"
 #include "resolver/app/metrics.h"
 #include "resolver/snapshot/snapshot_builder.h"
+#include "tests/support/faulty_file_system.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/manual_wall_clock.h"
 #include "tests/support/temporary_directory.h"
@@ -95,7 +97,7 @@ class LastKnownGoodTest : public testing::Test {
   }
 
   support::TemporaryDirectory folder_;
-  PosixFileSystem files_;
+  support::FaultyFileSystem files_;
   support::ManualClock clock_;
   support::ManualWallClock wall_;
   std::unique_ptr<Logs> logs_ = Logs::create({"off", LogFormat::kText}).value();
@@ -118,6 +120,30 @@ TEST_F(LastKnownGoodTest, ReadsALargeTableAsFastAsItIsTaken) {
   EXPECT_EQ(restored_->feeds["mesh"].held.size(), kResources);
   EXPECT_GT(parts_read_, 20);
   EXPECT_LE(most_waiting_, 4 + kOtherTasks);
+}
+
+// A table of which a part was not read is not one: what is not in it would be denied.
+TEST_F(LastKnownGoodTest, IsNotCompleteWhicheverReadFails) {
+  keep_table();
+  bool has_failed = true;
+  for (int failing = 0; has_failed; failing += failing < 8 ? 1 : 13) {
+    SCOPED_TRACE(failing);
+    has_failed = false;
+    files_.set_fault([&, reads = 0](support::FileStep step, std::uint64_t) mutable {
+      const bool now = step == support::FileStep::kRead && reads++ == failing;
+      has_failed = has_failed || now;
+      return now ? EIO : 0;
+    });
+    start();
+    run_until_restored();
+    known_good_.reset();
+    files_.set_fault({});
+    if (restored_->are_complete()) {
+      EXPECT_EQ(restored_->feeds["mesh"].held.size(), kResources);
+    } else {
+      EXPECT_TRUE(has_failed);
+    }
+  }
 }
 
 TEST_F(LastKnownGoodTest, EndsWhileNobodyTakesWhatItReads) {
