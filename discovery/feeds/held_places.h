@@ -1,5 +1,5 @@
 // HeldPlaces: finds out where in a log the resources stand that it holds in the end. A name takes
-// some 34 octets meanwhile, and 24 of them afterwards, whatever is held under it.
+// 30 to 36 octets meanwhile, and 25 of them afterwards, whatever is held under it.
 //
 // Names are known by 96 bits of two keyed hashes: that any two of a million are taken for one has a
 // chance of one in 10^17, and nobody can choose them so. One thread.

@@ -216,9 +216,9 @@ TEST_F(FeedLogRewrite, DoubtsALogThatAnotherWroteToBetweenTheReadings) {
   const FeedLog::Position before = log.position();
   between_the_readings([this] {
     // Just as long, of this generation, and with good checksums.
-    std::string other;
-    append_feed_header("f", make().peek().generation, other);
-    other += set("a", "1") + set("b", "9") + set("c", "3") + whole();
+    std::string other = folder_.read("mesh.feed");
+    const std::string record = set("b", "2");
+    other.replace(other.find(record), record.size(), set("b", "9"));
     std::fstream(path_, std::ios::binary | std::ios::in | std::ios::out) << other;
   });
   const auto refused = log.retry();
