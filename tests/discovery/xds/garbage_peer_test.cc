@@ -350,7 +350,7 @@ std::string assertion_in(const std::string& error) {
 // resolver again. Any other end is ours to repair.
 TEST(AdsClient, OutlivesPeersThatSpeakHttp2BadlyOrAbortsInsideOfGrpc) {
   const std::vector<Frames> first = crafted();
-  const std::uint64_t target = first.size() + support::counted(20, 9'900);
+  const std::uint64_t target = first.size() + support::counted(400, 9'900);
   GarbagePeer peer([&](std::uint64_t connection) {
     return connection < first.size() ? join(first[connection]) : damaged(connection);
   });
