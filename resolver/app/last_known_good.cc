@@ -47,8 +47,10 @@ constexpr const char* kBootIdPath = "/proc/sys/kernel/random/boot_id";
 constexpr std::chrono::seconds kImageDelay{1};
 constexpr std::chrono::seconds kImagePause{15};
 // One image of a large table takes long: the next begins so many times as long later, at least. So
-// they take half a percent of a core at most, and of a slow disk's time.
+// they take half a percent of a core at most, and of a slow disk's time. But a disk that hung once,
+// or a machine that slept meanwhile, is no reason to wait for hours.
 constexpr int kImageShare = 200;
+constexpr std::chrono::minutes kLongestImagePause{10};
 // While connected.
 constexpr std::chrono::seconds kAgePause{60};
 
@@ -341,8 +343,11 @@ void LastKnownGood::write_image(const Snapshot& latest) {
 }
 
 void LastKnownGood::end_image(bool written) {
-  const auto taken = environment_.clock.now() - image_begun_;
-  image_due_ = std::max(image_due_, image_begun_ + kImageShare * taken);
+  if (written) {
+    const TimePoint::duration taken = environment_.clock.now() - image_begun_;
+    const TimePoint::duration longest = kLongestImagePause;
+    image_due_ = std::max(image_due_, image_begun_ + std::min(kImageShare * taken, longest));
+  }
   image_in_work_.reset();
   image_wanted_ = image_wanted_ || !written;
 }
