@@ -12,14 +12,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <fstream>
-#include <iostream>
+#include <istream>
 #include <memory>
+#include <optional>
 #include <random>
 #include <ratio>
 #include <set>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -32,6 +31,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "bench/changing_services.h"
+#include "bench/orders.h"
 #include "bench/port_client.h"
 #include "bench/program.h"
 
@@ -153,24 +153,18 @@ class Load {
   std::size_t last_ = 0;
 };
 
-void follow_orders(Load& load) {
-  for (std::string line; std::getline(std::cin, line);) {
-    std::istringstream words(line);
-    std::string verb;
-    std::uint64_t count = 0;
-    std::uint64_t number = 0;
-    words >> verb >> count >> number;
-    if (verb == "one" && count > 0) {
-      fmt::print("{}\n", load.one(count, std::chrono::milliseconds(number)));
-    } else if (verb == "many" && number > 0) {
-      fmt::print("{}\n", load.many(count, number));
-    } else if (verb == "check") {
-      fmt::print("{}\n", load.check());
-    } else {
-      throw std::runtime_error(fmt::format("not understood: '{}'", line));
-    }
-    std::fflush(stdout);
+std::optional<std::string> answer(Load& load, std::istream& words) {
+  std::string verb;
+  std::uint64_t count = 0;
+  std::uint64_t number = 0;
+  words >> verb >> count >> number;
+  if (verb == "one" && count > 0) {
+    return load.one(count, std::chrono::milliseconds(number));
   }
+  if (verb == "many" && number > 0) {
+    return load.many(count, number);
+  }
+  return verb == "check" ? std::optional(load.check()) : std::nullopt;
 }
 
 void declare(CLI::App& app, CommandLine& wanted) {
@@ -186,7 +180,7 @@ void declare(CLI::App& app, CommandLine& wanted) {
 
 Result<void> run(const CommandLine& wanted) {
   Load load(wanted);
-  follow_orders(load);
+  follow_orders([&load](std::istream& words) { return answer(load, words); });
   return {};
 }
 

@@ -21,6 +21,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "bench/program.h"
+#include "vip/default_pools.h"
 #include "vip/key.h"
 #include "vip/lease_store.h"
 #include "vip/metrics.h"
@@ -120,7 +121,7 @@ class Run {
  private:
   Result<std::unique_ptr<vip::LeaseStore>> open() {
     vip::LeaseStore::Options options;
-    options.ipv4_pool = IpPrefix::parse("244.0.0.0/6").value();
+    options.ipv4_pool = IpPrefix::parse(vip::kDefaultIpv4Pool).value();
     options.directory = line_.folder;
     options.mode = vip::StateMode::kRequired;
     return vip::LeaseStore::open(

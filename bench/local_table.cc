@@ -14,6 +14,7 @@
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
 #include "resolver/wire/name.h"
+#include "vip/default_pools.h"
 #include "vip/pool.h"
 
 namespace meshdns::bench {
@@ -22,11 +23,11 @@ namespace {
 constexpr std::uint32_t kTtlSeconds = 86'400;  // beyond any run
 constexpr HashKey kTableKey{.first = 1, .second = 2};
 
-// The pools of resolver/app's Config, which would bring the whole resolver along.
 struct Pools {
-  vip::AddressPool ipv4 = vip::AddressPool::create(IpPrefix::parse("244.0.0.0/6").value()).value();
+  vip::AddressPool ipv4 =
+      vip::AddressPool::create(IpPrefix::parse(vip::kDefaultIpv4Pool).value()).value();
   vip::AddressPool ipv6 =
-      vip::AddressPool::create(IpPrefix::parse("fd6d:6573:6864:6e73::/64").value()).value();
+      vip::AddressPool::create(IpPrefix::parse(vip::kDefaultIpv6Pool).value()).value();
 };
 
 Result<std::unique_ptr<dns::SnapshotBuilder>> make_builder(const char* zone, const Pools& pools) {

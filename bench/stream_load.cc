@@ -10,12 +10,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
-#include <iostream>
+#include <istream>
 #include <memory>
+#include <optional>
 #include <ratio>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -31,6 +30,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "bench/ads_connection.h"
+#include "bench/orders.h"
 #include "bench/program.h"
 #include "discovery/xds/type_urls.h"
 
@@ -160,22 +160,15 @@ class Load {
   std::vector<std::unique_ptr<AdsConnection>> silent_;
 };
 
-void follow_orders(Load& load) {
-  for (std::string line; std::getline(std::cin, line);) {
-    std::istringstream words(line);
-    std::string verb;
-    std::string from;
-    std::string to;
-    words >> verb >> from >> to;
-    if (verb == "wait") {
-      fmt::print("{}\n", load.wait());
-    } else if (verb == "replace") {
-      fmt::print("{}\n", load.replace(from, to));
-    } else {
-      throw std::runtime_error(fmt::format("neither wait nor replace: '{}'", line));
-    }
-    std::fflush(stdout);
+std::optional<std::string> answer(Load& load, std::istream& words) {
+  std::string verb;
+  std::string from;
+  std::string to;
+  words >> verb >> from >> to;
+  if (verb == "wait") {
+    return load.wait();
   }
+  return verb == "replace" ? std::optional(load.replace(from, to)) : std::nullopt;
 }
 
 void declare(CLI::App& app, CommandLine& wanted) {
@@ -193,7 +186,7 @@ Result<void> run(const CommandLine& wanted) {
     return tl::unexpected(descriptors.error());
   }
   Load load(wanted);
-  follow_orders(load);
+  follow_orders([&load](std::istream& words) { return answer(load, words); });
   return {};
 }
 

@@ -15,6 +15,7 @@
 #include "discovery/control/api_server.h"
 #include "discovery/control/envoy_resources.h"
 #include "discovery/control/xds_access.h"
+#include "vip/default_pools.h"
 
 namespace meshdns::discovery {
 
@@ -34,10 +35,10 @@ class ControlPlane {
     // Which listeners Envoys get on the services' virtual addresses; nothing: there are none, and
     // resolvers allocate the addresses.
     std::optional<ListenerBinding> listeners;
-    std::string vip_pool = "244.0.0.0/6";  // where those addresses are from
-    std::string vip_pool_ipv6;             // likewise; empty: services have no IPv6 address
-    std::uint16_t redirect_port = 15001;   // where connections are redirected to
-    std::string port_file;                 // where to write the ports taken; empty: nowhere
+    std::string vip_pool{vip::kDefaultIpv4Pool};  // where those addresses are from
+    std::string vip_pool_ipv6;                    // likewise; empty: services have no IPv6 address
+    std::uint16_t redirect_port = 15001;          // where connections are redirected to
+    std::string port_file;                        // where to write the ports taken; empty: nowhere
   };
 
   // Reads the folder, then listens, so that nobody is told of an empty mesh. Fails when the folder

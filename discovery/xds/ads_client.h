@@ -4,7 +4,7 @@
 // Delta first; a server that answers UNIMPLEMENTED is spoken to in state of the world from then
 // on, until it says the same to that. A lost connection changes nothing but connected(): what was
 // delivered stays delivered, and the next stream tells the server what we hold. Every call and
-// callback belongs to the control thread; gRPC's threads decode responses and post them there.
+// callback belongs to the control thread; the stream's decodes responses and posts them there.
 #pragma once
 
 #include <chrono>

@@ -20,9 +20,9 @@
 #include "discovery/feeds/feed_log.h"
 #include "discovery/feeds/feed_log_format.h"
 #include "discovery/feeds/feed_log_reader.h"
+#include "tests/discovery/feeds/feed_log_fixture.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/held_feed_log.h"
-#include "tests/support/temporary_directory.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -57,27 +57,8 @@ class Model {
   Resources held_;
 };
 
-class FeedLogRewrite : public testing::Test {
+class FeedLogRewrite : public FeedLogFixture {
  protected:
-  [[nodiscard]] FeedLog make() { return FeedLog(path_, "f", files_); }
-  FeedLog open() {
-    FeedLog log = make();
-    const auto loaded = log.load();
-    EXPECT_TRUE(loaded && log.begin(*loaded));
-    return log;
-  }
-  [[nodiscard]] HeldFeedLog on_disk() { return HeldFeedLog::of(make().load().value().survey); }
-
-  static std::string set(const std::string& name, const std::string& value) {
-    FeedRecords records;
-    records.set(name, "1", value);
-    return records.take();
-  }
-  static std::string whole() {
-    FeedRecords records;
-    records.say_whole(true);
-    return records.take();
-  }
   // A log of three names, whole.
   FeedLog open_with_three() {
     FeedLog log = open();
@@ -96,10 +77,6 @@ class FeedLogRewrite : public testing::Test {
       return 0;
     });
   }
-
-  support::TemporaryDirectory folder_;
-  std::string path_ = folder_.file("mesh.feed");
-  support::FaultyFileSystem files_;
 };
 
 // Sizes around those of what is read and written at once.
@@ -143,13 +120,13 @@ TEST_F(FeedLogRewrite, HoldsWhatTheOldOneHeldInItsOrder) {
       if (random() % 6 == 0) {
         ASSERT_TRUE(log->retry());
         ASSERT_EQ(log->position(), make().peek());
-        ASSERT_TRUE(on_disk().held == model.held()) << step;
+        ASSERT_TRUE(read_held().held == model.held()) << step;
       }
       if (random() % 20 == 0) {
         log.emplace(open());
       }
     }
-    ASSERT_TRUE(on_disk().held == model.held());
+    ASSERT_TRUE(read_held().held == model.held());
   }
 }
 
@@ -165,7 +142,7 @@ TEST_F(FeedLogRewrite, NamesThatComeAndGoLeaveNothing) {
   ASSERT_TRUE(log.retry());
   Resources want = three();
   want.push_back({"last", "1", "4"});
-  EXPECT_EQ(on_disk().held, want);
+  EXPECT_EQ(read_held().held, want);
   EXPECT_LT(std::filesystem::file_size(path_), 300U);
 }
 
@@ -185,8 +162,8 @@ TEST_F(FeedLogRewrite, LosesNothingWhicheverStepFails) {
     });
     const auto written = log.retry();
     files_.set_fault({});
-    EXPECT_EQ(on_disk().held, three());
-    EXPECT_TRUE(on_disk().summary.whole);
+    EXPECT_EQ(read_held().held, three());
+    EXPECT_TRUE(read_held().summary.whole);
     const bool is_there = make().peek() != before;
     if (!failed) {
       EXPECT_TRUE(written);
@@ -205,9 +182,9 @@ TEST_F(FeedLogRewrite, LosesNothingWhicheverStepFails) {
     EXPECT_EQ(log.position(), make().peek());
     Resources want = three();
     want.push_back({"d", "1", "4"});
-    EXPECT_EQ(on_disk().held, want);
+    EXPECT_EQ(read_held().held, want);
     // A new file that is there, but was not said to be, is another's as far as anybody knows.
-    EXPECT_TRUE(on_disk().summary.whole || is_there);
+    EXPECT_TRUE(read_held().summary.whole || is_there);
   }
 }
 
@@ -228,8 +205,8 @@ TEST_F(FeedLogRewrite, DoubtsALogThatAnotherWroteToBetweenTheReadings) {
   EXPECT_EQ(make().peek(), before);
   EXPECT_FALSE(std::filesystem::exists(path_ + ".tmp"));
   ASSERT_TRUE(log.retry());
-  EXPECT_EQ(on_disk().held, (Resources{{"a", "1", "1"}, {"b", "1", "9"}, {"c", "1", "3"}}));
-  EXPECT_FALSE(on_disk().summary.whole);
+  EXPECT_EQ(read_held().held, (Resources{{"a", "1", "1"}, {"b", "1", "9"}, {"c", "1", "3"}}));
+  EXPECT_FALSE(read_held().summary.whole);
 }
 
 TEST_F(FeedLogRewrite, DoubtsALogThatAnotherCutBetweenTheReadings) {
@@ -239,16 +216,16 @@ TEST_F(FeedLogRewrite, DoubtsALogThatAnotherCutBetweenTheReadings) {
   EXPECT_FALSE(log.retry());
   ASSERT_TRUE(log.append(set("d", "4")));
   ASSERT_TRUE(log.retry());
-  EXPECT_EQ(on_disk().held, (Resources{{"a", "1", "1"}, {"b", "1", "2"}, {"d", "1", "4"}}));
-  EXPECT_FALSE(on_disk().summary.whole);
+  EXPECT_EQ(read_held().held, (Resources{{"a", "1", "1"}, {"b", "1", "2"}, {"d", "1", "4"}}));
+  EXPECT_FALSE(read_held().summary.whole);
 }
 
 TEST_F(FeedLogRewrite, IsNotMadeOfWhatStandsBehindItsEnd) {
   FeedLog log = open_with_three();
   std::ofstream(path_, std::ios::binary | std::ios::app) << set("stranger", "5");
   ASSERT_TRUE(log.retry());
-  EXPECT_EQ(on_disk().held, three());
-  EXPECT_TRUE(on_disk().summary.whole);
+  EXPECT_EQ(read_held().held, three());
+  EXPECT_TRUE(read_held().summary.whole);
 }
 
 }  // namespace

@@ -18,9 +18,9 @@
 
 #include "base/result.h"
 #include "discovery/feeds/feed_log_format.h"
+#include "tests/discovery/feeds/feed_log_fixture.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/held_feed_log.h"
-#include "tests/support/temporary_directory.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -30,7 +30,7 @@ using support::HeldFeedLog;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr std::string_view kFingerprint = "mesh=default";
+constexpr const char* kFingerprint = FeedLogFixture::kFingerprint;
 
 std::vector<std::string> held(const HeldFeedLog& log) {
   std::vector<std::string> lines;
@@ -186,22 +186,9 @@ TEST(FeedLogFormat, TakesNoNameThatItCannotHold) {
   EXPECT_THAT(held(HeldFeedLog::read(file, kFingerprint)), ElementsAre("default/a@=v"));
 }
 
-class FeedLogTest : public testing::Test {
+class FeedLogTest : public FeedLogFixture {
  protected:
-  [[nodiscard]] FeedLog make() { return FeedLog(path_, std::string(kFingerprint), files_); }
-  // A log that goes on with what is there.
-  FeedLog open() {
-    FeedLog log = make();
-    const auto loaded = log.load();
-    EXPECT_TRUE(loaded);
-    EXPECT_TRUE(log.begin(*loaded));
-    return log;
-  }
-  std::vector<std::string> on_disk() {
-    const auto loaded = make().load();
-    EXPECT_TRUE(loaded);
-    return held(HeldFeedLog::of(loaded->survey));
-  }
+  std::vector<std::string> on_disk() { return held(read_held()); }
   [[nodiscard]] bool is_whole() { return make().load()->summary().whole; }
   void write(const std::string& content) const {
     std::ofstream(path_, std::ios::binary) << content;
@@ -210,20 +197,6 @@ class FeedLogTest : public testing::Test {
     std::ifstream stream(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(stream), {}};
   }
-  static std::string set(const std::string& name, const std::string& value = "v") {
-    FeedRecords records;
-    records.set(name, "1", value);
-    return records.take();
-  }
-  static std::string whole() {
-    FeedRecords records;
-    records.say_whole(true);
-    return records.take();
-  }
-
-  support::TemporaryDirectory folder_;
-  std::string path_ = folder_.file("mesh.feed");
-  support::FaultyFileSystem files_;
 };
 
 TEST_F(FeedLogTest, KeepsWhatIsAppended) {
