@@ -184,7 +184,8 @@ TEST_P(EitherVariant, MoreThanFourMebibytesArrive) {
 
 TEST_P(EitherVariant, StopsAtAnyTime) {
   server.resources().apply({put("a", "1")}, {});
-  connect()->client().stop();  // before anything was heard
+  const auto early = connect();
+  early->client().stop();  // before anything was heard
 
   const auto later = connect();
   ASSERT_TRUE(loop.wait_for([&] { return later->client().connected(); }));
@@ -196,11 +197,27 @@ TEST_P(EitherVariant, StopsAtAnyTime) {
   inside->on_take = [&] { inside->client().stop(); };
   ASSERT_TRUE(loop.wait_for([&] { return inside->responses == 1; }));
 
+  EXPECT_TRUE(loop.wait_for([&] { return server.metrics().streams.value() == 0; }));
+  server.resources().apply({put("a", "2")}, {});
+
   const auto without_server = connect();
+  ASSERT_TRUE(loop.wait_for([&] { return without_server->client().connected(); }));
   server.stop();
-  ASSERT_TRUE(
-      loop.wait_for([&] { return without_server->metrics().connection_attempts.value() > 3; }));
+  const auto attempts = [&] { return without_server->metrics().connection_attempts.value(); };
+  ASSERT_TRUE(loop.wait_for([&] { return attempts() > 3; }));
   without_server->client().stop();
+  const auto last_attempts = attempts();
+
+  // Those that stopped hear nothing of a server that is back.
+  server.start();
+  const auto witness = connect();
+  ASSERT_TRUE(loop.wait_for([&] { return witness->client().connected(); }));
+  EXPECT_EQ(server.metrics().streams.value(), 1);
+  EXPECT_EQ(early->responses, 0U);
+  EXPECT_EQ(later->responses, 1U);
+  EXPECT_EQ(inside->responses, 1U);
+  EXPECT_EQ(without_server->responses, 1U);
+  EXPECT_EQ(attempts(), last_attempts);
 }
 
 TEST(Ads, AServerRestartedWithTheSameContentResendsNothing) {

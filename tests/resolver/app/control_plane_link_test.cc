@@ -1,5 +1,6 @@
 #include "resolver/app/control_plane_link.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -7,9 +8,11 @@
 #include <vector>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,9 +21,11 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "discovery/service.h"
+#include "discovery/xds/ads_client.h"
 #include "discovery/xds/metrics.h"
 #include "resolver/app/control_loop.h"
 #include "resolver/app/meshdns_feeds.h"
+#include "tests/support/http2_frames.h"
 #include "tests/support/scripted_upstream.h"
 #include "tests/support/wait_until.h"
 
@@ -30,6 +35,7 @@ namespace {
 using Messages = std::vector<std::vector<std::uint8_t>>;
 using boost::asio::ip::tcp;
 using testing::ElementsAre;
+namespace http2 = support::http2;
 
 TEST(ControlPlaneAddress, IsTakenApart) {
   struct Case {
@@ -67,10 +73,19 @@ class ControlPlaneLinkTest : public testing::Test {
         ControlPlaneLink::Options{
             .addresses = {address},
             .feeds = std::make_unique<MeshdnsFeeds>(MeshdnsFeeds::Options{.mesh = "default"}),
-            .node = {}},
+            .node = {},
+            .credentials =
+                [this] {
+                  ++attempts_;
+                  return discovery::AdsCredentials();
+                }},
         loop_, clock_, logs_->logger("xds"), metrics_,
         ControlPlaneLink::Callbacks{.on_delta = [](const discovery::ServiceDelta&) {},
-                                    .name_servers = [name_servers] { return name_servers; }});
+                                    .name_servers =
+                                        [this, name_servers] {
+                                          ++look_ups_;
+                                          return name_servers;
+                                        }});
     link_->start();
   }
   // Runs the control loop until `done`.
@@ -89,19 +104,32 @@ class ControlPlaneLinkTest : public testing::Test {
   // Whether somebody has connected to it, and what HTTP/2 begins with (RFC 9113 section 3.4) came.
   bool has_visitor() {
     boost::system::error_code error;
-    tcp::socket visitor(mute_io_);
-    mute_.accept(visitor, error);
+    mute_.accept(visitor_, error);
     if (error) {
       return false;
     }
-    visitor.non_blocking(false);
+    visitor_.non_blocking(false);
     std::string preface(14, '\0');
-    boost::asio::read(visitor, boost::asio::buffer(preface), error);
+    boost::asio::read(visitor_, boost::asio::buffer(preface), error);
     return preface == "PRI * HTTP/2.0";
+  }
+  // Takes what the visitor says; false once it has closed its connection.
+  bool hears_visitor() {
+    visitor_.non_blocking(true);
+    boost::system::error_code error;
+    std::array<char, 512> said{};
+    while (!error) {
+      heard_.append(said.data(), visitor_.read_some(boost::asio::buffer(said), error));
+    }
+    return error == boost::asio::error::would_block;
   }
 
   boost::asio::io_context mute_io_;
   tcp::acceptor mute_{mute_io_, {boost::asio::ip::make_address("127.0.0.1"), 0}};
+  tcp::socket visitor_{mute_io_};
+  std::string heard_;         // of the visitor
+  std::size_t attempts_ = 0;  // to connect
+  std::size_t look_ups_ = 0;  // of a name
   ControlLoop loop_;
   SystemClock clock_;
   std::unique_ptr<Logs> logs_ = Logs::create({"off", LogFormat::kText}).value();
@@ -154,13 +182,23 @@ TEST_F(ControlPlaneLinkTest, EndsWhileANameIsLookedUp) {
   start("cp.example.org:5678", {server.address()});
   ASSERT_TRUE(run_until([&] { return !server.queries().empty(); }));
   link_.reset();
-  loop_.io().poll();
+  EXPECT_EQ(loop_.io().poll(), 1U) << "what was found out, which nobody takes";
+  EXPECT_EQ(look_ups_, 1U);
+  EXPECT_EQ(attempts_, 0U);
 }
 
 TEST_F(ControlPlaneLinkTest, EndsWhileItConnects) {
+  mute_.non_blocking(true);
   start("127.0.0.1:" + mute_port(), {});
+  ASSERT_TRUE(run_until([this] { return has_visitor(); }));
+  boost::asio::write(visitor_, boost::asio::buffer(http2::frame(http2::kSettings, 0, 0, "")));
+  ASSERT_TRUE(run_until([this] {
+    return hears_visitor() && heard_.find("AggregatedDiscoveryService") != std::string::npos;
+  }));
   link_.reset();
-  loop_.io().poll();
+  EXPECT_TRUE(run_until([this] { return !hears_visitor(); }));
+  EXPECT_FALSE(has_visitor()) << "it came again";
+  EXPECT_EQ(attempts_, 1U);
 }
 
 }  // namespace
