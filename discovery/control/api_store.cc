@@ -48,6 +48,10 @@ void ApiStore::load(const std::string& folder, FileSystem& files) {
     logger_.warn("the log of the API's entities was cut off octets={} copy={}/entities.log.cut",
                  log_->cut_octets(), escape_name(folder));
   }
+  if (const auto& mended = log_->mended(); !mended) {
+    logger_.error("the API refuses changes until its log can be written reason=\"{}\"",
+                  escape_text(mended.error().message));
+  }
   entities_ = log_->entities();
   take_held();
 }

@@ -1,5 +1,6 @@
 #include "discovery/control/entity_log.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <fcntl.h>
@@ -26,12 +27,34 @@ namespace {
 constexpr std::string_view kFingerprint = "entities 1";
 constexpr mode_t kFileMode = 0600;
 constexpr mode_t kFolderMode = 0700;
-constexpr std::size_t kMaxLogBytes = std::size_t{1} << 30U;
 constexpr std::size_t kWriteBytes = std::size_t{1} << 18U;
 
 std::uint64_t new_generation() {
   std::random_device random;
   return (std::uint64_t{random()} << 32U) | random() | 1U;
+}
+
+// Block by block: nobody knows how long a damaged file is.
+Result<void> copy(const FeedLogSource& source, const std::string& path, FileSystem& files) {
+  auto replacement = FileReplacement::begin(files, path, kFileMode);
+  if (!replacement) {
+    return tl::unexpected(std::move(replacement.error()));
+  }
+  std::string block;
+  for (std::uint64_t offset = 0; offset < source.octets; offset += block.size()) {
+    block.resize(std::min<std::uint64_t>(source.block_octets, source.octets - offset));
+    const auto read = source.read(offset, block);
+    if (!read) {
+      return tl::unexpected(read.error());
+    }
+    if (*read < block.size()) {
+      return fail(ErrorCode::kInvalidArgument, path + ": what it is a copy of becomes shorter");
+    }
+    if (auto written = replacement->append(block); !written) {
+      return written;
+    }
+  }
+  return replacement->commit();
 }
 
 }  // namespace
@@ -64,7 +87,8 @@ Result<std::unique_ptr<EntityLog>> EntityLog::open(const std::string& folder, Fi
 Result<void> EntityLog::load() {
   const auto source = FeedLogSource::open(files_, path_);
   if (!source && source.error().code == ErrorCode::kNotFound) {
-    return write_anew();
+    mended_ = write_anew();
+    return {};
   }
   const auto said = source.and_then([this](const FeedLogSource& file) {
     return read_feed_log(file, kFingerprint, [this](const FeedChange& change, std::uint64_t) {
@@ -84,16 +108,10 @@ Result<void> EntityLog::load() {
                 path_ + " is not a log of entities that this version can read; it is left alone");
   }
   cut_octets_ = source->octets - said->end_offset;
-  if (cut_octets_ > 0) {
-    const auto kept = read_file(files_, path_, kMaxLogBytes).and_then([&](const std::string& all) {
-      return replace_file(files_, path_ + ".cut", all, kFileMode);
-    });
-    if (!kept) {
-      return kept;
-    }
-  }
   if (is_missing || cut_octets_ > 0) {
-    return write_anew();
+    copy_is_due_ = cut_octets_ > 0;
+    mended_ = write_anew();
+    return {};
   }
   octets_ = base_octets_ = source->octets;
   return files_.open(path_, O_WRONLY | O_APPEND | O_NOFOLLOW, 0).map([this](UniqueFd opened) {
@@ -148,9 +166,23 @@ void EntityLog::undo() {
   in_doubt_ = !undone;
 }
 
+Result<void> EntityLog::keep_copy() {
+  if (!copy_is_due_) {
+    return {};
+  }
+  auto kept = FeedLogSource::open(files_, path_).and_then([this](const FeedLogSource& source) {
+    return copy(source, path_ + ".cut", files_);
+  });
+  copy_is_due_ = !kept;
+  return kept;
+}
+
 Result<void> EntityLog::write_anew() {
   // Until it has succeeded, nobody knows which file is there.
   in_doubt_ = true;
+  if (auto kept = keep_copy(); !kept) {
+    return kept;
+  }
   auto replacement = FileReplacement::begin(files_, path_, kFileMode);
   if (!replacement) {
     return tl::unexpected(std::move(replacement.error()));

@@ -7,12 +7,14 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/file_system.h"
 #include "base/result.h"
+#include "discovery/feeds/feed_log_reader.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/temporary_directory.h"
 
@@ -47,6 +49,25 @@ class EntityLogTest : public testing::Test {
     std::filesystem::copy(state_ + "/entities.log", copy.file("entities.log"));
     PosixFileSystem files;
     return contents(*EntityLog::open(copy.path(), files).value());
+  }
+  // A new log with "a", and two changes behind it of which the first is damaged; as it is written.
+  std::string write_damaged() {
+    std::filesystem::remove_all(state_);
+    std::size_t second_record = 0;
+    {
+      const auto log = open();
+      EXPECT_TRUE(put(*log, "a", "1"));
+      second_record = std::filesystem::file_size(file());
+      EXPECT_TRUE(put(*log, "b", "2"));
+      EXPECT_TRUE(put(*log, "c", "3"));
+    }
+    std::string damaged = folder_.read("state/entities.log");
+    damaged[second_record + 12] ^= 1;
+    folder_.write("state/entities.log", damaged);
+    return damaged;
+  }
+  [[nodiscard]] std::vector<std::string> files_in_folder() const {
+    return PosixFileSystem().list(state_).value();
   }
   [[nodiscard]] std::string file() const { return state_ + "/entities.log"; }
 
@@ -98,19 +119,76 @@ TEST_F(EntityLogTest, LosesNothingButTheRecordThatWasCutAtEveryOctet) {
 }
 
 TEST_F(EntityLogTest, KeepsACopyOfWhatItCannotBelieve) {
-  std::size_t second_record = 0;
-  {
-    const auto log = open();
-    ASSERT_TRUE(put(*log, "a", "1"));
-    second_record = std::filesystem::file_size(file());
-    ASSERT_TRUE(put(*log, "b", "2"));
-    ASSERT_TRUE(put(*log, "c", "3"));
-  }
-  std::string damaged = folder_.read("state/entities.log");
-  damaged[second_record + 12] ^= 1;
-  folder_.write("state/entities.log", damaged);
+  const std::string damaged = write_damaged();
   EXPECT_THAT(contents(*open()), ElementsAre(Pair("a", "1")));
   EXPECT_EQ(folder_.read("state/entities.log.cut"), damaged);
+}
+
+TEST_F(EntityLogTest, CopiesADamagedFileOfManyBlocksWhole) {
+  std::string damaged = write_damaged();
+  for (std::size_t i = 0; damaged.size() < 3 * kFeedLogBlockOctets; ++i) {
+    damaged += std::to_string(i);
+  }
+  folder_.write("state/entities.log", damaged);
+  EXPECT_THAT(contents(*open()), ElementsAre(Pair("a", "1")));
+  EXPECT_TRUE(folder_.read("state/entities.log.cut") == damaged);
+}
+
+TEST_F(EntityLogTest, IsEmptyWhereTheFileIs) {
+  std::filesystem::create_directory(state_);
+  folder_.write("state/entities.log", "");
+  const auto log = open();
+  EXPECT_THAT(contents(*log), IsEmpty());
+  EXPECT_EQ(log->cut_octets(), 0U);
+  EXPECT_FALSE(std::filesystem::exists(file() + ".cut"));
+  ASSERT_TRUE(put(*log, "a", "1"));
+  EXPECT_THAT(on_disk(), ElementsAre(Pair("a", "1")));
+}
+
+TEST_F(EntityLogTest, OnAFullDiskHasWhatCanBeReadAndTakesNoChangeBeforeTheCopyIsMade) {
+  const std::string damaged = write_damaged();
+  files_.set_torn_write_bytes(7);
+  files_.set_fault(
+      [](FileStep step, std::uint64_t) { return step == FileStep::kWrite ? ENOSPC : 0; });
+  const auto log = open();
+  EXPECT_THAT(contents(*log), ElementsAre(Pair("a", "1")));
+  ASSERT_FALSE(log->mended());
+  EXPECT_EQ(log->mended().error().code, ErrorCode::kNoSpace);
+  const auto refused = put(*log, "c", "3");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kNoSpace);
+  EXPECT_THAT(contents(*log), ElementsAre(Pair("a", "1")));
+  EXPECT_THAT(files_in_folder(), ElementsAre("entities.lock", "entities.log"));
+  EXPECT_EQ(folder_.read("state/entities.log"), damaged);
+
+  files_.set_fault({});
+  ASSERT_TRUE(put(*log, "c", "3"));
+  EXPECT_THAT(on_disk(), ElementsAre(Pair("a", "1"), Pair("c", "3")));
+  EXPECT_EQ(folder_.read("state/entities.log.cut"), damaged);
+}
+
+TEST_F(EntityLogTest, LosesNeitherTheCopyNorWhatCanBeReadWhicheverStepOfMendingFails) {
+  for (const bool fails_on : {false, true}) {
+    bool was_hit = true;
+    for (std::uint64_t failing = 0; was_hit; ++failing) {
+      SCOPED_TRACE(failing);
+      const std::string damaged = write_damaged();
+      was_hit = false;
+      files_.set_fault([&, begin = files_.steps()](FileStep, std::uint64_t index) {
+        const bool is_hit = fails_on ? index >= begin + failing : index == begin + failing;
+        was_hit = was_hit || is_hit;
+        return is_hit ? EIO : 0;
+      });
+      if (const auto log = EntityLog::open(state_, files_); log) {
+        EXPECT_THAT(contents(**log), ElementsAre(Pair("a", "1")));
+      }
+      files_.set_fault({});
+      EXPECT_THAT(contents(*open()), ElementsAre(Pair("a", "1")));
+      EXPECT_EQ(folder_.read("state/entities.log.cut"), damaged);
+      EXPECT_THAT(files_in_folder(),
+                  ElementsAre("entities.lock", "entities.log", "entities.log.cut"));
+    }
+  }
 }
 
 TEST_F(EntityLogTest, LeavesAFileOfOthersAlone) {

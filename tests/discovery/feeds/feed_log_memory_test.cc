@@ -1,6 +1,5 @@
 // What reading a log and writing it anew take of memory: the names' places and a block, not what
 // the log says.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -10,8 +9,8 @@
 
 #include "discovery/feeds/feed_log.h"
 #include "discovery/feeds/feed_log_format.h"
-#include "tests/support/allocation_counter.h"
 #include "tests/support/faulty_file_system.h"
+#include "tests/support/peak_memory.h"
 #include "tests/support/service_label.h"
 #include "tests/support/temporary_directory.h"
 
@@ -36,26 +35,13 @@ class FeedLogMemory : public testing::Test {
     }
   }
   [[nodiscard]] FeedLog make() { return FeedLog(folder_.file("mesh.feed"), "f", files_); }
-  // What `act` has at most, as seen at each step on a file.
-  template <typename Act>
-  std::size_t peak_of(const Act& act) {
-    const std::size_t before = support::live_bytes();
-    std::size_t peak = 0;
-    files_.set_fault([&](support::FileStep, std::uint64_t) {
-      peak = std::max(peak, support::live_bytes());
-      return 0;
-    });
-    act();
-    files_.set_fault({});
-    return peak - std::min(before, peak);
-  }
   std::size_t peak_of_rewriting() {
     FeedLog log = make();
     EXPECT_TRUE(log.begin(log.load().value()));
-    return peak_of([&] { EXPECT_TRUE(log.retry()); });
+    return support::peak_of(files_, [&] { EXPECT_TRUE(log.retry()); });
   }
   std::size_t peak_of_loading() {
-    return peak_of([&] {
+    return support::peak_of(files_, [&] {
       const auto loaded = make().load();
       std::size_t held = 0;
       ASSERT_TRUE(loaded && loaded->survey.for_each_part([&](auto part) {
@@ -98,7 +84,7 @@ TEST_F(FeedLogMemory, DoesNotFollowTheNamesThatWent) {
     records.drop(fmt::format("gone/{}", i));
     ASSERT_TRUE(log.append(records.take()));
   }
-  EXPECT_LE(peak_of([&] { EXPECT_TRUE(log.retry()); }), kBlocks);
+  EXPECT_LE(support::peak_of(files_, [&] { EXPECT_TRUE(log.retry()); }), kBlocks);
 }
 
 }  // namespace
