@@ -4,7 +4,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include <grpcpp/support/status.h>
 
 #include "base/result.h"
+#include "discovery/xds/call_message.h"
 #include "discovery/xds/resource.h"
 #include "discovery/xds/server_session.h"
 #include "discovery/xds/stream_status.h"
@@ -90,14 +90,16 @@ std::string AdsServerStream::node_id() {
 void AdsServerStream::OnReadDone(bool ok) {
   const std::lock_guard lock(mutex_);
   if (!ok) {
-    end_locked(grpc::Status::OK);  // the client has said all it will
+    writer_.end(grpc::Status::OK);  // the client has said all it will
     return;
   }
-  if (ended_) {
+  if (writer_.has_ended()) {
     return;
   }
-  if (const auto received = receive(); !received) {
-    end_locked(to_status(received.error()));
+  const auto received = take_message(incoming_).and_then(
+      [this](const grpc::Slice& request) { return session_->receive(octets_of(request)); });
+  if (!received) {
+    writer_.end(to_status(received.error()));
     return;
   }
   if (!admitted_) {
@@ -108,79 +110,46 @@ void AdsServerStream::OnReadDone(bool ok) {
   push_locked();
 }
 
-Result<void> AdsServerStream::receive() {
-  grpc::Slice slice;
-  if (incoming_.TrySingleSlice(&slice).ok() || incoming_.DumpToSingleSlice(&slice).ok()) {
-    incoming_.Clear();
-    // Octets as characters: the same bytes under the name protobuf's API gives them.
-    const auto* const bytes = reinterpret_cast<const char*>(slice.begin());  // NOLINT(*-cast)
-    return session_->receive(std::string_view(bytes, slice.size()));
-  }
-  return fail(ErrorCode::kInternal, "a request could not be read");
-}
-
 void AdsServerStream::push() {
   const std::lock_guard lock(mutex_);
   push_locked();
 }
 
 void AdsServerStream::push_locked() {
-  if (writing_ || ended_) {
+  if (!writer_.is_free()) {
     return;
   }
   const auto next = session_->next();
   if (!next) {
-    end_locked(to_status(next.error()));
+    writer_.end(to_status(next.error()));
     return;
   }
   if (const std::optional<EncodedResponse>& response = *next; response.has_value()) {
-    outgoing_ = to_buffer(*response);
-    writing_ = true;
-    StartWrite(&outgoing_);
+    writer_.write(to_buffer(*response));
   }
 }
 
 void AdsServerStream::OnWriteDone(bool ok) {
   const std::lock_guard lock(mutex_);
-  writing_ = false;
-  outgoing_.Clear();
-  if (status_after_write_) {
-    Finish(*status_after_write_);
-    return;
+  if (writer_.on_write_done(ok)) {
+    push_locked();
   }
-  if (!ok) {
-    end_locked(grpc::Status::CANCELLED);
-    return;
-  }
-  push_locked();
 }
 
 void AdsServerStream::OnCancel() { end(grpc::Status::CANCELLED); }
 
 void AdsServerStream::end(const grpc::Status& status) {
   const std::lock_guard lock(mutex_);
-  end_locked(status);
+  writer_.end(status);
 }
 
 void AdsServerStream::recheck_client() {
   const std::lock_guard lock(mutex_);
-  if (ended_) {
+  if (writer_.has_ended()) {
     return;
   }
   if (const auto rechecked = session_->recheck_client(); !rechecked) {
-    end_locked({grpc::StatusCode::UNAUTHENTICATED, rechecked.error().message});
-  }
-}
-
-void AdsServerStream::end_locked(const grpc::Status& status) {
-  if (ended_) {
-    return;
-  }
-  ended_ = true;
-  if (writing_) {
-    status_after_write_ = status;
-  } else {
-    Finish(status);
+    writer_.end({grpc::StatusCode::UNAUTHENTICATED, rechecked.error().message});
   }
 }
 

@@ -7,7 +7,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 
 #include <grpcpp/generic/async_generic_service.h>
@@ -15,6 +14,7 @@
 #include <grpcpp/support/status.h>
 
 #include "base/result.h"
+#include "discovery/xds/call_writer.h"
 #include "discovery/xds/server_session.h"
 #include "discovery/xds/stream_status.h"
 
@@ -59,9 +59,7 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   void OnCancel() override;
   void OnDone() override;
 
-  Result<void> receive();
   void push_locked();
-  void end_locked(const grpc::Status& status);
 
   const std::string peer_;
   std::mutex mutex_;  // guards everything below
@@ -69,11 +67,8 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   Events events_;
   std::shared_ptr<AdsServerStream> self_;
   grpc::ByteBuffer incoming_;
-  grpc::ByteBuffer outgoing_;
+  CallWriter writer_{*this};
   bool admitted_ = false;
-  bool writing_ = false;
-  bool ended_ = false;
-  std::optional<grpc::Status> status_after_write_;
 };
 
 // What a client sees of an error of ours.

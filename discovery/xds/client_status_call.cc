@@ -3,7 +3,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include <grpcpp/support/byte_buffer.h>
@@ -11,6 +10,7 @@
 #include <grpcpp/support/status.h>
 
 #include "discovery/xds/ads_server_stream.h"
+#include "discovery/xds/call_message.h"
 
 namespace meshdns::discovery {
 
@@ -26,48 +26,36 @@ ClientStatusCall::ClientStatusCall(ClientStatusMethod method, Events events)
 
 void ClientStatusCall::OnReadDone(bool ok) {
   const std::lock_guard lock(mutex_);
-  if (ended_) {
+  if (writer_.has_ended()) {
     return;
   }
   if (ok) {
     answer_locked();
   } else if (method_ == ClientStatusMethod::kFetch) {
-    end_locked({grpc::StatusCode::INVALID_ARGUMENT, "no request"});
+    writer_.end({grpc::StatusCode::INVALID_ARGUMENT, "no request"});
   } else {
-    end_locked(grpc::Status::OK);  // the client has asked all it will
+    writer_.end(grpc::Status::OK);  // the client has asked all it will
   }
 }
 
 void ClientStatusCall::answer_locked() {
-  grpc::Slice slice;
-  if (!incoming_.TrySingleSlice(&slice).ok() && !incoming_.DumpToSingleSlice(&slice).ok()) {
-    end_locked({grpc::StatusCode::INTERNAL, "a request could not be read"});
-    return;
-  }
-  incoming_.Clear();
-  // Octets as characters: the same bytes under the name protobuf's API gives them.
-  const auto* const bytes = reinterpret_cast<const char*>(slice.begin());  // NOLINT(*-cast)
-  const auto answer = events_.answer(std::string_view(bytes, slice.size()));
+  const auto answer = take_message(incoming_).and_then(
+      [this](const grpc::Slice& request) { return events_.answer(octets_of(request)); });
   if (!answer) {
-    end_locked(to_status(answer.error()));
+    writer_.end(to_status(answer.error()));
     return;
   }
   const grpc::Slice response(*answer);
-  outgoing_ = grpc::ByteBuffer(&response, 1);
-  writing_ = true;
-  StartWrite(&outgoing_);
+  writer_.write(grpc::ByteBuffer(&response, 1));
 }
 
 void ClientStatusCall::OnWriteDone(bool ok) {
   const std::lock_guard lock(mutex_);
-  writing_ = false;
-  outgoing_.Clear();
-  if (status_after_write_) {
-    Finish(*status_after_write_);
-  } else if (!ok) {
-    end_locked(grpc::Status::CANCELLED);
-  } else if (method_ == ClientStatusMethod::kFetch) {
-    end_locked(grpc::Status::OK);
+  if (!writer_.on_write_done(ok)) {
+    return;
+  }
+  if (method_ == ClientStatusMethod::kFetch) {
+    writer_.end(grpc::Status::OK);
   } else {
     StartRead(&incoming_);
   }
@@ -77,19 +65,7 @@ void ClientStatusCall::OnCancel() { end(grpc::Status::CANCELLED); }
 
 void ClientStatusCall::end(const grpc::Status& status) {
   const std::lock_guard lock(mutex_);
-  end_locked(status);
-}
-
-void ClientStatusCall::end_locked(const grpc::Status& status) {
-  if (ended_) {
-    return;
-  }
-  ended_ = true;
-  if (writing_) {
-    status_after_write_ = status;
-  } else {
-    Finish(status);
-  }
+  writer_.end(status);
 }
 
 void ClientStatusCall::OnDone() {

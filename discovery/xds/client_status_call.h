@@ -9,7 +9,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,6 +17,7 @@
 #include <grpcpp/support/status.h>
 
 #include "base/result.h"
+#include "discovery/xds/call_writer.h"
 
 namespace meshdns::discovery {
 
@@ -54,17 +54,13 @@ class ClientStatusCall final : public grpc::ServerGenericBidiReactor {
   void OnDone() override;
 
   void answer_locked();
-  void end_locked(const grpc::Status& status);
 
   const ClientStatusMethod method_;
   const Events events_;
   std::mutex mutex_;  // guards everything below
   std::shared_ptr<ClientStatusCall> self_;
   grpc::ByteBuffer incoming_;
-  grpc::ByteBuffer outgoing_;
-  bool writing_ = false;
-  bool ended_ = false;
-  std::optional<grpc::Status> status_after_write_;
+  CallWriter writer_{*this};
 };
 
 }  // namespace meshdns::discovery

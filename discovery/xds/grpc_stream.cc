@@ -6,7 +6,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,6 +18,7 @@
 #include "base/result.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/ads_transport.h"
+#include "discovery/xds/call_message.h"
 #include "discovery/xds/request.h"
 #include "discovery/xds/response.h"
 
@@ -151,14 +151,9 @@ void GrpcStream::on_finished() {
 }
 
 Result<DecodedResponse> GrpcStream::decode() {
-  grpc::Slice slice;
-  if (!incoming_.TrySingleSlice(&slice).ok() && !incoming_.DumpToSingleSlice(&slice).ok()) {
-    return fail(ErrorCode::kInternal, "a response could not be read");
-  }
-  incoming_.Clear();
-  // Octets as characters: the same bytes under the name protobuf's API gives them.
-  const auto* const bytes = reinterpret_cast<const char*>(slice.begin());  // NOLINT(*-cast)
-  return decode_response(variant_, std::string_view(bytes, slice.size()));
+  return take_message(incoming_).and_then([this](const grpc::Slice& response) {
+    return decode_response(variant_, octets_of(response));
+  });
 }
 
 void GrpcStream::post_response(Result<DecodedResponse> response) {
