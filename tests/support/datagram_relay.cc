@@ -5,18 +5,15 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <mutex>
 #include <optional>
 #include <random>
 #include <span>
 #include <thread>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "base/ip_address.h"
@@ -61,23 +58,16 @@ DatagramRelay::DatagramRelay(const SocketAddress& server, const RelayFaults& fau
     : server_(server),
       address_(address),
       socket_(bind_socket(address, DnsTransport::kUdp)),
-      stop_(::eventfd(0, EFD_CLOEXEC)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       faults_(faults),
       random_(seed) {
   address_.port = port_of(socket_.get());
-  watch(epoll_.get(), stop_.get());
+  watch(epoll_.get(), stop_.descriptor());
   watch(epoll_.get(), socket_.get());
   thread_ = std::thread([this] { serve(); });
 }
 
-DatagramRelay::~DatagramRelay() {
-  const std::uint64_t one = 1;
-  if (::write(stop_.get(), &one, sizeof one) != static_cast<ssize_t>(sizeof one)) {
-    std::abort();  // The thread would never end.
-  }
-  thread_.join();
-}
+DatagramRelay::~DatagramRelay() { stop_.stop(thread_); }
 
 void DatagramRelay::set_faults(const RelayFaults& faults) {
   const std::scoped_lock lock(mutex_);
@@ -91,7 +81,7 @@ void DatagramRelay::serve() {
                                    milliseconds_to_next());
     for (const epoll_event& event :
          std::span(events).first(static_cast<std::size_t>(std::max(count, 0)))) {
-      if (event.data.fd == stop_.get()) {
+      if (event.data.fd == stop_.descriptor()) {
         return;
       }
       if (event.data.fd == socket_.get()) {

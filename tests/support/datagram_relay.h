@@ -18,6 +18,7 @@
 
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
+#include "tests/support/stop_signal.h"
 
 namespace meshdns::support {
 
@@ -75,7 +76,7 @@ class DatagramRelay {
   const SocketAddress server_;
   SocketAddress address_;
   UniqueFd socket_;
-  UniqueFd stop_;
+  StopSignal stop_;
   UniqueFd epoll_;
   std::mutex mutex_;  // guards faults_
   RelayFaults faults_;

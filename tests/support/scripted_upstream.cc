@@ -15,11 +15,9 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "base/ip_address.h"
@@ -60,20 +58,13 @@ void describe_question(UpstreamQuery& query) {
 ScriptedUpstream::ScriptedUpstream(Script script, const std::string& address, std::uint16_t port)
     : script_(std::move(script)),
       address_{.ip = IpAddress::parse(address).value(), .port = port},
-      tcp_(bind_socket(address_, DnsTransport::kTcp)),
-      stop_(::eventfd(0, EFD_CLOEXEC)) {
+      tcp_(bind_socket(address_, DnsTransport::kTcp)) {
   address_.port = port_of(tcp_.get());
   udp_ = bind_socket(address_, DnsTransport::kUdp);
   thread_ = std::thread([this] { serve(); });
 }
 
-ScriptedUpstream::~ScriptedUpstream() {
-  const std::uint64_t one = 1;
-  if (::write(stop_.get(), &one, sizeof one) != static_cast<ssize_t>(sizeof one)) {
-    std::abort();  // The thread would never end.
-  }
-  thread_.join();
-}
+ScriptedUpstream::~ScriptedUpstream() { stop_.stop(thread_); }
 
 std::vector<UpstreamQuery> ScriptedUpstream::queries() const {
   const std::scoped_lock lock(mutex_);
@@ -90,7 +81,7 @@ void ScriptedUpstream::serve() {
   const auto watch = [](int fd) { return pollfd{.fd = fd, .events = POLLIN, .revents = 0}; };
   std::vector<UniqueFd> connections;
   for (;;) {
-    std::vector<pollfd> entries{watch(stop_.get()), watch(udp_.get()), watch(tcp_.get())};
+    std::vector<pollfd> entries{watch(stop_.descriptor()), watch(udp_.get()), watch(tcp_.get())};
     std::ranges::transform(connections, std::back_inserter(entries),
                            [&](const UniqueFd& connection) { return watch(connection.get()); });
     ::poll(entries.data(), entries.size(), -1);

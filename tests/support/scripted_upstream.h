@@ -16,6 +16,7 @@
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
 #include "tests/support/dns_client.h"
+#include "tests/support/stop_signal.h"
 
 namespace meshdns::support {
 
@@ -56,7 +57,7 @@ class ScriptedUpstream {
   SocketAddress address_;
   UniqueFd udp_;
   UniqueFd tcp_;
-  UniqueFd stop_;
+  StopSignal stop_;
   mutable std::mutex mutex_;  // guards queries_
   std::vector<UpstreamQuery> queries_;
   std::thread thread_;
