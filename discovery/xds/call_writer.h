@@ -5,7 +5,6 @@
 #pragma once
 
 #include <optional>
-#include <utility>
 
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/support/byte_buffer.h>
@@ -24,8 +23,8 @@ class CallWriter {
   [[nodiscard]] bool has_ended() const { return ended_; }
   // Whether write() may be called.
   [[nodiscard]] bool is_free() const { return !writing_ && !ended_; }
-  void write(grpc::ByteBuffer message) {
-    message_ = std::move(message);
+  void write(const grpc::ByteBuffer& message) {
+    message_ = message;
     writing_ = true;
     call_.StartWrite(&message_);
   }
