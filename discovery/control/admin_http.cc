@@ -15,7 +15,7 @@ namespace meshdns::discovery {
 Result<std::unique_ptr<AdminHttp>> AdminHttp::start(boost::asio::io_context& io,
                                                     const SocketAddress& address, Handler handler) {
   auto started = HttpServer::start(
-      io, address, 0,
+      io, address, {.body_bytes = 0},
       [answer = std::move(handler)](const HttpRequest& request, const HttpServer::Reply& reply) {
         reply(request.method == "GET"
                   ? answer(request.path)

@@ -95,7 +95,7 @@ Result<std::unique_ptr<ApiServer>> ApiServer::start(boost::asio::io_context& io,
 
 Result<void> ApiServer::listen(boost::asio::io_context& io, const SocketAddress& address) {
   auto started =
-      HttpServer::start(io, address, kMaxDocumentBytes,
+      HttpServer::start(io, address, {.body_bytes = kMaxDocumentBytes},
                         [this](const HttpRequest& request, const HttpServer::Reply& reply) {
                           handle(request, reply);
                         });

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,86 +35,157 @@ using asio::ip::tcp;
 constexpr std::size_t kMaxConnections = 32;
 constexpr std::uint32_t kMaxHeaderBytes = 8192;
 constexpr std::size_t kReadBytes = 16384;
-constexpr std::chrono::seconds kRequestTimeout{10};
+constexpr std::chrono::seconds kAnswerTimeout{10};
 constexpr std::chrono::milliseconds kAcceptPause{100};
+constexpr std::chrono::milliseconds kCancelPause{10};
 // RFC 9110 section 15.2.1.
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
+// To a client that begins a TLS handshake (RFC 8446 section 5.1), which reads no HTTP.
+constexpr std::string_view kNoTls = "HTTP/1.1 400 this port speaks HTTP without TLS\r\n\r\n";
+constexpr std::string_view kTlsHandshake = "\x16\x03";
+
+using Parser = http::request_parser<http::string_body>;
+
 std::string text_of(beast::string_view text) { return {text.data(), text.size()}; }
+
+HttpAnswer refusal(unsigned status, const std::string& reason) {
+  return {status, "text/plain", reason + "\n"};
+}
+
+// What is answered to what `parser` could not take; nothing where the connection is at fault. The
+// reason has none of the client's octets.
+std::optional<HttpAnswer> refusal_of(beast::error_code error, const Parser& parser,
+                                     std::size_t max_body_bytes) {
+  if (error == http::error::body_limit) {
+    return refusal(413, fmt::format("the body is longer than {} octets", max_body_bytes));
+  }
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+    return parser.get().target().empty()
+               ? refusal(414,
+                         fmt::format("the request line is longer than {} octets", kMaxHeaderBytes))
+               : refusal(431, fmt::format("the header is longer than {} octets", kMaxHeaderBytes));
+  }
+  if (error == http::error::partial_message) {
+    return refusal(400, "the request ends before it is whole");
+  }
+  if (error == http::error::end_of_stream ||
+      error.category() != http::make_error_code(http::error::bad_method).category()) {
+    return std::nullopt;
+  }
+  return refusal(400, "this is no HTTP request: " + error.message());
+}
 
 }  // namespace
 
 struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
-  Impl(asio::io_context& context, std::size_t body_bytes, Handler handle_request)
+  Impl(asio::io_context& context, Limits limits_of_requests, Handler handle_request)
       : acceptor(context),
         pause(context),
-        max_body_bytes(body_bytes),
+        limits(limits_of_requests),
         handler(std::move(handle_request)) {}
 
   // One request on one connection.
   struct Session : std::enable_shared_from_this<Session> {
     Session(std::shared_ptr<Impl> owner, tcp::socket socket)
-        : impl(std::move(owner)), stream(std::move(socket)) {
+        : impl(std::move(owner)), stream(std::move(socket)), deadline(stream.get_executor()) {
       ++impl->connections;
-      place = impl->reading.insert(impl->reading.end(), this);
+      place = impl->dispensable.insert(impl->dispensable.end(), this);
       parser.header_limit(kMaxHeaderBytes);
-      parser.body_limit(impl->max_body_bytes);
+      parser.body_limit(impl->limits.body_bytes);
     }
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
     ~Session() {
-      stop_reading();
+      keep();
       --impl->connections;
     }
 
-    void stop_reading() {
-      if (reads) {
-        impl->reading.erase(place);
-        reads = false;
+    // From now on it makes way for no other.
+    void keep() {
+      if (place) {
+        impl->dispensable.erase(*place);
+        place.reset();
       }
     }
 
+    // What follows a step of the reading.
+    [[nodiscard]] auto then(void (Session::*next)()) {
+      return [self = shared_from_this(), next](beast::error_code error, std::size_t) {
+        if (error || self->late) {
+          self->refuse(error);
+        } else {
+          (self.get()->*next)();
+        }
+      };
+    }
+
+    // What follows an answer.
+    [[nodiscard]] auto written() {
+      return [self = shared_from_this()](beast::error_code error, std::size_t) {
+        beast::error_code ignored;
+        self->stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+        if (!error && !self->parser.is_done()) {
+          self->place = self->impl->dispensable.insert(self->impl->dispensable.begin(), self.get());
+          self->drain();
+        }
+      };
+    }
+
     void run() {
-      stream.expires_after(kRequestTimeout);
-      http::async_read_header(stream, buffer, parser,
-                              [self = shared_from_this()](beast::error_code error, std::size_t) {
-                                if (!self->give_up(error)) {
-                                  self->read_body();
-                                }
-                              });
+      end_after(impl->limits.request_time);
+      http::async_read_header(stream, buffer, parser, then(&Session::read_body));
     }
 
     void read_body() {
       if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
         asio::async_write(stream, asio::buffer(kContinue.data(), kContinue.size()),
-                          [self = shared_from_this()](beast::error_code error, std::size_t) {
-                            if (!error) {
-                              self->read_rest();
-                            }
-                          });
+                          then(&Session::read_rest));
       } else {
         read_rest();
       }
     }
 
-    void read_rest() {
-      http::async_read(stream, buffer, parser,
-                       [self = shared_from_this()](beast::error_code error, std::size_t) {
-                         if (!self->give_up(error)) {
-                           self->stop_reading();
-                           self->handle();
-                         }
-                       });
+    void read_rest() { http::async_read(stream, buffer, parser, then(&Session::handle)); }
+
+    void end_after(std::chrono::milliseconds time) {
+      deadline.expires_after(time);
+      deadline.async_wait([weak = weak_from_this()](beast::error_code stopped) {
+        const auto self = weak.lock();
+        if (self && !stopped && self->reading) {
+          self->late = true;
+          self->stream.cancel();
+          self->end_after(kCancelPause);  // it may have been between two reads
+        }
+      });
     }
 
-    // Whether this ends the request.
-    bool give_up(beast::error_code error) {
-      if (error == http::error::body_limit) {
-        stop_reading();
-        reply({413, "text/plain",
-               fmt::format("the body is longer than {} octets\n", impl->max_body_bytes)});
+    // Says why there is no request, where anybody would read that.
+    void refuse(beast::error_code error) {
+      auto answer =
+          late ? std::optional(refusal(408, fmt::format("the request did not come within {} ms",
+                                                        impl->limits.request_time.count())))
+               : refusal_of(error, parser, impl->limits.body_bytes);
+      if (answer && parser.get().target().empty() && begins_with(kTlsHandshake)) {
+        end_reading();
+        stream.expires_after(kAnswerTimeout);
+        asio::async_write(stream, asio::buffer(kNoTls.data(), kNoTls.size()), written());
+      } else if (answer) {
+        reply(*std::move(answer));
       }
-      return static_cast<bool>(error);
+    }
+
+    // Whether this is what a parser that took nothing has before it.
+    [[nodiscard]] bool begins_with(std::string_view octets) const {
+      const auto data = buffer.data();
+      return std::string_view(static_cast<const char*>(data.data()), data.size())
+          .starts_with(octets);
+    }
+
+    void end_reading() {
+      reading = false;
+      deadline.cancel();
+      keep();
     }
 
     void handle() {
@@ -128,8 +200,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
           .origin = text_of(message[http::field::origin]),
           .content_type = text_of(message[http::field::content_type]),
           .body = std::move(message.body())};
-      // The client has this long again to take the answer, however late that comes.
-      stream.expires_never();
+      end_reading();
       impl->handler(request, [self = shared_from_this()](HttpAnswer answer) {
         self->reply(std::move(answer));
       });
@@ -139,7 +210,9 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
       if (std::exchange(replied, true)) {
         return;
       }
-      stream.expires_after(kRequestTimeout);
+      end_reading();
+      // However late the answer comes, the client has this long to take it.
+      stream.expires_after(kAnswerTimeout);
       response.result(answer.status);
       response.set(http::field::content_type, answer.content_type);
       if (!answer.allow.empty()) {
@@ -148,14 +221,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
       response.body() = std::move(answer.body);
       response.keep_alive(false);
       response.prepare_payload();
-      http::async_write(stream, response,
-                        [self = shared_from_this()](beast::error_code error, std::size_t) {
-                          beast::error_code ignored;
-                          self->stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
-                          if (!error && !self->parser.is_done()) {
-                            self->drain();
-                          }
-                        });
+      http::async_write(stream, response, written());
     }
 
     // A client that is still sending would see a reset instead of the answer if its octets were
@@ -170,12 +236,14 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
     }
 
     std::shared_ptr<Impl> impl;
-    std::list<Session*>::iterator place;  // in impl->reading, while `reads`
-    bool reads = true;
+    std::optional<std::list<Session*>::iterator> place;  // in impl->dispensable, while it is there
+    bool reading = true;
+    bool late = false;  // and still reading
     bool replied = false;
     beast::tcp_stream stream;
+    asio::steady_timer deadline;  // of the request
     beast::flat_buffer buffer{kMaxHeaderBytes + kReadBytes};
-    http::request_parser<http::string_body> parser;
+    Parser parser;
     http::response<http::string_body> response;
     std::array<char, kReadBytes> waste{};
   };
@@ -194,30 +262,31 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
         });
         return;
       }
-      if (self->connections < kMaxConnections || self->evict_oldest_reader()) {
+      if (self->connections < kMaxConnections || self->evict_one()) {
         std::make_shared<Session>(self, std::move(socket))->run();
       }
       self->accept();
     });
   }
 
-  // Closes the connection that has waited longest for its request; false if none waits.
-  bool evict_oldest_reader() {
-    if (reading.empty()) {
+  // Closes a connection that has been told what it will be, or the one that has waited longest for
+  // its request; false where there is none.
+  bool evict_one() {
+    if (dispensable.empty()) {
       return false;
     }
-    Session& oldest = *reading.front();
-    oldest.stop_reading();
-    oldest.stream.close();
+    Session& first = *dispensable.front();
+    first.keep();
+    first.stream.close();
     return true;
   }
 
   tcp::acceptor acceptor;
   asio::steady_timer pause;
-  std::size_t max_body_bytes;
+  Limits limits;
   Handler handler;
   std::size_t connections = 0;
-  std::list<Session*> reading;  // the oldest first
+  std::list<Session*> dispensable;  // who goes first stands first
 };
 
 HttpServer::HttpServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -232,9 +301,9 @@ HttpServer::~HttpServer() {
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(asio::io_context& io,
-                                                      const SocketAddress& address,
-                                                      std::size_t max_body_bytes, Handler handler) {
-  auto impl = std::make_shared<Impl>(io, max_body_bytes, std::move(handler));
+                                                      const SocketAddress& address, Limits limits,
+                                                      Handler handler) {
+  auto impl = std::make_shared<Impl>(io, limits, std::move(handler));
   const tcp::endpoint endpoint(asio::ip::make_address(address.ip.to_string()), address.port);
   beast::error_code error;
   impl->acceptor.open(endpoint.protocol(), error);

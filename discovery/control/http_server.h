@@ -3,8 +3,10 @@
 // Runs on the control thread's io_context. Bounded: 32 connections, 8 KiB of header, the body's
 // limit, 10 s for a request to come and its answer to be taken. When all connections are taken, the
 // one that has waited longest for its request makes way, so that idle clients keep nobody out.
+// What is no request is answered with what is wrong with it: 400, 408, 413, 414 or 431.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -43,11 +45,15 @@ class HttpServer {
   // Called on the io_context's thread.
   using Handler = std::function<void(const HttpRequest& request, Reply reply)>;
 
-  // A longer body is answered 413. kNetwork when the address cannot be bound.
+  struct Limits {
+    std::size_t body_bytes = 0;
+    std::chrono::milliseconds request_time{10'000};  // for all of a request to come
+  };
+
+  // kNetwork when the address cannot be bound.
   [[nodiscard]] static Result<std::unique_ptr<HttpServer>> start(boost::asio::io_context& io,
                                                                  const SocketAddress& address,
-                                                                 std::size_t max_body_bytes,
-                                                                 Handler handler);
+                                                                 Limits limits, Handler handler);
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
   ~HttpServer();  // no handler runs after it; answers that come later go nowhere
