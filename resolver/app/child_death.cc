@@ -10,7 +10,7 @@
 #include <fmt/format.h>
 #include <sys/wait.h>
 
-#include "resolver/app/exit_code.h"
+#include "base/exit_code.h"
 
 namespace meshdns::dns {
 namespace {

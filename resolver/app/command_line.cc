@@ -14,10 +14,10 @@
 #include <fmt/format.h>
 
 #include "base/build_info.h"
+#include "base/exit_code.h"
 #include "base/log.h"
 #include "resolver/app/cache_command.h"
 #include "resolver/app/config_loader.h"
-#include "resolver/app/exit_code.h"
 #include "resolver/app/query.h"
 #include "resolver/app/settings.h"
 #include "resolver/app/spelling.h"

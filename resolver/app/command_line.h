@@ -5,9 +5,9 @@
 #include <string>
 #include <variant>
 
+#include "base/exit_code.h"
 #include "resolver/app/cache_command.h"
 #include "resolver/app/config_loader.h"
-#include "resolver/app/exit_code.h"
 #include "resolver/app/query.h"
 #include "resolver/app/upstream_command.h"
 #include "resolver/app/vip_command.h"

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/descriptor_limit.h"
+#include "base/exit_code.h"
 #include "base/file_system.h"
 #include "base/ip_address.h"
 #include "base/result.h"
@@ -28,7 +29,6 @@
 #include "resolver/app/config_print.h"
 #include "resolver/app/configured_source.h"
 #include "resolver/app/dns_front.h"
-#include "resolver/app/exit_code.h"
 #include "resolver/app/keeper.h"
 #include "resolver/app/launch.h"
 #include "resolver/app/own_keeper.h"
@@ -253,7 +253,7 @@ ExitCode main_with_flags(int argc, const char* const* argv) {
 }  // namespace meshdns::dns
 
 int main(int argc, char** argv) {
-  using meshdns::dns::ExitCode;
+  using meshdns::ExitCode;
   meshdns::discovery::silence_protobuf();
   try {
     return static_cast<int>(meshdns::dns::main_with_flags(argc, argv));

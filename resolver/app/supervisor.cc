@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/exit_code.h"
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
@@ -30,7 +31,6 @@
 #include "resolver/app/child_death.h"
 #include "resolver/app/config_loader.h"
 #include "resolver/app/descriptor_channel.h"
-#include "resolver/app/exit_code.h"
 #include "resolver/app/handover.h"
 #include "resolver/app/keeper.h"
 #include "resolver/app/keeper_message.h"

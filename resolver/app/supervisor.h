@@ -19,13 +19,13 @@
 #include <sys/types.h>
 
 #include "base/clock.h"
+#include "base/exit_code.h"
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "base/socket_layer.h"
 #include "base/unique_fd.h"
 #include "resolver/app/config_loader.h"
-#include "resolver/app/exit_code.h"
 #include "resolver/app/handover.h"
 #include "resolver/app/keeper.h"
 #include "resolver/app/keeper_message.h"

@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "base/build_info.h"
-#include "resolver/app/exit_code.h"
+#include "base/exit_code.h"
 #include "resolver/app/settings.h"
 #include "resolver/app/upstream_command.h"
 #include "resolver/app/vip_command.h"

@@ -1,11 +1,11 @@
-// The exit codes of every verb.
+// The exit codes of every verb of the programs.
 #pragma once
 
 #include <cstdint>
 
 #include "base/result.h"
 
-namespace meshdns::dns {
+namespace meshdns {
 
 enum class ExitCode : std::uint8_t {
   kSuccess = 0,
@@ -37,4 +37,4 @@ enum class ExitCode : std::uint8_t {
   return ExitCode::kOther;
 }
 
-}  // namespace meshdns::dns
+}  // namespace meshdns
