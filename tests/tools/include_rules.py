@@ -105,9 +105,12 @@ FOLDER_THIRD_PARTIES = {
     "cmake": {"Asio", "Boost.Beast", "Boost.JSON"},
 }
 
-# The main source of meshdns-cp reads its flags with CLI11, as the one of meshdns does.
+# What reads meshdns-cp's flags does so with CLI11, as meshdns does.
 FILE_THIRD_PARTIES = {
     "discovery/control/main.cc": {"CLI11"},
+    "discovery/control/api_verbs.cc": {"CLI11"},
+    "discovery/control/run_flags.cc": {"CLI11"},
+    "discovery/control/token_verb.cc": {"CLI11"},
 }
 
 # (folder that includes, header it must not include directly, why)

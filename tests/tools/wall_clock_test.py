@@ -26,7 +26,7 @@ ALLOWED = {
     "resolver/server/query_recorder.cc": "stamps of events; time spans are by the steady clock",
     "resolver/app/query_log.cc": "writes these stamps",
     "discovery/control/control_plane.cc": "hands the seam to the API, for stamps of entities, and to the check of tokens",
-    "discovery/control/main.cc": "hands the seam to the issue of tokens",
+    "discovery/control/token_verb.cc": "hands the seam to the issue of tokens",
     "resolver/app/app.h": "hands the seam to the age of the table over reboots",
     # gRPC turns the deadline into a time span at once.
     "discovery/xds/ads_server.cc": "the grace of a shutdown",
