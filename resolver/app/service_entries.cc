@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -69,38 +70,65 @@ bool is_withheld(AddressStatus status) {
          status != AddressStatus::kLeased;
 }
 
-ServiceEntry ServiceEntries::Packed::unpack() const {
-  return {.service = service.unpack(), .addresses = unpack_addresses(addresses), .status = status};
-}
-
-void ServiceEntries::set_service(const discovery::PackedService& service) {
+ServiceEntries::Added ServiceEntries::add(const discovery::PackedService& service) {
   const auto [entry, is_new] = entries_.insert(Packed{.service = service});
-  if (!is_new) {
-    entry->service = service;
+  return {.place = Place(entry), .is_new = is_new};
+}
+
+void ServiceEntries::set_service(Place place, const discovery::PackedService& service) {
+  place.entry_->service = service;
+}
+
+void ServiceEntries::set_addresses(Place place, const std::vector<IpAddress>& addresses,
+                                   AddressStatus status) {
+  const Packed& entry = *place.entry_;
+  forget_addresses(entry);
+  entry.status = status;
+  if (addresses.empty()) {
+    return;
+  }
+  if (addresses.size() == 1 && addresses.front().is_v4()) {
+    Ipv4 octets{};
+    std::ranges::copy(addresses.front().octets(), octets.begin());
+    entry.addresses = std::bit_cast<std::uint32_t>(octets);
+    entry.form = AddressForm::kOneIpv4;
+  } else {
+    entry.addresses = lists_.add(pack(addresses));
+    entry.form = AddressForm::kList;
   }
 }
 
-void ServiceEntries::set_addresses(const discovery::ServiceId& id,
-                                   const std::vector<IpAddress>& addresses, AddressStatus status) {
-  const auto entry = entries_.find(discovery::ServiceIdView(id));
-  entry->addresses = pack(addresses);
-  entry->status = status;
+void ServiceEntries::forget_addresses(const Packed& entry) {
+  if (entry.form == AddressForm::kList) {
+    lists_.remove(entry.addresses);
+  }
+  entry.form = AddressForm::kNone;
 }
 
-void ServiceEntries::erase(const discovery::ServiceId& id) {
-  const auto entry = entries_.find(discovery::ServiceIdView(id));
-  if (entry != entries_.end()) {
-    entries_.erase(entry);
+void ServiceEntries::erase(Place place) {
+  forget_addresses(*place.entry_);
+  entries_.erase(place.entry_);
+}
+
+ServiceEntry ServiceEntries::unpack(const Packed& entry) const {
+  ServiceEntry unpacked{.service = entry.service.unpack(), .addresses = {}, .status = entry.status};
+  if (entry.form == AddressForm::kOneIpv4) {
+    unpacked.addresses = {IpAddress(std::bit_cast<Ipv4>(entry.addresses))};
+  } else if (entry.form == AddressForm::kList) {
+    unpacked.addresses = unpack_addresses(lists_[entry.addresses]);
   }
+  return unpacked;
+}
+
+std::optional<ServiceEntries::Place> ServiceEntries::place_of(
+    const discovery::ServiceId& id) const {
+  const auto entry = entries_.find(discovery::ServiceIdView(id));
+  return entry == entries_.end() ? std::nullopt : std::optional(Place(entry));
 }
 
 std::optional<ServiceEntry> ServiceEntries::find(const discovery::ServiceId& id) const {
-  const auto entry = entries_.find(discovery::ServiceIdView(id));
-  return entry == entries_.end() ? std::nullopt : std::optional(entry->unpack());
-}
-
-ServiceEntry ServiceEntries::at(const discovery::ServiceId& id) const {
-  return entries_.find(discovery::ServiceIdView(id))->unpack();
+  const auto place = place_of(id);
+  return place ? std::optional(at(*place)) : std::nullopt;
 }
 
 std::vector<ServiceEntry> ServiceEntries::some(const discovery::ServiceId* id,
@@ -109,7 +137,7 @@ std::vector<ServiceEntry> ServiceEntries::some(const discovery::ServiceId* id,
   auto entry =
       id == nullptr ? entries_.begin() : entries_.upper_bound(discovery::ServiceIdView(*id));
   for (; some.size() < count && entry != entries_.end(); ++entry) {
-    some.push_back(entry->unpack());
+    some.push_back(unpack(*entry));
   }
   return some;
 }

@@ -3,6 +3,7 @@
 // Control thread only. Entries come out as values.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <absl/container/btree_set.h>
 
 #include "base/ip_address.h"
+#include "base/numbered_values.h"
 #include "base/packed_text.h"
 #include "discovery/packed_service.h"
 #include "discovery/service.h"
@@ -43,20 +45,52 @@ struct ServiceEntry {
 };
 
 class ServiceEntries {
- public:
-  // A new service without addresses whose lease is pending, or what is known of one that is there:
-  // its addresses and status stay.
-  void set_service(const discovery::PackedService& service);
-  // The service is there.
-  void set_addresses(const discovery::ServiceId& id, const std::vector<IpAddress>& addresses,
-                     AddressStatus status);
-  void erase(const discovery::ServiceId& id);
+  enum class AddressForm : std::uint8_t {
+    kNone,
+    kOneIpv4,  // as most services have
+    kList,     // any others
+  };
+  // What changes has no part in the order.
+  struct Packed {
+    mutable discovery::PackedService service;
+    mutable std::uint32_t addresses = 0;  // the octets of the one, or the number of the list
+    mutable AddressForm form = AddressForm::kNone;
+    mutable AddressStatus status = AddressStatus::kPending;
+  };
+  static_assert(sizeof(Packed) == 16);
+  struct Order {
+    using is_transparent = void;
+    static discovery::ServiceIdView id(const Packed& entry) { return entry.service.id(); }
+    static discovery::ServiceIdView id(discovery::ServiceIdView id) { return id; }
+    bool operator()(const auto& a, const auto& b) const { return id(a) < id(b); }
+  };
+  using Entries = absl::btree_set<Packed, Order>;
 
+ public:
+  // Where an entry stands, until one is added or erased: what else is asked of it or told about it
+  // needs no search.
+  class Place {
+    friend ServiceEntries;
+    explicit Place(Entries::const_iterator entry) : entry_(entry) {}
+    Entries::const_iterator entry_;
+  };
+  struct Added {
+    Place place;
+    bool is_new = false;
+  };
+
+  // A new service without addresses whose lease is pending; one that is there stays as it is.
+  Added add(const discovery::PackedService& service);
+  // What is known of it now. Its id, its addresses and their status stay.
+  void set_service(Place place, const discovery::PackedService& service);
+  void set_addresses(Place place, const std::vector<IpAddress>& addresses, AddressStatus status);
+  void erase(Place place);
+
+  [[nodiscard]] std::optional<Place> place_of(const discovery::ServiceId& id) const;
+  [[nodiscard]] ServiceEntry at(Place place) const { return unpack(*place.entry_); }
   [[nodiscard]] std::optional<ServiceEntry> find(const discovery::ServiceId& id) const;
-  // The service is there.
-  [[nodiscard]] ServiceEntry at(const discovery::ServiceId& id) const;
   [[nodiscard]] bool contains(const discovery::ServiceId& id) const {
-    return entries_.contains(discovery::ServiceIdView(id));
+    return place_of(id).has_value();
   }
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
@@ -64,7 +98,7 @@ class ServiceEntries {
   template <typename Visit>
   void for_each(Visit visit) const {
     for (const Packed& entry : entries_) {
-      visit(entry.unpack());
+      visit(unpack(entry));
     }
   }
   // At most `count` of them, behind `id` if there is one.
@@ -72,22 +106,13 @@ class ServiceEntries {
                                                std::size_t count) const;
 
  private:
-  // What changes has no part in the order.
-  struct Packed {
-    mutable discovery::PackedService service;
-    mutable PackedText addresses = {};
-    mutable AddressStatus status = AddressStatus::kPending;
+  using Ipv4 = std::array<std::uint8_t, 4>;
 
-    [[nodiscard]] ServiceEntry unpack() const;
-  };
-  struct Order {
-    using is_transparent = void;
-    static discovery::ServiceIdView id(const Packed& entry) { return entry.service.id(); }
-    static discovery::ServiceIdView id(discovery::ServiceIdView id) { return id; }
-    bool operator()(const auto& a, const auto& b) const { return id(a) < id(b); }
-  };
+  [[nodiscard]] ServiceEntry unpack(const Packed& entry) const;
+  void forget_addresses(const Packed& entry);
 
-  absl::btree_set<Packed, Order> entries_;
+  Entries entries_;
+  NumberedValues<PackedText> lists_;  // of addresses, see pack()
 };
 
 }  // namespace meshdns::dns

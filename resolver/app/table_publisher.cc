@@ -108,8 +108,11 @@ void TablePublisher::apply(const discovery::TableChange& change) {
 
 void TablePublisher::apply_endpoints(const discovery::TableChange& change) {
   const auto refresh_service = [this](const discovery::ServiceId& id) {
-    if (auto entry = entries_.find(id); entry && answers_endpoints(entry->service)) {
-      refresh(*std::move(entry));
+    if (const auto place = entries_.place_of(id)) {
+      ServiceEntry entry = entries_.at(*place);
+      if (answers_endpoints(entry.service)) {
+        refresh(*place, entry);
+      }
     }
   };
   for (const discovery::ServiceId& id : change.removed_endpoints) {
@@ -145,35 +148,38 @@ void TablePublisher::apply_instances(const discovery::TableChange& change) {
 }
 
 void TablePublisher::upsert(const discovery::PackedService& packed) {
-  ServiceEntry entry{.service = packed.unpack(), .addresses = {}};
-  if (auto before = entries_.find(entry.service.id)) {
-    forget_given(before->service);
-    entry.status = before->status;
-  } else {
-    ++pending_;  // as a new entry's status says
+  const auto [place, is_new] = entries_.add(packed);
+  if (is_new) {
+    ++pending_;  // as its status says
     ++withheld_;
+  } else {
+    if (!given_.empty()) {
+      forget_given(entries_.at(place).service);
+    }
+    entries_.set_service(place, packed);
   }
-  entries_.set_service(packed);
-  refresh(entry);
+  ServiceEntry entry = entries_.at(place);
+  refresh(place, entry);
   instances_.set_service(entry.service);
 }
 
 bool TablePublisher::remove(const discovery::ServiceId& id) {
-  auto entry = entries_.find(id);
-  if (!entry) {
+  const auto place = entries_.place_of(id);
+  if (!place) {
     return false;
   }
-  set_status(*entry, AddressStatus::kGiven);  // neither withheld nor pending any more
-  forget_given(entry->service);
+  ServiceEntry entry = entries_.at(*place);
+  set_status(entry, AddressStatus::kGiven);  // neither withheld nor pending any more
+  forget_given(entry.service);
   leases_.release(service_lease_key(id));
   refused_.erase(id);
-  entries_.erase(id);
+  entries_.erase(*place);
   builder_.remove_service(id);
   instances_.remove_service(id);
   return true;
 }
 
-void TablePublisher::refresh(ServiceEntry entry) {
+void TablePublisher::refresh(ServiceEntries::Place place, ServiceEntry& entry) {
   if (answers_endpoints(entry.service)) {
     take_endpoints(entry);
   } else if (!entry.service.addresses.empty()) {
@@ -183,7 +189,7 @@ void TablePublisher::refresh(ServiceEntry entry) {
   } else {
     take_lease(entry);
   }
-  entries_.set_addresses(entry.service.id, entry.addresses, entry.status);
+  entries_.set_addresses(place, entry.addresses, entry.status);
   const bool withheld = is_withheld(entry.status);
   report(escape_name(entry.service.id.to_string()),
          builder_.upsert_service(
@@ -193,6 +199,13 @@ void TablePublisher::refresh(ServiceEntry entry) {
   // A pending lease is on disk in a moment: publishing what it withholds can wait for that.
   schedule_.note_change(clock_.now(),
                         entry.status == AddressStatus::kPending ? Urgency::kSoon : Urgency::kNow);
+}
+
+void TablePublisher::refresh(const discovery::ServiceId& id) {
+  if (const auto place = entries_.place_of(id)) {
+    ServiceEntry entry = entries_.at(*place);
+    refresh(*place, entry);
+  }
 }
 
 bool TablePublisher::answers_endpoints(const discovery::Service& service) const {
@@ -291,18 +304,20 @@ void TablePublisher::settle_conflict(const IpAddress& address, const discovery::
   }
   const discovery::ServiceId loser = place->second;
   given_.erase(place);
-  if (auto entry = entries_.find(loser)) {
-    refresh(*entry);
-  }
+  refresh(loser);
 }
 
 void TablePublisher::on_lease_change(const std::vector<std::string>& keys) {
   for (const std::string& key : keys) {
     const auto id = service_of_lease_key(key);
-    auto entry = id ? entries_.find(*id) : std::nullopt;
-    if (entry && entry->service.addresses.empty() && !entry->service.awaits_address &&
-        !answers_endpoints(entry->service)) {
-      refresh(*entry);
+    const auto place = id ? entries_.place_of(*id) : std::nullopt;
+    if (!place) {
+      continue;
+    }
+    ServiceEntry entry = entries_.at(*place);
+    if (entry.service.addresses.empty() && !entry.service.awaits_address &&
+        !answers_endpoints(entry.service)) {
+      refresh(*place, entry);
     }
   }
   leases_.flush();
@@ -320,24 +335,25 @@ void TablePublisher::retry_exhausted() {
     if (leases_.acquire(service_lease_key(id)).status == vip::LeaseStatus::kExhausted) {
       break;
     }
-    refresh(entries_.at(id));
+    refresh(id);
   }
 }
 
 void TablePublisher::retry_refused() {
   std::vector<discovery::ServiceId> freed;
   for (const discovery::ServiceId& id : refused_) {
-    const ServiceEntry entry = entries_.at(id);
+    const auto entry = entries_.find(id);
     const auto is_free = [&](const IpAddress& address) {
-      const bool is_lacking = std::ranges::find(entry.addresses, address) == entry.addresses.end();
+      const bool is_lacking =
+          std::ranges::find(entry->addresses, address) == entry->addresses.end();
       return is_lacking && !leases_.holder(address);
     };
-    if (std::ranges::any_of(entry.service.addresses, is_free)) {
+    if (entry && std::ranges::any_of(entry->service.addresses, is_free)) {
       freed.push_back(id);
     }
   }
   for (const discovery::ServiceId& id : freed) {
-    refresh(entries_.at(id));
+    refresh(id);
   }
 }
 

@@ -90,8 +90,10 @@ class TablePublisher {
   void upsert(const discovery::PackedService& packed);
   // False when it was not there.
   bool remove(const discovery::ServiceId& id);
-  // Finds the entry's addresses anew, keeps them and tells the builder.
-  void refresh(ServiceEntry entry);
+  // Finds the entry's addresses anew, keeps them and tells the builder. `entry` is what stands at
+  // `place`, which is good afterwards, too.
+  void refresh(ServiceEntries::Place place, ServiceEntry& entry);
+  void refresh(const discovery::ServiceId& id);
   void take_given_addresses(ServiceEntry& entry);
   [[nodiscard]] bool answers_endpoints(const discovery::Service& service) const;
   void take_endpoints(ServiceEntry& entry);

@@ -119,8 +119,8 @@ TEST_F(AdminRoutesTest, ShowTheTableAsItIsAtTheRequest) {
   web.service.id = {"default", "web"};
   web.addresses = {*IpAddress::parse("244.0.0.1")};
   web.status = AddressStatus::kLeased;
-  entries.set_service(discovery::PackedService(web.service));
-  entries.set_addresses(web.service.id, web.addresses, web.status);
+  const auto place = entries.add(discovery::PackedService(web.service)).place;
+  entries.set_addresses(place, web.addresses, web.status);
   entries_ = &entries;
   EXPECT_THAT(get("/table").body, HasSubstr("\"name\":\"web\""));
   EXPECT_THAT(get("/vips").body, HasSubstr("\"ipv4\":\"244.0.0.1\""));

@@ -35,8 +35,8 @@ ServiceEntry entry(const std::string& name, const std::vector<std::string>& addr
 }
 
 void put(ServiceEntries& entries, const ServiceEntry& entry) {
-  entries.set_service(discovery::PackedService(entry.service));
-  entries.set_addresses(entry.service.id, entry.addresses, entry.status);
+  const auto place = entries.add(discovery::PackedService(entry.service)).place;
+  entries.set_addresses(place, entry.addresses, entry.status);
 }
 
 ServiceEntries table(const std::vector<ServiceEntry>& services) {
@@ -140,7 +140,7 @@ TEST(DumpTable, GoesOnWhereItWasWhenTheTableChanges) {
   std::string text = pieces().value();
   // The last one shown goes, and all that were not; others come before and after.
   for (int i = 100; i < 500; ++i) {
-    entries.erase({"default", fmt::format("s{:04}", i)});
+    entries.erase(entries.place_of({"default", fmt::format("s{:04}", i)}).value());
   }
   for (const std::string name : {"a", "z"}) {
     put(entries, entry(name, {"244.0.0.1"}));
