@@ -141,7 +141,8 @@ class RankedEntries {
   using Iterator = typename Entries::const_iterator;
 
   [[nodiscard]] bool is_effective(Iterator told) const {
-    return told == entries_.begin() || place(*std::prev(told)).key != place(*told).key;
+    return told->rank == 0 || told == entries_.begin() ||
+           place(*std::prev(told)).key != place(*told).key;
   }
   // Whether no other feed says anything of the key.
   [[nodiscard]] bool is_alone(Iterator told) const {
