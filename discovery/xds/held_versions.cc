@@ -1,44 +1,60 @@
 #include "discovery/xds/held_versions.h"
 
-#include <algorithm>
-#include <array>
-#include <cstdint>
-#include <cstring>
+#include <cstddef>
 #include <initializer_list>
-#include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
+
+#include "base/packed_text.h"
 
 namespace meshdns::discovery {
 namespace {
 
-using StoredSizes = std::array<std::uint32_t, 2>;  // no resource comes near 4 GiB
+constexpr unsigned kBitsPerOctet = 7;  // of a number, the lowest first; the eighth: more come
+constexpr unsigned kMore = 0x80;
+
+PackedText pack(std::string_view name, std::string_view version) {
+  std::string text;
+  std::size_t octets = name.size();
+  for (; octets >= kMore; octets >>= kBitsPerOctet) {
+    text += static_cast<char>(octets | kMore);
+  }
+  text += static_cast<char>(octets);
+  text += name;
+  text += version;
+  return PackedText(text);
+}
+
+struct Parts {
+  std::string_view name;
+  std::string_view version;
+};
+
+Parts unpack(const PackedText& packed) {
+  const std::string_view text = packed.view();
+  std::size_t octets = 0;
+  std::size_t begin = 0;
+  for (bool more = true; more; ++begin) {
+    const auto octet = static_cast<unsigned char>(text[begin]);
+    octets |= std::size_t{octet & (kMore - 1)} << (begin * kBitsPerOctet);
+    more = octet >= kMore;
+  }
+  return {.name = text.substr(begin, octets), .version = text.substr(begin + octets)};
+}
 
 }  // namespace
 
 HeldVersions::Held::Held(std::string_view name, std::string_view version)
-    // NOLINTNEXTLINE(modernize-avoid-c-arrays): of any size
-    : block_(std::make_unique<char[]>(sizeof(StoredSizes) + name.size() + version.size())) {
-  const StoredSizes sizes{static_cast<std::uint32_t>(name.size()),
-                          static_cast<std::uint32_t>(version.size())};
-  std::memcpy(block_.get(), &sizes, sizeof(sizes));
-  char* const behind_name = std::ranges::copy(name, block_.get() + sizeof(sizes)).out;
-  std::ranges::copy(version, behind_name);
-}
+    : text_(pack(name, version)) {}
 
-HeldVersions::Held::Sizes HeldVersions::Held::sizes() const {
-  StoredSizes sizes{};
-  std::memcpy(&sizes, block_.get(), sizeof(sizes));
-  return {.name = sizes[0], .version = sizes[1]};
-}
+std::string_view HeldVersions::Held::name() const { return unpack(text_).name; }
 
-std::string_view HeldVersions::Held::name() const {
-  return {block_.get() + sizeof(StoredSizes), sizes().name};
-}
+std::string_view HeldVersions::Held::version() const { return unpack(text_).version; }
 
-std::string_view HeldVersions::Held::version() const {
-  return {block_.get() + sizeof(StoredSizes) + sizes().name, sizes().version};
+void HeldVersions::Held::set_version(std::string_view version) const {
+  text_ = pack(name(), version);
 }
 
 HeldVersions::HeldVersions(
@@ -49,8 +65,11 @@ HeldVersions::HeldVersions(
 }
 
 void HeldVersions::set(std::string_view name, std::string_view version) {
-  erase(name);
-  held_.emplace(name, version);
+  if (const auto held = held_.find(name); held != held_.end()) {
+    held->set_version(version);
+  } else {
+    held_.emplace(name, version);
+  }
 }
 
 void HeldVersions::erase(std::string_view name) {

@@ -7,12 +7,13 @@
 #include <cstddef>
 #include <functional>
 #include <initializer_list>
-#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include <boost/unordered/unordered_flat_set.hpp>
+
+#include "base/packed_text.h"
 
 namespace meshdns::discovery {
 
@@ -43,7 +44,7 @@ class HeldVersions {
   }
 
  private:
-  // A name and a version in one block, with the sizes of both in front.
+  // A name and its version, in one block.
   class Held {
    public:
     Held(std::string_view name, std::string_view version);
@@ -55,15 +56,11 @@ class HeldVersions {
 
     [[nodiscard]] std::string_view name() const;
     [[nodiscard]] std::string_view version() const;
+    // The name stays, so this changes no order and no hash.
+    void set_version(std::string_view version) const;
 
    private:
-    struct Sizes {
-      std::size_t name;
-      std::size_t version;
-    };
-    [[nodiscard]] Sizes sizes() const;
-
-    std::unique_ptr<char[]> block_;  // NOLINT(modernize-avoid-c-arrays): of any size
+    mutable PackedText text_;  // the number of the name's octets, the name, the version
   };
   static std::string_view name_of(const Held& held) { return held.name(); }
   static std::string_view name_of(std::string_view name) { return name; }

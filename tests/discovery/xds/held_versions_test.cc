@@ -1,5 +1,6 @@
 #include "discovery/xds/held_versions.h"
 
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -44,6 +45,20 @@ TEST(HeldVersions, TellsNamesApartThatRunIntoTheirVersions) {
   versions.set(std::string_view("a\0", 2), "c");
   EXPECT_EQ(all(versions).size(), 4U);
   EXPECT_EQ(versions.find(""), "abc");
+}
+
+TEST(HeldVersions, TakesNamesAndVersionsOfAnyLength) {
+  for (const std::size_t octets :
+       {0U, 1U, 127U, 128U, 253U, 254U, 255U, 300U, 16'383U, 16'384U, 100'000U}) {
+    const std::string name(octets, 'n');
+    const std::string text(octets, '\xff');
+    HeldVersions versions{{name, text}};
+    EXPECT_EQ(versions.find(name), text);
+    versions.set(name, "short");
+    EXPECT_EQ(versions.find(name), "short");
+    versions.set(name, text);
+    EXPECT_THAT(all(versions), ElementsAre(Pair(name, text)));
+  }
 }
 
 TEST(HeldVersions, AreCopied) {
