@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -171,6 +172,9 @@ void Allocator::end_quarantines() {
       free_at_.erase(place);
     }
     quarantines_.pop_front();
+    if (quarantines_.empty()) {
+      quarantines_ = std::deque<Quarantine>();  // a deque keeps the pointers of its longest time
+    }
   }
   if (free_at_.empty()) {
     free_at_.rehash(0);

@@ -35,8 +35,11 @@ std::optional<LeaseTable::Number> LeaseTable::find(std::string_view key) const {
 }
 
 std::optional<LeaseTable::Number> LeaseTable::find(const IpAddress& address) const {
-  return address.is_v4() ? by_ipv4_.find(octets_of<4>(address))
-                         : by_ipv6_.find(octets_of<16>(address));
+  if (address.is_v4()) {
+    return by_ipv4_.find(octets_of<4>(address));
+  }
+  const auto ipv6 = by_ipv6_.find(octets_of<16>(address));
+  return ipv6 ? std::optional(ipv6_[*ipv6].lease) : std::nullopt;
 }
 
 LeaseTable::Number LeaseTable::insert(std::string_view key) {
@@ -59,7 +62,7 @@ std::optional<IpAddress> LeaseTable::address(Number lease, IpFamily family) cons
   if (family == IpFamily::kV4) {
     return of.has_ipv4 ? std::optional(IpAddress(of.ipv4)) : std::nullopt;
   }
-  return of.has_ipv6 ? std::optional(IpAddress(of.ipv6)) : std::nullopt;
+  return of.ipv6 != kNoIpv6 ? std::optional(IpAddress(ipv6_[of.ipv6].octets)) : std::nullopt;
 }
 
 void LeaseTable::set_address(Number lease, const IpAddress& address) {
@@ -70,9 +73,9 @@ void LeaseTable::set_address(Number lease, const IpAddress& address) {
     of.has_ipv4 = true;
     by_ipv4_.insert(lease);
   } else {
-    of.ipv6 = octets_of<16>(address);
-    of.has_ipv6 = true;
-    by_ipv6_.insert(lease);
+    const auto ipv6 = ipv6_.add({.octets = octets_of<16>(address), .lease = lease});
+    by_ipv6_.insert(ipv6);
+    of.ipv6 = ipv6 & kNoIpv6;
   }
 }
 
@@ -81,9 +84,10 @@ void LeaseTable::clear_address(Number lease, IpFamily family) {
   if (family == IpFamily::kV4 && of.has_ipv4) {
     by_ipv4_.erase(lease);
     of.has_ipv4 = false;
-  } else if (family == IpFamily::kV6 && of.has_ipv6) {
-    by_ipv6_.erase(lease);
-    of.has_ipv6 = false;
+  } else if (family == IpFamily::kV6 && of.ipv6 != kNoIpv6) {
+    by_ipv6_.erase(of.ipv6);
+    ipv6_.remove(of.ipv6);
+    of.ipv6 = kNoIpv6;
   }
 }
 

@@ -1,6 +1,6 @@
 // LeaseTable: every key with its addresses, and who has an address. Packed, since there is one for
-// each of perhaps a million services: 32 octets a lease, its key, and four octets in each of the
-// tables that find it.
+// each of perhaps a million services: 16 octets a lease, 20 for an IPv6 address, its key, and four
+// octets in each of the tables that find it.
 //
 // No rules but that an address has one lease: those are the Allocator's, whose it is. One thread.
 #pragma once
@@ -62,18 +62,24 @@ class LeaseTable {
   using Ipv4 = std::array<std::uint8_t, 4>;
   using Ipv6 = std::array<std::uint8_t, 16>;
 
+  static constexpr std::uint32_t kNoIpv6 = (1U << 29U) - 1;  // more would take 16 GiB and more
+
   struct Lease {
     PackedText key;
     Ipv4 ipv4{};
-    Ipv6 ipv6{};
+    std::uint32_t ipv6 : 29 = kNoIpv6;  // a number of `ipv6_`
     bool has_ipv4 : 1 = false;
-    bool has_ipv6 : 1 = false;
     bool is_active : 1 = false;
     bool is_blocked : 1 = false;
   };
-  static_assert(sizeof(Lease) == 32);
+  static_assert(sizeof(Lease) == 16);
+  // Apart, since most leases have none.
+  struct Ipv6Address {
+    Ipv6 octets{};
+    Number lease = 0;
+  };
 
-  // What a lease is found by.
+  // What a lease, or its IPv6 address, is found by.
   struct ByKey {
     using Key = std::string_view;
     static Key of(const Lease& lease) { return lease.key.view(); }
@@ -86,14 +92,15 @@ class LeaseTable {
   };
   struct ByIpv6 {
     using Key = Ipv6;
-    static const Key& of(const Lease& lease) { return lease.ipv6; }
+    static const Key& of(const Ipv6Address& address) { return address.octets; }
     static std::size_t hash(const Key& address);
   };
 
   NumberedValues<Lease> leases_;
+  NumberedValues<Ipv6Address> ipv6_;
   NumberIndex<Lease, ByKey> by_key_{leases_};
   NumberIndex<Lease, ByIpv4> by_ipv4_{leases_};  // those that have one
-  NumberIndex<Lease, ByIpv6> by_ipv6_{leases_};  // likewise
+  NumberIndex<Ipv6Address, ByIpv6> by_ipv6_{ipv6_};
 };
 
 }  // namespace meshdns::vip

@@ -52,11 +52,11 @@ TEST_F(LeaseMemory, ALeaseWithBothAddressesWeighsAtMost110Octets) {
   EXPECT_LE(octets_per_lease(), 110U);
 }
 
-TEST_F(LeaseMemory, ALeaseWithIpv4AloneWeighsAtMost100Octets) {
+TEST_F(LeaseMemory, ALeaseWithIpv4AloneWeighsAtMost82Octets) {
   Allocator allocator({pool("244.0.0.0/6"), std::nullopt}, clock_);
   acquire_all(allocator);
   RecordProperty("octets_per_lease_ipv4", std::to_string(octets_per_lease()));
-  EXPECT_LE(octets_per_lease(), 100U);
+  EXPECT_LE(octets_per_lease(), 82U);
 }
 
 TEST_F(LeaseMemory, LeasesThatWereWrittenAndReturnedWeighNoMoreThanBefore) {
