@@ -1,15 +1,16 @@
 // ClaimedAddresses: the addresses that owners have, each once, and who claims the pointers of those
-// that have one. Packed: 28 octets, and some six to find it by.
+// that have one. Packed: 16 octets for an IPv4 address and 28 for an IPv6 one, and some six to find
+// it by.
 //
 // Belongs to the snapshot builder.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <span>
 
 #include "base/ip_address.h"
 #include "base/number_index.h"
@@ -17,23 +18,6 @@
 #include "resolver/snapshot/claims.h"
 
 namespace meshdns::dns {
-
-class ClaimedAddress {
- public:
-  Claims claims;
-
-  ClaimedAddress() = default;
-  explicit ClaimedAddress(const IpAddress& address);
-  [[nodiscard]] IpAddress address() const {
-    return IpAddress(std::span(octets_).first(is_v4_ ? 4 : 16));
-  }
-
- private:
-  friend class ClaimedAddresses;
-  std::array<std::uint8_t, 16> octets_{};  // IPv4 in the first four
-  std::uint32_t is_v4_ : 1 = false;
-  std::uint32_t uses_ : 31 = 0;
-};
 
 class ClaimedAddresses {
  public:
@@ -43,23 +27,57 @@ class ClaimedAddresses {
   Number use(const IpAddress& address);
   void release(Number address);
 
-  [[nodiscard]] std::optional<Number> find(const IpAddress& address) const {
-    return by_address_.find(address);
+  [[nodiscard]] std::optional<Number> find(const IpAddress& address) const;
+  [[nodiscard]] IpAddress address(Number number) const;
+  [[nodiscard]] Claims& claims(Number number) {
+    return is_v4(number) ? ipv4_.of(number).claims : ipv6_.of(number).claims;
   }
-  [[nodiscard]] ClaimedAddress& operator[](Number address) { return addresses_[address]; }
-  [[nodiscard]] const ClaimedAddress& operator[](Number address) const {
-    return addresses_[address];
+  [[nodiscard]] const Claims& claims(Number number) const {
+    return is_v4(number) ? ipv4_.of(number).claims : ipv6_.of(number).claims;
   }
 
  private:
-  struct ByAddress {
-    using Key = IpAddress;
-    static Key of(const ClaimedAddress& address) { return address.address(); }
-    static std::size_t hash(const Key& address) { return std::hash<Key>{}(address); }
+  // A number is twice what its family has the address under, and one more for IPv6.
+  static constexpr Number kIpv6 = 1;
+  static bool is_v4(Number number) { return (number & kIpv6) == 0; }
+
+  // The addresses of one family.
+  template <std::size_t kOctets>
+  class Family {
+   public:
+    using Octets = std::array<std::uint8_t, kOctets>;
+    struct Claimed {
+      Claims claims;
+      std::uint32_t uses = 0;
+      Octets octets{};
+    };
+
+    static Octets octets_of(const IpAddress& address) {
+      Octets octets{};
+      std::ranges::copy(address.octets(), octets.begin());
+      return octets;
+    }
+    [[nodiscard]] Claimed& of(Number number) { return values_[number / 2]; }
+    [[nodiscard]] const Claimed& of(Number number) const { return values_[number / 2]; }
+    [[nodiscard]] std::optional<Number> find(const IpAddress& address) const;
+    Number use(const IpAddress& address);
+    void release(Number number);
+
+   private:
+    struct ByOctets {
+      using Key = Octets;
+      static const Key& of(const Claimed& claimed) { return claimed.octets; }
+      static std::size_t hash(const Key& octets) {
+        return std::hash<IpAddress>{}(IpAddress(octets));
+      }
+    };
+
+    NumberedValues<Claimed> values_;
+    NumberIndex<Claimed, ByOctets> by_octets_{values_};
   };
 
-  NumberedValues<ClaimedAddress> addresses_;
-  NumberIndex<ClaimedAddress, ByAddress> by_address_{addresses_};
+  Family<4> ipv4_;
+  Family<16> ipv6_;
 };
 
 }  // namespace meshdns::dns

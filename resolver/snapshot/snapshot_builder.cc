@@ -335,7 +335,7 @@ void SnapshotBuilder::replace_owner(OwnerIndex index, Owner next) {
   }
   for (const AddressNumber address : owner.holdings.addresses()) {
     if (has_pointer(owner, address) && !is_in(old.holdings.addresses(), address)) {
-      claim_lines_.add(addresses_[address].claims, index, [](OwnerIndex) { return false; });
+      claim_lines_.add(addresses_.claims(address), index, [](OwnerIndex) { return false; });
     }
   }
   publish_pointers(index);
@@ -417,7 +417,7 @@ void SnapshotBuilder::publish_name(NameNumber number) {
     wanted.ports = owner.ports;
     if (!owner.withheld) {
       for (const AddressNumber address : owner.holdings.addresses()) {
-        addresses.push_back(addresses_[address].address());
+        addresses.push_back(addresses_.address(address));
       }
       wanted.addresses = addresses;
     }
@@ -458,10 +458,10 @@ void SnapshotBuilder::publish_pointers(OwnerIndex owner) {
 }
 
 void SnapshotBuilder::release_pointer(OwnerIndex owner, AddressNumber number) {
-  ClaimedAddress& address = addresses_[number];
-  claim_lines_.remove(address.claims, owner);
-  if (address.claims.holder == kNobody) {
-    stale_pointers_.push_back(address.address());
+  Claims& claims = addresses_.claims(number);
+  claim_lines_.remove(claims, owner);
+  if (claims.holder == kNobody) {
+    stale_pointers_.push_back(addresses_.address(number));
   } else {
     publish_pointer(number);
   }
@@ -469,8 +469,8 @@ void SnapshotBuilder::release_pointer(OwnerIndex owner, AddressNumber number) {
 
 // Brings the table's entry of an address in line with who has it.
 void SnapshotBuilder::publish_pointer(AddressNumber number) {
-  const IpAddress address = addresses_[number].address();
-  const auto target = pointer_target(addresses_[number].claims);
+  const IpAddress address = addresses_.address(number);
+  const auto target = pointer_target(addresses_.claims(number));
   const std::uint64_t hash = hash_address(key_, address);
   const PointerEntry* const entry = find_pointer(address, hash);
   if (!target) {
@@ -511,7 +511,7 @@ std::optional<NameView> SnapshotBuilder::pointer_target(const Claims& claims) co
 // Whether the address leads back to a name of the owner. An endpoint's is not ours to tell of.
 bool SnapshotBuilder::has_pointer(const Owner& owner, AddressNumber address) const {
   return !owner.is_instance &&
-         std::ranges::any_of(pools_, [told = addresses_[address].address()](const IpPrefix& pool) {
+         std::ranges::any_of(pools_, [told = addresses_.address(address)](const IpPrefix& pool) {
            return pool.contains(told);
          });
 }
@@ -530,7 +530,7 @@ void SnapshotBuilder::purge_stale_pointers() {
     const std::uint64_t hash = hash_address(key_, address);
     const PointerEntry* const entry = find_pointer(address, hash);
     const auto number = addresses_.find(address);
-    const bool is_claimed = number && addresses_[*number].claims.holder != kNobody;
+    const bool is_claimed = number && addresses_.claims(*number).holder != kNobody;
     if (entry != nullptr && !is_claimed) {
       tables_.pointers.erase(hash, *entry);
     }

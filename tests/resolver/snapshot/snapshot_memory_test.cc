@@ -70,20 +70,20 @@ Weights weigh(bool both_families) {
   return weights;
 }
 
-TEST(SnapshotMemory, ANameWithBothAddressesWeighsAtMost215OctetsAndInTheBuilder250) {
+TEST(SnapshotMemory, ANameWithBothAddressesWeighsAtMost215OctetsAndInTheBuilder235) {
   const Weights weights = weigh(true);
   RecordProperty("snapshot_octets_per_name_both", std::to_string(weights.snapshot));
   RecordProperty("builder_octets_per_name_both", std::to_string(weights.builder));
   EXPECT_LE(weights.snapshot, 215U);
-  EXPECT_LE(weights.builder, 250U);
+  EXPECT_LE(weights.builder, 235U);
 }
 
-TEST(SnapshotMemory, ANameWithIpv4AloneWeighsAtMost165OctetsAndInTheBuilder215) {
+TEST(SnapshotMemory, ANameWithIpv4AloneWeighsAtMost165OctetsAndInTheBuilder200) {
   const Weights weights = weigh(false);
   RecordProperty("snapshot_octets_per_name_ipv4", std::to_string(weights.snapshot));
   RecordProperty("builder_octets_per_name_ipv4", std::to_string(weights.builder));
   EXPECT_LE(weights.snapshot, 165U);
-  EXPECT_LE(weights.builder, 215U);
+  EXPECT_LE(weights.builder, 200U);
 }
 
 }  // namespace
