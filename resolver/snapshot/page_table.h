@@ -1,8 +1,8 @@
 // The table behind a snapshot: a hash table that shares with its copies all that did not change.
 // Its read side is Hot path.
 //
-//     root (vector)  ->  DirectoryPage (128 pointers)  ->  EntryPage (4 KiB of entries)
-//     top R bits         next 7 bits of the hash           any slot, its hash's own one first
+//     root (vector)  ->  DirectoryPage (64 pointers)  ->  EntryPage (4 KiB of entries)
+//     top R bits         next 6 bits of the hash          any slot, its hash's own one first
 //
 // Extendible hashing: an entry page answers for all hashes that share its first `depth` bits. A
 // full page splits in two by the next bit; when its directory page has no bit left for that, the
@@ -102,9 +102,11 @@ class PageTable {
   // As many as leave room for their tags and 16 octets more in whole cache lines.
   static constexpr std::size_t kEntriesPerPage = sizeof(Entry) == 64 ? 62 : 122;
   static constexpr std::size_t kTagOctets = (kEntriesPerPage + 7) / 8 * 8;
-  static constexpr unsigned kDirectoryBits = 7;
+  // What a change copies and counts anew is one directory page and the root: with these many bits
+  // about the least of both together, from ten thousand names to a million.
+  static constexpr unsigned kDirectoryBits = 6;
   static constexpr std::size_t kPagesPerDirectory = 1U << kDirectoryBits;
-  static constexpr unsigned kMaxRootBits = 12;
+  static constexpr unsigned kMaxRootBits = 13;
   static constexpr unsigned kMaxDepth = kMaxRootBits + kDirectoryBits;
   // Two neighbours with at most so many entries together become one page.
   static constexpr std::size_t kMergeAtMost = kEntriesPerPage * 2 / 5;
