@@ -191,11 +191,13 @@ void TablePublisher::refresh(ServiceEntries::Place place, ServiceEntry& entry) {
   }
   entries_.set_addresses(place, entry.addresses, entry.status);
   const bool withheld = is_withheld(entry.status);
-  report(escape_name(entry.service.id.to_string()),
-         builder_.upsert_service(
-             entry.service, {.addresses = withheld ? std::vector<IpAddress>() : entry.addresses,
-                             .withheld = withheld,
-                             .are_endpoints = answers_endpoints(entry.service)}));
+  const UpsertReport told = builder_.upsert_service(
+      entry.service, {.addresses = withheld ? std::vector<IpAddress>() : entry.addresses,
+                      .withheld = withheld,
+                      .are_endpoints = answers_endpoints(entry.service)});
+  if (!told.empty()) {
+    report(escape_name(entry.service.id.to_string()), told);
+  }
   // A pending lease is on disk in a moment: publishing what it withholds can wait for that.
   schedule_.note_change(clock_.now(),
                         entry.status == AddressStatus::kPending ? Urgency::kSoon : Urgency::kNow);

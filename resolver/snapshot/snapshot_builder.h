@@ -72,6 +72,11 @@ struct UpsertReport {
   std::vector<NameClash> displaced = {};  // hostnames that an instance had, or would have: `holder`
   // More different port lists are in use than can be kept: SERVFAIL for types that tell ports.
   bool ports_not_told = false;
+
+  // As of nearly every upsert.
+  [[nodiscard]] bool empty() const {
+    return clashes.empty() && rejected.empty() && displaced.empty() && !ports_not_told;
+  }
 };
 
 class SnapshotBuilder {
