@@ -17,6 +17,7 @@ constexpr unsigned kMore = 0x80;
 
 PackedText pack(std::string_view name, std::string_view version) {
   std::string text;
+  text.reserve(sizeof(std::size_t) + name.size() + version.size());
   std::size_t octets = name.size();
   for (; octets >= kMore; octets >>= kBitsPerOctet) {
     text += static_cast<char>(octets | kMore);
