@@ -153,7 +153,7 @@ ServiceDelta MeshFeed::read(const ResponseView& response, const std::string& mes
           fmt::format("the resource says it is '{}'", escape_name(service->id.to_string())));
     }
     if (service) {
-      delta.accepted.push_back({service->id.to_string(), item.version, std::string(item.value)});
+      delta.accepted.push_back({item.name, item.version, std::string(item.value)});
       delta.services.push_back(std::move(*service));
       continue;
     }
