@@ -24,7 +24,6 @@
 #include "resolver/snapshot/owner_key.h"
 #include "resolver/snapshot/page_table.h"
 #include "resolver/snapshot/port_lists.h"
-#include "resolver/snapshot/reverse_name.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_image.h"
 #include "resolver/snapshot/standing.h"
@@ -32,21 +31,11 @@
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/snapshot/wildcard_depths.h"
 #include "resolver/snapshot/zone_set.h"
+#include "resolver/snapshot/zone_states.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
 namespace {
-
-// Folded.
-Result<Name> parse_zone(const std::string& text) {
-  auto name = Name::from_text(text);
-  if (!name || name->view().is_root()) {
-    return fail(ErrorCode::kInvalidArgument,
-                "zone \"" + text + "\" is not a domain name below the root");
-  }
-  name->fold();
-  return *name;
-}
 
 // Changes only while few pages were touched, so that one change stays within four pages in all: an
 // erased pointer touches two.
@@ -60,45 +49,17 @@ constexpr std::size_t kPurgeWhenMany = 64;
 }  // namespace
 
 Result<std::unique_ptr<SnapshotBuilder>> SnapshotBuilder::create(const Options& options) {
-  std::vector<OwnedZone> zones;
-  const auto is_new = [&zones](const Name& name) {
-    return std::ranges::none_of(zones,
-                                [&name](const OwnedZone& zone) { return zone.name == name; });
-  };
-  for (const std::string& text : options.owned_zones) {
-    const auto name = parse_zone(text);
-    if (!name) {
-      return tl::unexpected(name.error());
-    }
-    if (is_new(*name)) {
-      zones.push_back({.name = *name});
-    }
-  }
-  for (const std::string& text : options.shared_zones) {
-    const auto name = parse_zone(text);
-    if (!name) {
-      return tl::unexpected(name.error());
-    }
-    if (std::ranges::none_of(
-            zones, [&](const OwnedZone& zone) { return name->view().is_within(zone.name); })) {
-      zones.push_back({.name = *name, .is_shared = true});
-    }
-  }
-  for (const IpPrefix& pool : options.vip_pools) {
-    for (const Name& name : reverse_zones(pool)) {
-      if (is_new(name)) {
-        zones.push_back({.name = name, .pool = pool});
-      }
-    }
-  }
-  return std::unique_ptr<SnapshotBuilder>(new SnapshotBuilder(options, std::move(zones)));
+  return ZoneStates::create(options.owned_zones, options.shared_zones, options.vip_pools)
+      .map([&options](ZoneStates zones) {
+        return std::unique_ptr<SnapshotBuilder>(new SnapshotBuilder(options, std::move(zones)));
+      });
 }
 
-SnapshotBuilder::SnapshotBuilder(const Options& options, std::vector<OwnedZone> zones)
+SnapshotBuilder::SnapshotBuilder(const Options& options, ZoneStates zones)
     : key_(options.hash_key ? *options.hash_key : HashKey::random()),
       times_(options.times),
       pools_(options.vip_pools),
-      zones_(std::make_shared<const ZoneSet>(std::move(zones))),
+      zones_(std::move(zones)),
       port_lists_(options.https_records) {}
 
 SnapshotBuilder::~SnapshotBuilder() = default;
@@ -148,32 +109,6 @@ void SnapshotBuilder::remove_instance(const discovery::ServiceId& service,
   remove_owner(instance_key(service, name));
 }
 
-void SnapshotBuilder::set_ready(bool ready) {
-  std::vector<OwnedZone> zones(zones_->zones().begin(), zones_->zones().end());
-  for (OwnedZone& zone : zones) {
-    zone.ready = ready;
-  }
-  zones_ = std::make_shared<const ZoneSet>(std::move(zones));
-}
-
-void SnapshotBuilder::set_ready(NameView zone_name, bool ready) {
-  std::vector<OwnedZone> zones(zones_->zones().begin(), zones_->zones().end());
-  for (OwnedZone& zone : zones) {
-    if (zone.name.view().equals_ignoring_case(zone_name)) {
-      zone.ready = ready;
-    }
-  }
-  zones_ = std::make_shared<const ZoneSet>(std::move(zones));
-}
-
-void SnapshotBuilder::set_awaits_instances(bool awaits) {
-  std::vector<OwnedZone> zones(zones_->zones().begin(), zones_->zones().end());
-  for (OwnedZone& zone : zones) {
-    zone.awaits_instances = awaits && !zone.pool;
-  }
-  zones_ = std::make_shared<const ZoneSet>(std::move(zones));
-}
-
 void SnapshotBuilder::set_static_records(std::shared_ptr<const StaticRecords> records) {
   static_records_ = std::move(records);
 }
@@ -192,23 +127,18 @@ std::unique_ptr<const Snapshot> SnapshotBuilder::build() {
             .entries = tables_.names.size() + tables_.pointers.size(),
             .owners = owners_.size(),
             .contested_names = contested_names_};
-  return std::make_unique<const Snapshot>(tables_, zones_, static_records_, port_lists_.view(),
-                                          key_, times_, number_, standing_);
+  return std::make_unique<const Snapshot>(tables_, zones_.current(), static_records_,
+                                          port_lists_.view(), key_, times_, number_, standing_);
 }
 
 std::unique_ptr<const Snapshot> SnapshotBuilder::build_from_image() {
-  std::vector<OwnedZone> zones(zones_->zones().begin(), zones_->zones().end());
-  for (OwnedZone& zone : zones) {
-    zone.ready = true;
-  }
   stats_ = {.number = ++number_,
             .pages = {},
             .entries = image_->tables.names.size() + image_->tables.pointers.size(),
             .owners = owners_.size(),
             .contested_names = contested_names_};
   return std::make_unique<const Snapshot>(
-      image_->tables, std::make_shared<const ZoneSet>(std::move(zones)), static_records_,
-      image_->ports, key_, times_, number_,
+      image_->tables, zones_.all_ready(), static_records_, image_->ports, key_, times_, number_,
       Standing{.age = standing_.age, .denies = image_->is_complete});
 }
 
@@ -381,7 +311,7 @@ void SnapshotBuilder::release_name(OwnerIndex owner, NameNumber number) {
 // Tells the names between this one and its zone that something below them exists, or no longer
 // does.
 void SnapshotBuilder::count_in_ancestors(NameView name, bool held) {
-  const ZoneMatch zone = zones_->find(name);
+  const ZoneMatch zone = zones_.current()->find(name);
   if (zone.zone == nullptr || zone.offset == 0 || zone.zone->is_shared) {
     return;  // in others' zones, names above ours are theirs
   }

@@ -38,6 +38,7 @@
 #include "resolver/snapshot/static_records.h"
 #include "resolver/snapshot/table_entry.h"
 #include "resolver/snapshot/zone_set.h"
+#include "resolver/snapshot/zone_states.h"
 #include "resolver/wire/name.h"
 
 namespace meshdns::dns {
@@ -112,13 +113,13 @@ class SnapshotBuilder {
 
   // Whether the feeds that fill the zones have delivered. Of all zones, reverse ones too, or of
   // one.
-  void set_ready(bool ready);
-  void set_ready(NameView zone, bool ready);
+  void set_ready(bool ready) { zones_.set_ready(ready); }
+  void set_ready(NameView zone, bool ready) { zones_.set_ready(zone, ready); }
   // Whether a feed of instances has yet to deliver; at first nobody waits for one.
-  void set_awaits_instances(bool awaits);
+  void set_awaits_instances(bool awaits) { zones_.set_awaits_instances(awaits); }
 
   // The zones that services and records fill, and the reverse ones.
-  [[nodiscard]] const ZoneSet& zones() const { return *zones_; }
+  [[nodiscard]] const ZoneSet& zones() const { return *zones_.current(); }
 
   // What comes before all services and records, from the next snapshot on.
   void set_static_records(std::shared_ptr<const StaticRecords> records);
@@ -165,7 +166,7 @@ class SnapshotBuilder {
     std::string label = {};  // where owner_label() does not say it
   };
 
-  SnapshotBuilder(const Options& options, std::vector<OwnedZone> zones);
+  SnapshotBuilder(const Options& options, ZoneStates zones);
 
   [[nodiscard]] std::unique_ptr<const Snapshot> build_from_image();
 
@@ -197,7 +198,7 @@ class SnapshotBuilder {
   HashKey key_;
   ZoneTimes times_;
   std::vector<IpPrefix> pools_;
-  std::shared_ptr<const ZoneSet> zones_;
+  ZoneStates zones_;
   std::shared_ptr<const StaticRecords> static_records_ = std::make_shared<const StaticRecords>();
   SnapshotTables tables_;
   std::unique_ptr<const SnapshotImage> image_;  // served instead while there is one
