@@ -17,9 +17,9 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
-#include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/xds/ads_target.h"
 #include "discovery/xds/ads_transport.h"
 #include "discovery/xds/client_subscription.h"
 #include "discovery/xds/grpc_transport.h"
@@ -33,44 +33,6 @@
 
 namespace meshdns::discovery {
 namespace {
-
-// gRPC's target syntax, with nothing in it that would have to be resolved.
-Result<void> check_target(const std::string& target) {
-  const auto wrong = [&] {
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("control plane target \"{}\": want ipv4:ADDRESS:PORT, "
-                            "ipv6:[ADDRESS]:PORT, both with #NAME if need be, or unix:PATH",
-                            target));
-  };
-  const std::size_t colon = target.find(':');
-  if (colon == std::string::npos || colon + 1 == target.size()) {
-    return wrong();
-  }
-  const std::string scheme = target.substr(0, colon);
-  if (scheme == "unix") {
-    return {};
-  }
-  const auto address =
-      SocketAddress::parse(target.substr(colon + 1, target.find('#') - (colon + 1)));
-  const bool family_fits = address && ((scheme == "ipv4" && address->ip.is_v4()) ||
-                                       (scheme == "ipv6" && !address->ip.is_v4()));
-  if (!family_fits || address->port == 0) {
-    return wrong();
-  }
-  return {};
-}
-
-Result<void> check_targets(const std::vector<std::string>& targets) {
-  if (targets.empty()) {
-    return fail(ErrorCode::kInvalidArgument, "no control plane target");
-  }
-  for (const std::string& target : targets) {
-    if (auto checked = check_target(target); !checked) {
-      return checked;
-    }
-  }
-  return {};
-}
 
 // A response with more is not held up: the table that it begins or goes on with is waited for.
 constexpr std::size_t kSmallResponse = 256;
@@ -208,12 +170,13 @@ void AdsClient::Impl::give_up_if_silent() {
 }
 
 Result<AdsPeer> AdsClient::Impl::peer_of(const std::string& name) const {
-  AdsPeer peer{.target = name, .authority = options.authority, .credentials = {}};
-  const std::size_t hash = name.starts_with("unix:") ? std::string::npos : name.find('#');
-  if (hash != std::string::npos) {
-    peer.target = name.substr(0, hash);
-    peer.authority = name.substr(hash + 1);
+  auto named = AdsTarget::parse(name);
+  if (!named) {
+    return tl::unexpected(std::move(named.error()));
   }
+  AdsPeer peer{.target = std::move(named->address),
+               .authority = named->authority.empty() ? options.authority : named->authority,
+               .credentials = {}};
   if (options.credentials) {
     auto credentials = options.credentials();
     if (!credentials) {
