@@ -43,14 +43,6 @@ using discovery::FeedLogKind;
 constexpr std::size_t kMaxImageBytes = std::size_t{1} << 30U;
 constexpr std::size_t kMaxAgeBytes = 4096;
 constexpr const char* kBootIdPath = "/proc/sys/kernel/random/boot_id";
-// From a publication to the image of it, and from one image to the next.
-constexpr std::chrono::seconds kImageDelay{1};
-constexpr std::chrono::seconds kImagePause{15};
-// One image of a large table takes long: the next begins so many times as long later, at least. So
-// they take half a percent of a core at most, and of a slow disk's time. But a disk that hung once,
-// or a machine that slept meanwhile, is no reason to wait for hours.
-constexpr int kImageShare = 200;
-constexpr std::chrono::minutes kLongestImagePause{10};
 // While connected.
 constexpr std::chrono::seconds kAgePause{60};
 
@@ -316,15 +308,10 @@ void LastKnownGood::append(const std::string& feed, discovery::FeedRecords& reco
 }
 
 std::optional<TimePoint> LastKnownGood::wake_at() const {
-  return image_wanted_ && !image_in_work_ && writer_ ? std::optional(image_due_) : std::nullopt;
+  return writer_ ? images_.due() : std::nullopt;
 }
 
-void LastKnownGood::note_published() {
-  if (!image_wanted_) {
-    image_wanted_ = true;
-    image_due_ = std::max(image_due_, environment_.clock.now() + kImageDelay);
-  }
-}
+void LastKnownGood::note_published() { images_.note_published(environment_.clock.now()); }
 
 void LastKnownGood::run(const Snapshot& latest) {
   const auto due = wake_at();
@@ -334,22 +321,15 @@ void LastKnownGood::run(const Snapshot& latest) {
 }
 
 void LastKnownGood::write_image(const Snapshot& latest) {
-  image_wanted_ = false;
-  image_begun_ = environment_.clock.now();
-  image_due_ = image_begun_ + kImagePause;
+  images_.begin(environment_.clock.now());
   // A copy, which shares its pages: the one that is served goes when the workers have passed it.
   image_in_work_ = std::make_unique<const Snapshot>(latest);
   writer_->write_image(*image_in_work_);
 }
 
 void LastKnownGood::end_image(bool written) {
-  if (written) {
-    const TimePoint::duration taken = environment_.clock.now() - image_begun_;
-    const TimePoint::duration longest = kLongestImagePause;
-    image_due_ = std::max(image_due_, image_begun_ + std::min(kImageShare * taken, longest));
-  }
+  images_.end(environment_.clock.now(), written);
   image_in_work_.reset();
-  image_wanted_ = image_wanted_ || !written;
 }
 
 void LastKnownGood::finish(const Snapshot* latest) {
@@ -362,7 +342,7 @@ void LastKnownGood::finish(const Snapshot* latest) {
   stop_reading();
   // One that is in work shows what was published before.
   std::unique_ptr<const Snapshot> before;
-  if (image_wanted_ && latest != nullptr) {
+  if (images_.is_wanted() && latest != nullptr) {
     before = std::exchange(image_in_work_, nullptr);
     write_image(*latest);
   }

@@ -33,6 +33,7 @@
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/held_versions.h"
 #include "resolver/app/age_record.h"
+#include "resolver/app/image_schedule.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/table_age.h"
 #include "resolver/app/table_source.h"
@@ -154,9 +155,7 @@ class LastKnownGood {
   // else all of a large table would wait there, and hold up its timers.
   std::counting_semaphore<> parts_ahead_{kPartsAhead};
 
-  bool image_wanted_ = false;
-  TimePoint image_begun_;
-  TimePoint image_due_;
+  ImageSchedule images_;
   std::unique_ptr<const Snapshot> image_in_work_;
   bool connected_ = false;
   std::set<std::string> whole_feeds_;  // that have told all there is
