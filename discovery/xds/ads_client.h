@@ -62,6 +62,8 @@ struct AdsCredentials {
   // Goes with the stream as its metadata `authorization`, as it is: printable ASCII. Empty: none
   // does.
   std::string token{};
+
+  friend bool operator==(const AdsCredentials&, const AdsCredentials&) = default;
 };
 
 class AdsClient {
@@ -88,6 +90,7 @@ class AdsClient {
     // How long a stream may stay without a word where there are other targets: servers that have
     // nothing for a node (yet) say nothing at all.
     std::chrono::milliseconds first_response_timeout{15'000};
+    // Half as often towards a server that found it too often.
     std::chrono::milliseconds keepalive_time{30'000};
     std::chrono::milliseconds keepalive_timeout{10'000};
     // How long after one ACK the next of the type waits, where the response is a small one: a

@@ -51,6 +51,8 @@ struct AdsPeer {
   std::string target;     // as AdsClient::Options has it, without its name
   std::string authority;  // empty: gRPC's own
   AdsCredentials credentials;
+
+  friend bool operator==(const AdsPeer&, const AdsPeer&) = default;
 };
 
 class AdsTransport {

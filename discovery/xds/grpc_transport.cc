@@ -40,8 +40,7 @@ std::shared_ptr<grpc::ChannelCredentials> channel_credentials(const AdsCredentia
   return grpc::SslCredentials(options);
 }
 
-// A fresh channel for each attempt, with its own connections: so how long to wait is for our
-// backoff alone to say, and never for a channel's.
+// With its own connections.
 std::shared_ptr<grpc::Channel> make_channel(const AdsPeer& peer,
                                             const AdsClient::Options& options) {
   const auto milliseconds = [](std::chrono::milliseconds value) {
@@ -74,6 +73,30 @@ std::shared_ptr<grpc::Channel> make_channel(const AdsPeer& peer,
   }
   return grpc::CreateCustomChannel(peer.target, channel_credentials(peer.credentials), arguments);
 }
+
+// A fresh channel for each attempt: so how long to wait is for our backoff alone to say, and never
+// for a channel's. But one whose connection was there and has ended connects once more: it alone
+// knows whether the server took our keepalive for abuse (GOAWAY with too_many_pings: gRPC's servers
+// allow one ping in 5 minutes unless they are told to allow more), and then pings half as often
+// (gRPC proposal A8).
+class Channels {
+ public:
+  explicit Channels(AdsClient::Options options) : options_(std::move(options)) {}
+
+  [[nodiscard]] std::shared_ptr<grpc::Channel> next(const AdsPeer& peer) {
+    const bool has_ended = last_ != nullptr && last_->GetState(false) == GRPC_CHANNEL_IDLE;
+    if (!has_ended || peer != last_peer_) {
+      last_ = make_channel(peer, options_);
+      last_peer_ = peer;
+    }
+    return last_;
+  }
+
+ private:
+  AdsClient::Options options_;
+  std::shared_ptr<grpc::Channel> last_;
+  AdsPeer last_peer_;
+};
 
 // A timer that posts its task, unless it is destroyed before.
 class Timer {
@@ -174,12 +197,12 @@ class Probe {
 class GrpcTransport final : public AdsTransport {
  public:
   GrpcTransport(AdsClient::Options options, AdsClient::Post post)
-      : options_(std::move(options)), post_(std::move(post)) {}
+      : options_(std::move(options)), post_(std::move(post)), channels_(options_) {}
 
   std::unique_ptr<AdsCall> open(const AdsPeer& peer, XdsVariant variant,
                                 AdsCallEvents events) override {
-    return std::make_unique<GrpcCall>(make_channel(peer, options_), peer.credentials.token, variant,
-                                      queue_, post_, std::move(events));
+    return std::make_unique<GrpcCall>(channels_.next(peer), peer.credentials.token, variant, queue_,
+                                      post_, std::move(events));
   }
   void probe(const AdsPeer* peer, std::function<void(bool)> done) override {
     probe_.reset();
@@ -196,6 +219,7 @@ class GrpcTransport final : public AdsTransport {
  private:
   AdsClient::Options options_;
   AdsClient::Post post_;
+  Channels channels_;
   std::shared_ptr<GrpcQueue> queue_ = std::make_shared<GrpcQueue>();  // its calls hold it as well
   std::unique_ptr<Timer> timer_;
   std::unique_ptr<Probe> probe_;

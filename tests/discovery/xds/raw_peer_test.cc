@@ -7,6 +7,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <poll.h>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include <gmock/gmock.h>
+#include <grpc/support/log.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -431,6 +433,43 @@ TEST(AdsClient, NoticesAConnectionThatDiedWithoutAWord) {
   ASSERT_TRUE(loop.wait_for([&] { return !client.client().connected(); }));
   relay.thaw();
   ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
+}
+
+// What gRPC logs of GOAWAYs, which it tells nobody else.
+std::mutex goaways_mutex;
+std::vector<std::string> goaways;
+void keep_goaways(gpr_log_func_args* line) {
+  if (const std::string_view text = line->message; text.find("GOAWAY") != std::string_view::npos) {
+    const std::lock_guard lock(goaways_mutex);
+    goaways.emplace_back(text);
+  }
+}
+
+// A server of gRPC as it is when nobody has set anything: it allows a ping in five minutes, and
+// ends the connection at the third that comes sooner.
+TEST(AdsClient, PingsHalfAsOftenWhereAServerEndsTheConnectionForIt) {
+  const SotwServer server([](auto& stream) {
+    DiscoveryRequest request;
+    while (stream.Read(&request)) {
+    }
+  });
+  AdsClient::Options options = server.options();
+  options.sotw_only = true;
+  options.keepalive_time = 100ms;
+  options.backoff = {.initial = 100ms, .maximum = 100ms};
+  gpr_set_log_function(keep_goaways);
+  ControlLoop loop;
+  TestClient client(loop, options, kType, kEverything);
+  const bool came = loop.wait_for([] {
+    const std::lock_guard lock(goaways_mutex);
+    return goaways.size() >= 2;
+  });
+  client.client().stop();
+  gpr_set_log_function(nullptr);
+  ASSERT_TRUE(came);
+  EXPECT_THAT(goaways[0],
+              HasSubstr("too_many_pings\". Current keepalive time (before throttling): 100ms"));
+  EXPECT_THAT(goaways[1], HasSubstr("(before throttling): 200ms"));
 }
 
 TEST(AdsServer, NoticesAClientThatDiedWithoutAWord) {
