@@ -25,6 +25,7 @@
 #include "discovery/control/dataplane_store.h"
 #include "discovery/control/run_flags.h"
 #include "discovery/control/token_verb.h"
+#include "discovery/xds/grpc_log.h"
 #include "discovery/xds/protobuf_log.h"
 
 namespace meshdns::discovery {
@@ -47,6 +48,8 @@ ExitCode run(const ControlPlane::Options& options, const LogOptions& log) {
   if (const auto descriptors = raise_descriptor_limit(); !descriptors) {
     return report(descriptors.error());
   }
+  const SystemClock clock;
+  const GrpcLog grpc_log((*logs)->logger("xds"), clock);
   const auto control_plane = ControlPlane::start(options, **logs);
   if (!control_plane) {
     return report(control_plane.error());

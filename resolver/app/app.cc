@@ -116,6 +116,7 @@ Result<void> App::start() {
     return tl::unexpected(std::move(logs.error()));
   }
   logs_ = *std::move(logs);
+  grpc_log_.emplace(logs_->logger("xds"), environment_.clock);
   // Whoever reads our standard error may go away; names are answered all the same.
   static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
   await_signal();

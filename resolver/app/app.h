@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -19,6 +20,7 @@
 #include "base/socket_layer.h"
 #include "base/wall_clock.h"
 #include "discovery/feeds/metrics.h"
+#include "discovery/xds/grpc_log.h"
 #include "discovery/xds/metrics.h"
 #include "resolver/app/admin_routes.h"
 #include "resolver/app/admin_server.h"
@@ -110,6 +112,7 @@ class App {
   boost::asio::posix::stream_descriptor requests_;  // of the keeper, who owns it
   KeptSockets sockets_;
   std::unique_ptr<Logs> logs_;
+  std::optional<discovery::GrpcLog> grpc_log_;
   std::unique_ptr<LastKnownGood> known_good_;
   std::unique_ptr<DnsFront> front_;
   std::unique_ptr<vip::LeaseStore> leases_;
