@@ -204,7 +204,7 @@ def run_forwarded(bench):
         seed = 1000 * (servers.index(server) + 1) + number
         return ["--unique", UPSTREAM_ZONE, "--seed", seed, "--timeout", 5]
 
-    measured = rounds.run(bench, servers, arguments)
+    measured = rounds.run(bench, servers, arguments, more=True)
     bench.head(f"forwarded answers, {SLOW_RATE:,} queries/s")
     upstream.name = "upstream"
 
