@@ -415,6 +415,7 @@ void AdsClient::Impl::stop() {
   transport->cancel_timer();
   transport->probe(nullptr, nullptr);
   call.reset();
+  transport->disconnect();
   connected = false;
   metrics.connected.set(0);
 }

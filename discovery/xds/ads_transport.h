@@ -72,6 +72,8 @@ class AdsTransport {
   virtual void run_after(std::chrono::milliseconds delay, std::function<void()> task) = 0;
   // Forgets the task of run_after(); it does not run afterwards.
   virtual void cancel_timer() = 0;
+  // Closes what streams that are gone have left open.
+  virtual void disconnect() = 0;
 };
 
 }  // namespace meshdns::discovery

@@ -91,6 +91,7 @@ class Channels {
     }
     return last_;
   }
+  void forget() { last_.reset(); }
 
  private:
   AdsClient::Options options_;
@@ -215,6 +216,7 @@ class GrpcTransport final : public AdsTransport {
     timer_ = std::make_unique<Timer>(delay, queue_->queue(), post_, std::move(task));
   }
   void cancel_timer() override { timer_.reset(); }
+  void disconnect() override { channels_.forget(); }
 
  private:
   AdsClient::Options options_;

@@ -69,6 +69,7 @@ class FakeTransport final : public AdsTransport {
     world_.timer = std::move(task);
   }
   void cancel_timer() override { world_.timer = nullptr; }
+  void disconnect() override {}
 
  private:
   FakeWorld& world_;

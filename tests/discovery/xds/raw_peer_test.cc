@@ -357,6 +357,7 @@ class Relay {
 
   void freeze() { frozen_ = true; }
   void thaw() { frozen_ = false; }
+  [[nodiscard]] int open_connections() const { return open_; }
   [[nodiscard]] std::string target() const { return "ipv4:127.0.0.1:" + std::to_string(port_); }
 
  private:
@@ -386,12 +387,13 @@ class Relay {
     }
   }
 
-  static void pass(Pair& pair, std::size_t from) {
+  void pass(Pair& pair, std::size_t from) {
     std::array<char, 65536> buffer{};
     const ssize_t size = read(pair.ends.at(from).get(), buffer.data(), buffer.size());
     if (size <= 0) {
       pair = {};
       pair.dead = true;
+      --open_;
       return;
     }
     EXPECT_EQ(write(pair.ends.at(1 - from).get(), buffer.data(), static_cast<std::size_t>(size)),
@@ -407,12 +409,14 @@ class Relay {
     auto* const address = reinterpret_cast<sockaddr*>(&storage);  // NOLINT(*-cast): as above
     EXPECT_EQ(connect(pair.ends[1].get(), address, length), 0);
     pairs_.push_back(std::move(pair));
+    ++open_;
   }
 
   SocketAddress server_;
   UniqueFd listener_;
   int port_ = 0;
   std::vector<Pair> pairs_;
+  std::atomic<int> open_ = 0;
   std::atomic<bool> frozen_ = false;
   std::atomic<bool> stop_ = false;
   std::thread thread_;
@@ -433,6 +437,19 @@ TEST(AdsClient, NoticesAConnectionThatDiedWithoutAWord) {
   ASSERT_TRUE(loop.wait_for([&] { return !client.client().connected(); }));
   relay.thaw();
   ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
+}
+
+TEST(AdsClient, AClientThatIsStoppedHasNoConnectionLeft) {
+  const TestServer server;
+  const Relay relay(server);
+  AdsClient::Options options;
+  options.targets = {relay.target()};
+  ControlLoop loop;
+  TestClient client(loop, options, kType, kEverything);
+  ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
+  EXPECT_EQ(relay.open_connections(), 1);
+  client.client().stop();
+  EXPECT_TRUE(loop.wait_for([&] { return relay.open_connections() == 0; }));
 }
 
 // What gRPC logs of GOAWAYs, which it tells nobody else.
