@@ -1,5 +1,4 @@
 // Each end against a peer that is scripted request by request with gRPC's generated stubs.
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -8,11 +7,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <poll.h>
 #include <string>
 #include <string_view>
-#include <thread>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -30,11 +26,8 @@
 #include <grpcpp/support/status.h>
 #include <grpcpp/support/sync_stream.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include "base/ip_address.h"
-#include "base/unique_fd.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/ads_server.h"
 #include "discovery/xds/resource_set.h"
@@ -43,6 +36,7 @@
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "meshdns/mesh/v1/service.pb.h"
 #include "tests/discovery/xds/xds_fixture.h"
+#include "tests/support/tcp_relay.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -53,6 +47,7 @@ using envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using envoy::service::discovery::v3::DeltaDiscoveryResponse;
 using envoy::service::discovery::v3::DiscoveryRequest;
 using envoy::service::discovery::v3::DiscoveryResponse;
+using support::TcpRelay;
 using testing::HasSubstr;
 
 const std::string kType{kServiceTypeUrl};
@@ -330,126 +325,55 @@ TEST(AdsClient, AResponsePastItsLimitCostsTheStreamAndNothingElse) {
   client.client().stop();
 }
 
-// Passes bytes between a client and a server until it is frozen; then it is a dead network.
-class Relay {
+// The network between a client and `server`, until it is frozen.
+class Network {
  public:
-  explicit Relay(const TestServer& server)
-      : server_(SocketAddress::parse(server.address()).value()),
-        listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_storage storage{};
-    const auto length = static_cast<socklen_t>(
-        SocketAddress{*IpAddress::parse("127.0.0.1"), 0, 0}.to_sockaddr(storage));
-    // The sockets interface takes every address as a sockaddr.
-    auto* const address = reinterpret_cast<sockaddr*>(&storage);  // NOLINT(*-cast)
-    EXPECT_EQ(bind(listener_.get(), address, length), 0);
-    EXPECT_EQ(listen(listener_.get(), 8), 0);
-    socklen_t size = sizeof(storage);
-    EXPECT_EQ(getsockname(listener_.get(), address, &size), 0);
-    port_ = SocketAddress::from_sockaddr(*address)->port;
-    thread_ = std::thread([this] { run(); });
-  }
-  Relay(const Relay&) = delete;
-  Relay& operator=(const Relay&) = delete;
-  ~Relay() {
-    stop_ = true;
-    thread_.join();
-  }
+  explicit Network(const TestServer& server)
+      : relay_(SocketAddress::parse(server.address()).value()) {}
 
-  void freeze() { frozen_ = true; }
-  void thaw() { frozen_ = false; }
-  [[nodiscard]] int open_connections() const { return open_; }
-  [[nodiscard]] std::string target() const { return "ipv4:127.0.0.1:" + std::to_string(port_); }
+  // What is connected, or connects while it is frozen, is dead for good: nothing passes.
+  void freeze() {
+    relay_.set_plan([] { return TcpRelay::Ending{.fate = TcpRelay::Fate::kSwallow, .lasts = 1h}; });
+    relay_.bring(TcpRelay::Fate::kSwallow);
+  }
+  void thaw() {
+    relay_.set_plan([] { return TcpRelay::Ending{}; });
+  }
+  [[nodiscard]] std::string target() const { return "ipv4:" + relay_.address().to_string(); }
+  [[nodiscard]] std::size_t open_connections() const { return relay_.open_connections(); }
 
  private:
-  struct Pair {
-    std::array<UniqueFd, 2> ends;
-    bool dead = false;  // was open when the network froze: nothing passes any more
-  };
-
-  void run() {
-    while (!stop_) {
-      std::vector<pollfd> fds = {{listener_.get(), POLLIN, 0}};
-      for (Pair& pair : pairs_) {
-        pair.dead = pair.dead || frozen_;
-        for (const UniqueFd& end : pair.ends) {
-          fds.push_back({pair.dead ? -1 : end.get(), POLLIN, 0});
-        }
-      }
-      poll(fds.data(), fds.size(), 10);
-      for (std::size_t i = 1; i < fds.size(); ++i) {
-        if (fds[i].revents != 0) {
-          pass(pairs_[(i - 1) / 2], (i - 1) % 2);
-        }
-      }
-      if (fds[0].revents != 0) {
-        connect_through();
-      }
-    }
-  }
-
-  void pass(Pair& pair, std::size_t from) {
-    std::array<char, 65536> buffer{};
-    const ssize_t size = read(pair.ends.at(from).get(), buffer.data(), buffer.size());
-    if (size <= 0) {
-      pair = {};
-      pair.dead = true;
-      --open_;
-      return;
-    }
-    EXPECT_EQ(write(pair.ends.at(1 - from).get(), buffer.data(), static_cast<std::size_t>(size)),
-              size);
-  }
-
-  void connect_through() {
-    Pair pair;
-    pair.ends[0].reset(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    pair.ends[1].reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_storage storage{};
-    const auto length = static_cast<socklen_t>(server_.to_sockaddr(storage));
-    auto* const address = reinterpret_cast<sockaddr*>(&storage);  // NOLINT(*-cast): as above
-    EXPECT_EQ(connect(pair.ends[1].get(), address, length), 0);
-    pairs_.push_back(std::move(pair));
-    ++open_;
-  }
-
-  SocketAddress server_;
-  UniqueFd listener_;
-  int port_ = 0;
-  std::vector<Pair> pairs_;
-  std::atomic<int> open_ = 0;
-  std::atomic<bool> frozen_ = false;
-  std::atomic<bool> stop_ = false;
-  std::thread thread_;
+  TcpRelay relay_;
 };
 
 TEST(AdsClient, NoticesAConnectionThatDiedWithoutAWord) {
   const TestServer server;
-  Relay relay(server);
+  Network network(server);
   AdsClient::Options options;
-  options.targets = {relay.target()};
+  options.targets = {network.target()};
   options.keepalive_time = 300ms;
   options.keepalive_timeout = 300ms;
   options.connect_timeout = 300ms;
   ControlLoop loop;
   TestClient client(loop, options, kType, kEverything);
   ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
-  relay.freeze();
+  network.freeze();
   ASSERT_TRUE(loop.wait_for([&] { return !client.client().connected(); }));
-  relay.thaw();
+  network.thaw();
   ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
 }
 
 TEST(AdsClient, AClientThatIsStoppedHasNoConnectionLeft) {
   const TestServer server;
-  const Relay relay(server);
+  const Network network(server);
   AdsClient::Options options;
-  options.targets = {relay.target()};
+  options.targets = {network.target()};
   ControlLoop loop;
   TestClient client(loop, options, kType, kEverything);
   ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
-  EXPECT_EQ(relay.open_connections(), 1);
+  EXPECT_EQ(network.open_connections(), 1U);
   client.client().stop();
-  EXPECT_TRUE(loop.wait_for([&] { return relay.open_connections() == 0; }));
+  EXPECT_TRUE(loop.wait_for([&] { return network.open_connections() == 0; }));
 }
 
 // What gRPC logs of GOAWAYs, which it tells nobody else.
@@ -494,13 +418,13 @@ TEST(AdsServer, NoticesAClientThatDiedWithoutAWord) {
   options.keepalive_time = 300ms;
   options.keepalive_timeout = 300ms;
   TestServer server(options);
-  Relay relay(server);
+  Network network(server);
   AdsClient::Options client_options;
-  client_options.targets = {relay.target()};
+  client_options.targets = {network.target()};
   ControlLoop loop;
   TestClient client(loop, client_options, kType, kEverything);
   ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
-  relay.freeze();
+  network.freeze();
   EXPECT_TRUE(loop.wait_for([&] { return server.server().streams() == 0; }));
 }
 
