@@ -7,6 +7,7 @@
 #include <cstring>
 #include <span>
 
+#include "resolver/wire/big_endian.h"
 #include "resolver/wire/name.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/wire_reader.h"
@@ -132,16 +133,17 @@ ParseStatus parse_query(std::span<const std::uint8_t> request, Query& query) {
   if (request.size() < kHeaderOctets) {
     return query.status;
   }
-  WireReader reader(request);
-  query.id = reader.read_u16();
-  query.flags = reader.read_u16();
+  const auto header = request.first(kHeaderOctets);
+  query.id = load_u16(header, 0);
+  query.flags = load_u16(header, 2);
   if ((query.flags & flag::kResponse) != 0) {
     return query.status;
   }
-  const unsigned questions = reader.read_u16();
-  const unsigned others = unsigned{reader.read_u16()} + reader.read_u16();
-  const unsigned additionals = reader.read_u16();
+  const unsigned questions = load_u16(header, 4);
+  const unsigned others = unsigned{load_u16(header, 6)} + load_u16(header, 8);
+  const unsigned additionals = load_u16(header, 10);
 
+  WireReader reader(request, kHeaderOctets);
   bool good = read_questions(reader, questions, query);
   // A wrong number of questions is FORMERR, but an OPT behind them still has its OPT in the answer.
   // The loop ends with the octets: each record takes eleven.
