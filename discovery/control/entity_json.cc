@@ -38,6 +38,10 @@ constexpr std::array<std::string_view, 3> kTextMaps = {"labels", "tags", "matchL
 // section 7.4.2).
 constexpr std::size_t kMaxKeyOctets = 1024;
 
+// Of lists and maps in each other. An alias goes as deep as what it stands for, and may stand for
+// what it is itself a part of.
+constexpr std::size_t kMaxDepth = 100;
+
 // How plain scalars are read.
 enum class Scalars : std::uint8_t { kAsTheyLook, kText };
 
@@ -104,6 +108,11 @@ class Writer {
       throw YamlMistake{node.Mark(),
                         fmt::format("the entity is longer than {} octets", kMaxDocumentBytes)};
     }
+    if (++depth_ > kMaxDepth) {
+      throw YamlMistake{node.Mark(), fmt::format("there are more than {} lists and maps in each "
+                                                 "other",
+                                                 kMaxDepth)};
+    }
     switch (node.Type()) {
       case YAML::NodeType::Map:
         out_ += '{';
@@ -121,6 +130,7 @@ class Writer {
         out_ += "null";
         break;
     }
+    --depth_;
   }
 
   void list(const YAML::Node& node, Scalars scalars) {
@@ -142,6 +152,7 @@ class Writer {
   }
 
   std::string out_;
+  std::size_t depth_ = 0;
 };
 
 std::string text_map(const std::map<std::string, std::string>& map) {

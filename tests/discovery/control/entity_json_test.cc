@@ -3,6 +3,7 @@
 #include <chrono>
 #include <string>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -60,6 +61,19 @@ TEST(EntityJson, BoundsWhatAliasesStandFor) {
   const auto made = members_of(text);
   ASSERT_FALSE(made);
   EXPECT_THAT(made.error().message, HasSubstr("is longer than"));
+}
+
+TEST(EntityJson, BoundsHowDeepAliasesGo) {
+  std::string chain = "a0: &a0 [x]\n";
+  for (int i = 1; i < 5000; ++i) {
+    chain += fmt::format("a{}: &a{} [*a{}]\n", i, i, i - 1);
+  }
+  for (const std::string& text :
+       {chain, std::string("probes: &a [*a]\n"), std::string("probes: &a {b: [*a]}\n")}) {
+    const auto made = members_of(text);
+    ASSERT_FALSE(made) << text.substr(0, 40);
+    EXPECT_THAT(made.error().message, HasSubstr("more than 100 lists and maps in each other"));
+  }
 }
 
 TEST(EntityJson, RefusesKeysThatAreNoneOrStandTwice) {
