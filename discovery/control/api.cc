@@ -149,6 +149,20 @@ void compare(std::vector<InvalidParameter>& invalid, const std::string& field,
   }
 }
 
+// The entity as it is kept; an error where it could not be read again.
+Result<std::string> members_to_keep(const EntityId& id, std::string_view document,
+                                    const Dataplane& entity) {
+  return members_of(document).and_then([&](std::string members) -> Result<std::string> {
+    const ParsedDocument kept = parse_document(entity_json(id, {}, members));
+    if (kept.dataplane == nullptr || *kept.dataplane != entity) {
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("it cannot be kept: {}",
+                              kept.problem ? kept.problem->reason : "as JSON it is another"));
+    }
+    return members;
+  });
+}
+
 std::vector<InvalidParameter> invalid_fields(const EntityId& id, const ParsedDocument& parsed) {
   std::vector<InvalidParameter> invalid;
   invalid.reserve(parsed.problems.size());
@@ -301,8 +315,8 @@ void Api::put(const EntityId& id, const HttpRequest& request, const HttpServer::
   const ParsedDocument parsed = parse_document(document);
   std::vector<InvalidParameter> invalid = invalid_fields(id, parsed);
   std::string members;
-  if (invalid.empty()) {
-    if (auto made = members_of(document)) {
+  if (invalid.empty() && parsed.dataplane != nullptr) {
+    if (auto made = members_to_keep(id, document, *parsed.dataplane)) {
       members = *std::move(made);
     } else {
       invalid.push_back({"", made.error().message});

@@ -163,6 +163,23 @@ TEST_F(ApiTest, HasAfterARestartWhatItTook) {
   EXPECT_THAT(entities_->problems(), IsEmpty());
 }
 
+// What it takes it must know after a restart.
+TEST_F(ApiTest, RefusesWhatItCouldNotReadBack) {
+  const std::string body = "type: Dataplane\nname: web-1\nnetworking: {address: 192.0.2.1}\n";
+  // What is two octets in YAML is six in JSON.
+  std::string bells;
+  for (int i = 0; i < 50'000; ++i) {
+    bells += R"(\a)";
+  }
+  const HttpAnswer too_long = put("web-1", body + "probes: \"" + bells + "\"\n");
+  EXPECT_EQ(too_long.status, 400U);
+  EXPECT_THAT(too_long.body, HasSubstr("it cannot be kept: the document is longer than"));
+  const HttpAnswer endless = put("web-1", body + "probes: &a [*a]\n");
+  EXPECT_EQ(endless.status, 400U);
+  EXPECT_THAT(endless.body, HasSubstr("lists and maps in each other"));
+  EXPECT_EQ(entities_->size(), 0U);
+}
+
 TEST_F(ApiTest, NamesEachFieldThatIsWrongAndTakesNothing) {
   const HttpAnswer answer =
       put("web-1", R"({"type":"Dataplane","name":"other","networking":{"address":"nowhere!",)"
