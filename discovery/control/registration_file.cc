@@ -22,6 +22,9 @@ namespace {
 constexpr mode_t kFileMode = 0600;
 constexpr mode_t kFolderMode = 0700;
 constexpr std::size_t kMaxBytes = std::size_t{1} << 30U;
+// Ends the document before it and begins none: what follows may begin with a marker or a directive
+// of its own (YAML 1.2 section 9.2).
+constexpr const char* kSeparator = "...\n";
 
 }  // namespace
 
@@ -65,7 +68,8 @@ Result<std::vector<std::string>> RegistrationFile::read() const {
 Result<void> RegistrationFile::write(const std::vector<std::string>& dataplanes) const {
   std::string content = "# Written by meshdns-cp: Dataplanes that registered themselves.\n";
   for (const std::string& dataplane : dataplanes) {
-    content += "---\n" + dataplane;
+    content += kSeparator;
+    content += dataplane;
     if (!content.ends_with('\n')) {
       content += '\n';
     }

@@ -1,7 +1,7 @@
 // The Dataplanes that have registered themselves, on disk: so a control plane that starts again
 // knows them until their workloads have connected anew, and denies nobody's name meanwhile.
 //
-// `registrations.yaml` in the state folder: Dataplanes as they came, each behind a line "---". It
+// `registrations.yaml` in the state folder: Dataplanes as they came, each behind a line "...". It
 // is written as a whole and replaced by a rename, so it is never torn; what came in the moment
 // before a kill is not in it, and registers itself anew. One thread at a time.
 #pragma once

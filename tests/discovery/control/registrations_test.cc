@@ -3,10 +3,12 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -16,6 +18,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/control/dataplane_store.h"
+#include "discovery/control/registration_file.h"
 #include "discovery/xds/node.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/temporary_directory.h"
@@ -212,6 +215,20 @@ TEST_F(RegistrationsOnDisk, CountWhenTheProgramStartsAgain) {
   registrations = start();
   EXPECT_EQ(port(), 81);
   EXPECT_EQ(registrations->size(), 1U);
+}
+
+TEST_F(RegistrationsOnDisk, AreReadAsTheyCameWhateverTheyBeginWith) {
+  const std::vector<std::string> texts = {dataplane("80"), "---\n" + dataplane("81"),
+                                          "%YAML 1.2\n---\n" + dataplane("82") + "...\n",
+                                          "# mine\n" + dataplane("83")};
+  const auto file = RegistrationFile::open(folder_.file("state"), files_).value();
+  ASSERT_TRUE(file->write(texts));
+  const auto read = file->read();
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->size(), texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    EXPECT_THAT((*read)[i], HasSubstr("port: 8" + std::to_string(i)));
+  }
 }
 
 TEST_F(RegistrationsOnDisk, GoWhenNobodyComesBack) {
