@@ -142,9 +142,8 @@ Result<std::shared_ptr<void>> Registrations::admit(const NodeInfo& node) {
     return refuse(reason);
   }
   const std::uint64_t stream = ++last_stream_;
-  boost::asio::post(io_, [this, stream, dataplane = *dataplane, text = resource->second] {
-    join(stream, dataplane, text);
-  });
+  auto brought = std::make_shared<const Brought>(Brought{*dataplane, resource->second});
+  boost::asio::post(io_, [this, stream, brought = std::move(brought)] { join(stream, brought); });
   return std::shared_ptr<void>(nullptr, [this, stream, id = (*dataplane)->id()](std::nullptr_t) {
     boost::asio::post(io_, [this, stream, id] { leave(stream, id); });
   });
@@ -175,12 +174,12 @@ void Registrations::load(const std::string& folder, FileSystem& files) {
   }
 }
 
-void Registrations::join(std::uint64_t stream, const std::shared_ptr<const Dataplane>& dataplane,
-                         const std::string& text) {
-  const DataplaneId id = dataplane->id();
+void Registrations::join(std::uint64_t stream, const BroughtPtr& brought) {
+  const DataplaneId id = brought->dataplane->id();
   const auto [place, is_new] = registered_.try_emplace(id);
   Registration& registration = place->second;
-  if (!is_new && registration.stream > stream) {
+  registration.lasting.emplace(stream, brought);
+  if (registration.stream > stream) {
     return;  // they were posted in another order than they came in
   }
   if (is_new) {
@@ -189,13 +188,18 @@ void Registrations::join(std::uint64_t stream, const std::shared_ptr<const Datap
     logger_.warn("a dataplane registered itself by a second stream, which counts dataplane={}",
                  escape_name(id.to_string()));
   }
-  if (registration.text != text) {
-    registration.text = text;
+  count_stream(registration, stream, *brought);
+}
+
+void Registrations::count_stream(Registration& registration, std::uint64_t stream,
+                                 const Brought& brought) {
+  if (registration.text != brought.text) {
+    registration.text = brought.text;
     note_change();
   }
   registration.stream = stream;
   registration.removal = nullptr;
-  count(dataplane);
+  count(brought.dataplane);
   store_.commit();
   on_change_();
 }
@@ -208,7 +212,11 @@ void Registrations::count(const std::shared_ptr<const Dataplane>& dataplane) {
 
 void Registrations::leave(std::uint64_t stream, const DataplaneId& id) {
   const auto place = registered_.find(id);
-  if (place != registered_.end() && place->second.stream == stream) {
+  if (place == registered_.end()) {
+    return;
+  }
+  place->second.lasting.erase(stream);
+  if (place->second.stream == stream) {
     begin_removal(place->second, id);
   }
 }
@@ -224,9 +232,21 @@ void Registrations::begin_removal(Registration& registration, const DataplaneId&
         // It may have come back when this was on its way already.
         const auto waiting = registered_.find(id);
         if (waiting != registered_.end() && waiting->second.stream == stream) {
-          forget(id);
+          end_delay(id);
         }
       });
+}
+
+void Registrations::end_delay(const DataplaneId& id) {
+  Registration& registration = registered_.at(id);
+  if (registration.lasting.empty()) {
+    forget(id);
+    return;
+  }
+  const auto& [stream, brought] = *registration.lasting.rbegin();
+  logger_.info("a dataplane is what an older stream of it brought dataplane={}",
+               escape_name(id.to_string()));
+  count_stream(registration, stream, *brought);
 }
 
 void Registrations::note_change() {

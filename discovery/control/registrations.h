@@ -1,6 +1,8 @@
 // Dataplanes that register themselves: the workload's end of a stream brings its Dataplane in its
 // node's metadata (`dataplane.resource`, as Kuma's does), and it counts for as long as the stream
-// lasts, and a while longer, in which another stream may take its place.
+// lasts, and a while longer, in which another stream may take its place. A workload may have
+// several streams (gRPC's clients have one for each target): what the newest of them brought
+// counts, and the Dataplane lasts as long as any of them.
 //
 // Where there is a state folder it outlives the program: what was registered when that ended counts
 // when it starts again, as if its stream had ended just then.
@@ -69,17 +71,26 @@ class Registrations {
   [[nodiscard]] std::size_t size() const { return registered_.size(); }
 
  private:
+  // What a stream brought: immutable.
+  struct Brought {
+    std::shared_ptr<const Dataplane> dataplane;
+    std::string text;  // as it came
+  };
+  using BroughtPtr = std::shared_ptr<const Brought>;
   struct Registration {
-    std::uint64_t stream = 0;                            // 0: one of before the program started
-    std::string text;                                    // as it came
-    std::unique_ptr<boost::asio::steady_timer> removal;  // null: the stream lasts
+    std::uint64_t stream = 0;                            // that counts; 0: of an earlier process
+    std::string text;                                    // that it brought
+    std::map<std::uint64_t, BroughtPtr> lasting;         // by stream, the one that counts included
+    std::unique_ptr<boost::asio::steady_timer> removal;  // null: the stream that counts lasts
   };
 
-  void join(std::uint64_t stream, const std::shared_ptr<const Dataplane>& dataplane,
-            const std::string& text);
+  void join(std::uint64_t stream, const BroughtPtr& brought);
   void leave(std::uint64_t stream, const DataplaneId& id);
   void count(const std::shared_ptr<const Dataplane>& dataplane);
+  // From now on this stream of the registration counts.
+  void count_stream(Registration& registration, std::uint64_t stream, const Brought& brought);
   void begin_removal(Registration& registration, const DataplaneId& id);
+  void end_delay(const DataplaneId& id);
   void note_change();
   void write_later();
   [[nodiscard]] std::vector<std::string> texts() const;

@@ -152,7 +152,7 @@ TEST_F(RegistrationsTest, LeavesWhenTheDelayIsOver) {
   EXPECT_EQ(at_once.size(), 0U);
 }
 
-TEST_F(RegistrationsTest, OfTwoStreamsTheNewerCountsAndItsEndAlone) {
+TEST_F(RegistrationsTest, OfTwoStreamsTheNewerCountsAndTheEndOfTheOlderIsNone) {
   Registrations at_once({.zone = "east", .deregistration_delay = std::chrono::milliseconds(0)}, io_,
                         *store_, logs_->logger("control"), [] {});
   auto older = at_once.admit(node(dataplane("80")));
@@ -165,6 +165,33 @@ TEST_F(RegistrationsTest, OfTwoStreamsTheNewerCountsAndItsEndAlone) {
   newer = nullptr;
   settle();
   EXPECT_EQ(port(), 0);
+}
+
+// gRPC's clients have a stream for each target, all with the same node.
+TEST_F(RegistrationsTest, ADataplaneLastsAsLongAsAnyOfItsStreams) {
+  Registrations at_once({.zone = "east", .deregistration_delay = std::chrono::milliseconds(0)}, io_,
+                        *store_, logs_->logger("control"), [] {});
+  auto first = at_once.admit(node(dataplane("80")));
+  auto second = at_once.admit(node(dataplane("81")));
+  auto third = at_once.admit(node(dataplane("82")));
+  settle();
+  second = nullptr;
+  third = nullptr;
+  settle();
+  EXPECT_EQ(port(), 80) << "what lasts counts";
+  EXPECT_EQ(at_once.size(), 1U);
+  first = nullptr;
+  settle();
+  EXPECT_EQ(port(), 0);
+}
+
+TEST_F(RegistrationsTest, AnOlderStreamCountsOnlyWhenTheDelayOfTheNewerIsOver) {
+  const auto older = registrations_.admit(node(dataplane("80")));
+  auto newer = registrations_.admit(node(dataplane("81")));
+  settle();
+  newer = nullptr;
+  settle();
+  EXPECT_EQ(port(), 81);
 }
 
 TEST_F(RegistrationsTest, LeavesBehindOfAStreamThatEndsAtOnceNothing) {
