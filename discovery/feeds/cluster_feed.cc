@@ -71,9 +71,7 @@ ClusterFeed::ClusterFeed(AdsClient& client, Logger& logger, Options options,
   ClusterEndpoints::Assignments assignments;
   for (const auto& [cluster, kept] : held_of(held.clusters, mesh)) {
     known_.try_emplace(cluster);
-    if (!kept.version.empty()) {
-      versions.set(cluster, kept.version);
-    }
+    versions.set(cluster, kept.version);
     if (!kept.assignment.empty()) {
       assignments.emplace(cluster, kept.assignment);
     }

@@ -218,7 +218,9 @@ std::string ClientSubscription::fault_of(const DecodedResource& resource, bool i
     return "is both sent and removed";
   }
   if (!resource.has_body) {
-    return versions_.find(resource.name) == resource.version ? "" : "has no body";
+    const bool is_heartbeat =
+        variant_ == XdsVariant::kDelta && versions_.find(resource.name) == resource.version;
+    return is_heartbeat ? "" : "has no body";
   }
   return resource.type_url == type_url_ ? "" : "is a " + resource.type_url;
 }
@@ -279,9 +281,8 @@ ClientSubscription::Reply ClientSubscription::take(const DecodedResponse& respon
 // A rejected resource keeps the version of its last good form.
 void ClientSubscription::remember(const ResponseView& view,
                                   const std::vector<Rejection>& rejections) {
-  if (variant_ == XdsVariant::kSotw) {
-    versions_.clear();  // whatever delta once told has been replaced
-    return;
+  if (view.full_state && rejections.empty()) {
+    forget_unlisted(view);
   }
   std::unordered_set<std::string_view> rejected;
   for (const Rejection& rejection : rejections) {
@@ -290,12 +291,21 @@ void ClientSubscription::remember(const ResponseView& view,
   for (const ResponseItem& item : view.resources) {
     if (!item.name.empty() &&
         !rejected.contains(item.name)) {  // nothing can be said of the unnamed
-      versions_.set(item.name, item.version);
+      versions_.set(item.name,
+                    variant_ == XdsVariant::kDelta ? std::string_view(item.version) : "");
     }
   }
   for (const std::string& name : view.removed) {
     versions_.erase(name);
   }
+}
+
+void ClientSubscription::forget_unlisted(const ResponseView& view) {
+  std::unordered_set<std::string_view> listed;
+  for (const ResponseItem& item : view.resources) {
+    listed.insert(item.name);
+  }
+  versions_.keep_if([&](std::string_view name) { return listed.contains(name); });
 }
 
 std::string ClientSubscription::reply_request(const std::string& nonce, const std::string& error) {

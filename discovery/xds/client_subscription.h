@@ -1,9 +1,11 @@
 // The client's side of one type: what it asks for, what it holds, and what it answers. Pure state:
 // requests leave as bytes, responses come in decoded.
 //
-// What it holds outlives streams, so that the next one can say it (initial_held_versions). In
+// What it holds outlives streams, so that the next one can say it (initial_resource_versions). In
 // state of the world a new stream asks as if it held nothing: named types must be answered anyway,
-// and a server that skips the answer would look like one that is not there.
+// and a server that skips the answer would look like one that is not there. What such a stream told
+// is held without a version: the next one may speak delta, and only who is told what is held tells
+// what of it is gone.
 #pragma once
 
 #include <cstddef>
@@ -50,8 +52,6 @@ class ClientSubscription {
                            const AdsClient::OnResponse& on_response);
 
   [[nodiscard]] bool asks() const { return wildcard_ || !names_.empty(); }
-  // Resources whose version is known (delta).
-  [[nodiscard]] std::size_t held() const { return versions_.size(); }
 
  private:
   using Names = std::set<std::string, std::less<>>;
@@ -68,12 +68,14 @@ class ClientSubscription {
   [[nodiscard]] ResponseView view_of(const DecodedResponse& response,
                                      std::vector<Rejection>& rejections) const;
   void remember(const ResponseView& view, const std::vector<Rejection>& rejections);
+  // What a full state, taken whole, does not list is held no more.
+  void forget_unlisted(const ResponseView& view);
   [[nodiscard]] std::string reply_request(const std::string& nonce, const std::string& error);
 
   std::string type_url_;
   bool wildcard_;
   Names names_;
-  HeldVersions versions_;  // delta
+  HeldVersions versions_;  // what is held; of state of the world with empty ones
 
   // Of the current stream.
   XdsVariant variant_ = XdsVariant::kDelta;

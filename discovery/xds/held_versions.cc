@@ -67,7 +67,9 @@ HeldVersions::HeldVersions(
 
 void HeldVersions::set(std::string_view name, std::string_view version) {
   if (const auto held = held_.find(name); held != held_.end()) {
-    held->set_version(version);
+    if (held->version() != version) {
+      held->set_version(version);
+    }
   } else {
     held_.emplace(name, version);
   }

@@ -620,6 +620,20 @@ TEST_F(ClusterFeedTest, AfterARestartInStateOfTheWorldWhatWentMeanwhileIsGone) {
   EXPECT_THAT(endpoints().removed_endpoints, ElementsAre(id("db")));
 }
 
+// Else nobody would ever say that they are gone.
+TEST_F(ClusterFeedTest, WhatStateOfTheWorldToldIsClaimedWhereTheNextServerSpeaksDelta) {
+  start({.sotw = true});
+  tell_clusters({eds("web"), eds("db")});
+  const ClusterFeed::Held held = read_back(clusters(), {});
+  client.reset();
+  start({.held = held});
+  const auto versions = delta_request(kClusterTypeUrl).initial_resource_versions();
+  EXPECT_THAT((std::map<std::string, std::string>{versions.begin(), versions.end()}),
+              ElementsAre(Pair("db", ""), Pair("web", "")));
+  tell_clusters({eds("web")}, {"db"});
+  EXPECT_THAT(clusters().removed_services, ElementsAre(id("db")));
+}
+
 TEST_F(ClusterFeedTest, WhatOnDiskIsNoneOfItsOwnIsPassedOver) {
   std::vector<Rejection> rejections;
   const std::string web = eds_cluster("web");

@@ -585,6 +585,57 @@ TEST_F(AdsClientRules, ASotwStreamBeginsWithoutVersionAndNonce) {
   EXPECT_TRUE(last_sotw_request().has_node());
 }
 
+// Else the server would have no reason to say that "b" and "c" are gone.
+TEST_F(AdsClientRules, ADeltaStreamAfterOneOfStateOfTheWorldSaysWhatIsHeld) {
+  options.targets = {"unix:/one", "unix:/two"};
+  start();
+  respond({resource("a", "1"), resource("c", "1")});
+  end();
+  ring();
+  end({.unimplemented = true, .reason = "unknown method"});
+  ASSERT_EQ(stream().variant, XdsVariant::kSotw);
+  respond({resource("a", ""), resource("b", ""), resource("d", "", "bad")});
+  EXPECT_TRUE(last_sotw_request().has_error_detail()) << "so that nothing is known to be gone";
+  end();
+  ring();
+  end();
+  ring();
+  ASSERT_EQ(stream().target, "unix:/two");
+  ASSERT_EQ(stream().variant, XdsVariant::kDelta);
+  const auto versions = delta_request(0).initial_resource_versions();
+  EXPECT_THAT((std::map<std::string, std::string>{versions.begin(), versions.end()}),
+              UnorderedElementsAre(Pair("a", ""), Pair("b", ""), Pair("c", "1")));
+  respond({resource("a", "2")}, {"b", "c"});
+  EXPECT_THAT(removed_names, UnorderedElementsAre("b", "c"));
+}
+
+TEST_F(AdsClientRules, WhatAFullStateDoesNotListIsNotHeldAnyMore) {
+  options.targets = {"unix:/one", "unix:/two"};
+  start();
+  end({.unimplemented = true, .reason = "unknown method"});
+  respond({resource("a", ""), resource("b", "")});
+  respond({resource("b", "")});
+  end();
+  ring();
+  end();
+  ring();
+  ASSERT_EQ(stream().variant, XdsVariant::kDelta);
+  const auto versions = delta_request(0).initial_resource_versions();
+  EXPECT_THAT((std::map<std::string, std::string>{versions.begin(), versions.end()}),
+              UnorderedElementsAre(Pair("b", "")));
+}
+
+TEST_F(AdsClientRules, InStateOfTheWorldAResourceWithoutABodyIsAFault) {
+  options.sotw_only = true;
+  start();
+  respond({resource("a", "")});
+  DecodedResource without_body = resource("a", "");
+  without_body.has_body = false;
+  respond({without_body});
+  EXPECT_FALSE(last_full_state);
+  EXPECT_THAT(last_sotw_request().error_detail().message(), HasSubstr("a: has no body"));
+}
+
 struct InterestCase {
   AdsClient::Interest from;
   AdsClient::Interest to;
