@@ -468,8 +468,8 @@ void AdsClient::set_interest(std::string_view type_url, const Interest& interest
 
 Result<void> AdsClient::set_targets(const std::vector<std::string>& targets) {
   auto checked = check_targets(targets);
-  if (checked && targets != impl_->options.targets) {
-    impl_->next_targets = targets;
+  if (checked) {
+    impl_->next_targets = targets == impl_->options.targets ? std::vector<std::string>() : targets;
   }
   return checked;
 }

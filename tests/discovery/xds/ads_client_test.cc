@@ -512,6 +512,16 @@ TEST_F(AdsClientRules, ANewTargetIsTakenAtTheNextConnection) {
   EXPECT_THAT(stream().requests, SizeIs(1));
 }
 
+TEST_F(AdsClientRules, TargetsThatBecomeTheOldOnesAgainAreTheOldOnes) {
+  options.targets = {"unix:/one"};
+  start();
+  ASSERT_TRUE(client->set_targets({"unix:/two"}));
+  ASSERT_TRUE(client->set_targets({"unix:/one"}));
+  end();
+  ring();
+  EXPECT_EQ(stream().target, "unix:/one");
+}
+
 TEST_F(AdsClientRules, FallsBackToStateOfTheWorldAtOnceAndRemembers) {
   start();
   respond({});
