@@ -161,6 +161,11 @@ Result<void> read_addresses(const json::value& ips, std::size_t index, NameRecor
     if (!ip.is_string()) {
       return invalid(place(index, "ips") + ": not all of them are strings");
     }
+    if (record.addresses.size() == KumaTable::kMaxAddresses) {
+      skip(table, fmt::format("{}: the first {} of {} are told", place(index, "ips"),
+                              KumaTable::kMaxAddresses, ips.get_array().size()));
+      break;
+    }
     const auto address = read_address(view(ip.get_string()));
     if (!address) {
       skip(table, place(index, "ips") + ": " + address.error().message);

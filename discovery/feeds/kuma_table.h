@@ -29,10 +29,13 @@ struct KumaTableText {
 [[nodiscard]] Result<std::optional<KumaTableText>> find_kuma_table(std::string_view listener);
 
 struct KumaTable {
+  // More addresses of one name are left out: all must fit a message.
+  static constexpr std::size_t kMaxAddresses = 1000;
+
   std::vector<NameRecord> records;            // ascending by name, in lower case, each once
   std::map<std::string, std::string> labels;  // that kuma-dp's metrics have
-  // What was left out: names that are none, addresses that are none, the earlier of two records of
-  // one name. The first few are described.
+  // What was left out: names that are none, addresses that are none or too many, the earlier of two
+  // records of one name. The first few are described.
   std::size_t skipped = 0;
   std::vector<std::string> reasons;
 };

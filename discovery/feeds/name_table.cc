@@ -82,17 +82,17 @@ class TableReader {
   void take_host(const std::string& host, const NameInfo& info) {
     std::vector<IpAddress> addresses;
     for (const std::string& text : info.ips()) {
+      if (addresses.size() == NameTable::kMaxAddresses) {
+        skip(fmt::format("{}: {} addresses, of which {} are told", host, info.ips_size(),
+                         NameTable::kMaxAddresses));
+        break;
+      }
       const auto address = IpAddress::parse(text);
       if (!address || address->unmapped().is_unspecified()) {
         skip(fmt::format("{}: '{}' is no address", host, escape_text(text)));
       } else if (std::ranges::find(addresses, address->unmapped()) == addresses.end()) {
         addresses.push_back(address->unmapped());
       }
-    }
-    if (addresses.size() > NameTable::kMaxAddresses) {
-      skip(fmt::format("{}: {} addresses, of which {} are told", host, addresses.size(),
-                       NameTable::kMaxAddresses));
-      addresses.resize(NameTable::kMaxAddresses);
     }
     if (!addresses.empty()) {
       add(host, std::move(addresses));

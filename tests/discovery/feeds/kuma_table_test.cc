@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -104,6 +105,21 @@ TEST(KumaTable, LeavesOutWhatIsNoAddressOrNoNameAndCountsIt) {
   EXPECT_THAT(table->records, ElementsAre(NameRecord{"a.mesh", {ip("241.0.0.1")}, 30}));
   EXPECT_EQ(table->skipped, 5U);
   EXPECT_THAT(table->reasons[0], HasSubstr("records[0].ips: 'nonsense' is no address"));
+}
+
+// A million of them once took the control thread hours.
+TEST(KumaTable, HasRoomForAsManyAddressesOfANameAsAMessageHas) {
+  std::string ips;
+  for (int i = 0; i < 500'000; ++i) {
+    ips += fmt::format("{}\"10.{}.{}.{}\"", i == 0 ? "" : ",", i / 65536, i / 256 % 256, i % 256);
+  }
+  const auto table =
+      parse_kuma_table(fmt::format(R"({{"records":[{{"name":"big.mesh","ips":[{}]}}]}})", ips));
+  ASSERT_TRUE(table);
+  ASSERT_THAT(table->records, SizeIs(1));
+  EXPECT_THAT(table->records[0].addresses, SizeIs(KumaTable::kMaxAddresses));
+  EXPECT_EQ(table->skipped, 1U);
+  EXPECT_THAT(table->reasons, ElementsAre("records[0].ips: the first 1000 of 500000 are told"));
 }
 
 TEST(KumaTable, OfTwoRecordsOfOneNameTheLaterCounts) {
