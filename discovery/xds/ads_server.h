@@ -40,9 +40,10 @@ class AdsServer {
     // Outliving the server; null: whoever connects may say that it is any node.
     ClientAuthenticator* authenticator = nullptr;
     std::string identifier = "meshdns-cp";        // ControlPlane.identifier of each response
-    std::size_t max_receive_bytes = 32UL << 20U;  // a first delta request lists every version
+    std::size_t max_receive_bytes = 64UL << 20U;  // a first delta request lists every version
     std::size_t max_streams = 20'000;
-    std::size_t max_names = 200'000;            // one subscription; also initial versions
+    // One subscription; initial versions too, unless there are more than half as many resources.
+    std::size_t max_names = 200'000;
     std::size_t max_types = 32;                 // one stream
     std::size_t max_node_bytes = 256UL << 10U;  // the first request's Node, metadata included
     std::chrono::milliseconds keepalive_time{30'000};

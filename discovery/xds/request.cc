@@ -119,10 +119,6 @@ Result<DeltaRequest> decode_delta_request(std::string_view bytes, const RequestL
   if (auto checked = check_count(names, limits, "names"); !checked) {
     return tl::unexpected(std::move(checked.error()));
   }
-  if (auto checked = check_count(message->initial_resource_versions().size(), limits, "versions");
-      !checked) {
-    return tl::unexpected(std::move(checked.error()));
-  }
   if (auto taken = take_common(*message, limits, request); !taken) {
     return tl::unexpected(std::move(taken.error()));
   }

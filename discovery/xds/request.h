@@ -38,7 +38,7 @@ struct DeltaRequest {
 };
 
 struct RequestLimits {
-  std::size_t max_names = 200'000;            // each list, and initial versions
+  std::size_t max_names = 200'000;            // each list
   std::size_t max_node_bytes = 256UL << 10U;  // the whole Node as sent
 };
 

@@ -1,5 +1,6 @@
 #include "discovery/xds/server_session.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -105,6 +106,9 @@ Result<void> ServerSession::take(Request request) {
   if (auto admitted = admit(std::move(request.node)); !admitted) {
     return admitted;
   }
+  if (auto checked = check_held(request); !checked) {
+    return checked;
+  }
   auto found = conversation(request.type_url);
   if (!found) {
     return tl::unexpected(std::move(found.error()));
@@ -115,6 +119,17 @@ Result<void> ServerSession::take(Request request) {
   if (conversation.subscription.size() > 2 * options_.max_names) {
     return fail(ErrorCode::kExhausted,
                 fmt::format("a subscription to more than {} names", options_.max_names));
+  }
+  return {};
+}
+
+Result<void> ServerSession::check_held(const DeltaRequest& request) const {
+  std::size_t served = 0;
+  audience_->read(request.type_url, [&](const TypeTable& table) { served = table.size(); });
+  const std::size_t limit = std::max(options_.max_names, 2 * served);
+  if (request.initial_versions.size() > limit) {
+    return fail(ErrorCode::kExhausted, fmt::format("{} versions in one request, more than {}",
+                                                   request.initial_versions.size(), limit));
   }
   return {};
 }

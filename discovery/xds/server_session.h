@@ -89,6 +89,10 @@ class ServerSession {
   Result<Conversation*> conversation(const std::string& type_url);
   // Resources of this type go out that changed: so must, once more, what hangs on them.
   void tell_dependents_again(std::string_view type_url, const std::vector<std::string>& changed);
+  // Who was here before says all that it holds: so many that it cannot have them from here are
+  // refused.
+  [[nodiscard]] Result<void> check_held(const SotwRequest& /*request*/) const { return {}; }
+  [[nodiscard]] Result<void> check_held(const DeltaRequest& request) const;
   void note(Acknowledgement acknowledgement, const std::string& type_url, const std::string& error,
             Conversation& conversation);
 

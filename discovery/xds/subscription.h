@@ -88,10 +88,8 @@ class Subscription {
   // That it asks for, beside everything.
   [[nodiscard]] std::size_t names() const { return names_.size(); }
   [[nodiscard]] bool awaits_ack() const { return awaits_ack_; }
-  // Names this subscription remembers.
-  [[nodiscard]] std::size_t size() const {
-    return names_.size() + untold_.size() + initial_versions_.size();
-  }
+  // Names this subscription remembers, beside those of the first request's initial versions.
+  [[nodiscard]] std::size_t size() const { return names_.size() + untold_.size(); }
 
  private:
   using Entry = TypeTable::Entry;

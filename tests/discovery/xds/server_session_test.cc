@@ -356,6 +356,35 @@ TEST_F(Session, RefusesWhatIsWrongOrTooMuch) {
   EXPECT_EQ(metrics.streams_refused.value(), cases.size());
 }
 
+// Else a client of a large mesh could connect once and never again.
+TEST_F(Session, TakesBackAClientThatHoldsMoreThanTheLimitBecauseThereIsMore) {
+  options.max_names = 3;
+  DeltaDiscoveryRequest request;
+  request.set_type_url(kService);
+  const auto hold = [&](int from, int to) {
+    for (int i = from; i < to; ++i) {
+      (*request.mutable_initial_resource_versions())["default/s" + std::to_string(i)] = "1";
+    }
+  };
+  for (int i = 0; i < 10; ++i) {
+    resources->apply({{kService, "default/s" + std::to_string(i), "value"}}, {});
+  }
+  hold(0, 20);
+  open(XdsVariant::kDelta);
+  ASSERT_TRUE(receive(request));
+  const auto response = session->next();
+  ASSERT_TRUE(response && *response);
+  DeltaDiscoveryResponse message;
+  ASSERT_TRUE(message.ParseFromString(bytes_of(**response)));
+  EXPECT_EQ(message.resources_size(), 10);
+  EXPECT_EQ(message.removed_resources_size(), 10);
+  hold(20, 21);
+  open(XdsVariant::kDelta);
+  const auto refused = receive(request);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "21 versions in one request, more than 20");
+}
+
 TEST_F(Session, NamesAddedByManyRequestsAreBoundedToo) {
   options.max_names = 10;
   open(XdsVariant::kDelta);
