@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/refuse.h"
 #include "base/result.h"
 #include "discovery/dns_name.h"
 
@@ -28,10 +29,6 @@ std::string_view trim(std::string_view text) {
   return begin == std::string_view::npos
              ? std::string_view()
              : text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
-
-tl::unexpected<Error> refuse(const std::string& reason) {
-  return fail(ErrorCode::kInvalidArgument, reason);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/refuse.h"
 #include "base/result.h"
 #include "discovery/control/base64url.h"
 #include "discovery/control/token_key.h"
@@ -20,10 +21,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kAlgorithm = "RS256";
-
-tl::unexpected<Error> refuse(std::string reason) {
-  return fail(ErrorCode::kInvalidArgument, std::move(reason));
-}
 
 // The text of a header's field; empty where it is none.
 std::string_view text_of(const json::object& header, std::string_view name) {

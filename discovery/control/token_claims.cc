@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/refuse.h"
 #include "base/result.h"
 #include "base/wall_clock.h"
 
@@ -26,10 +27,6 @@ constexpr std::size_t kMaxIdOctets = 128;
 constexpr std::string_view kZoneTag = "kuma.io/zone";
 constexpr std::string_view kDataplaneType = "dataplane";
 constexpr double kLastSecond = 253'402'300'799;  // of the year 9999
-
-tl::unexpected<Error> refuse(std::string reason) {
-  return fail(ErrorCode::kInvalidArgument, std::move(reason));
-}
 
 // Empty where there is none; null counts as none.
 Result<std::string> text_of(const json::object& claims, std::string_view name) {

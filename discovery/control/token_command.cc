@@ -18,6 +18,7 @@
 
 #include "base/file_system.h"
 #include "base/log.h"
+#include "base/refuse.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "base/wall_clock.h"
@@ -37,10 +38,6 @@ constexpr mode_t kLockMode = 0600;
 constexpr std::size_t kMaxNameOctets = 253;
 // As Kuma has it, for clocks that are behind ours.
 constexpr std::chrono::seconds kEarlier{5};
-
-tl::unexpected<Error> refuse(std::string reason) {
-  return fail(ErrorCode::kInvalidArgument, std::move(reason));
-}
 
 // Makes the folder. While the descriptor is open nobody else changes what is in it.
 Result<UniqueFd> lock_folder(FileSystem& files, const std::string& folder) {

@@ -11,6 +11,7 @@
 #include "base/file_system.h"
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "base/refuse.h"
 #include "base/result.h"
 #include "base/wall_clock.h"
 #include "discovery/control/metrics.h"
@@ -26,10 +27,6 @@ namespace {
 bool is_local(const std::string& listen) {
   const auto address = SocketAddress::parse(listen);
   return !address || address->ip.is_loopback();
-}
-
-tl::unexpected<Error> refuse(std::string reason) {
-  return fail(ErrorCode::kInvalidArgument, std::move(reason));
 }
 
 Result<void> check(const std::string& listen, const XdsAccess::Options& options) {

@@ -20,6 +20,7 @@
 
 #include "base/file_system.h"
 #include "base/log.h"
+#include "base/refuse.h"
 #include "base/result.h"
 #include "base/wall_clock.h"
 
@@ -40,10 +41,6 @@ using X509Ptr = std::unique_ptr<X509, Freer<X509_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
 using ContextPtr = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
 using TimePtr = std::unique_ptr<ASN1_TIME, Freer<ASN1_TIME_free>>;
-
-tl::unexpected<Error> refuse(std::string reason) {
-  return fail(ErrorCode::kInvalidArgument, std::move(reason));
-}
 
 // Nobody is asked for a passphrase.
 int no_passphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*data*/) { return 0; }

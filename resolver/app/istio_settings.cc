@@ -5,12 +5,12 @@
 #include <map>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/file_system.h"
 #include "base/log.h"
+#include "base/refuse.h"
 #include "base/result.h"
 #include "discovery/dns_name.h"
 #include "discovery/xds/ads_client.h"
@@ -23,10 +23,6 @@ namespace {
 
 constexpr std::string_view kTls = "https://";
 constexpr std::string_view kPlain = "http://";
-
-tl::unexpected<Error> refuse(std::string reason) {
-  return fail(ErrorCode::kInvalidArgument, std::move(reason));
-}
 
 }  // namespace
 

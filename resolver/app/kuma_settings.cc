@@ -12,6 +12,7 @@
 
 #include "base/file_system.h"
 #include "base/log.h"
+#include "base/refuse.h"
 #include "base/result.h"
 #include "discovery/xds/ads_client.h"
 #include "resolver/app/config.h"
@@ -39,10 +40,6 @@ constexpr std::array<KumaVariable, 9> kVariables{{
     {"KUMA_READINESS_PORT", "kuma.readiness_port"},
     {"KUMA_DNS_PROXY_PORT", "listen", "127.0.0.1:"},
 }};
-
-tl::unexpected<Error> refuse(std::string reason) {
-  return fail(ErrorCode::kInvalidArgument, std::move(reason));
-}
 
 std::string text_of(const YAML::Node& document, const char* key) {
   const YAML::Node value = document[key];

@@ -19,6 +19,7 @@
 
 #include "base/file_system.h"
 #include "base/ip_address.h"
+#include "base/refuse.h"
 #include "base/result.h"
 #include "base/socket_layer.h"
 #include "base/unique_fd.h"
@@ -44,10 +45,6 @@ struct Sockets {
   std::vector<UniqueFd> tcp;
   bool is_stored = true;  // all of them came from our own store
 };
-
-tl::unexpected<Error> refuse(std::string reason) {
-  return fail(ErrorCode::kInvalidArgument, std::move(reason));
-}
 
 void give_to(const std::optional<Identity>& identity, const std::string& path) {
   if (identity) {

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/refuse.h"
 #include "base/result.h"
 #include "resolver/app/setting_text.h"
 #include "resolver/app/upstream_text.h"
@@ -37,10 +38,6 @@ constexpr std::array<std::pair<std::string_view, RouteAnswer>, 3> kAnswers{
     {{"refuse", RouteAnswer::kRefuse},
      {"nxdomain", RouteAnswer::kNoName},
      {"no-aaaa", RouteAnswer::kNoAaaa}}};
-
-tl::unexpected<Error> refuse(std::string reason) {
-  return fail(ErrorCode::kInvalidArgument, std::move(reason));
-}
 
 template <typename Words>
 auto find_word(const Words& words, std::string_view word) {

@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include <fmt/format.h>
 #include <sys/un.h>
 
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "base/refuse.h"
 #include "base/result.h"
 #include "resolver/app/setting_text.h"
 
@@ -24,10 +24,6 @@ constexpr unsigned kMinIpv6PoolLength = 32;
 constexpr unsigned kMaxIpv6PoolLength = 120;
 constexpr std::size_t kMaxUnixPath = sizeof(sockaddr_un::sun_path) - 1;
 constexpr std::uint16_t kExamplePort = 15053;
-
-tl::unexpected<Error> refuse(std::string reason) {
-  return fail(ErrorCode::kInvalidArgument, std::move(reason));
-}
 
 // A name whose last label is a number is a mistyped IPv4 address (RFC 3696 section 2).
 bool is_host_name(const std::string& text) {

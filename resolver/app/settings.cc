@@ -17,6 +17,7 @@
 
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "base/refuse.h"
 #include "base/result.h"
 #include "discovery/feeds/kuma_socket.h"
 #include "discovery/service.h"
@@ -25,6 +26,7 @@
 #include "resolver/app/istio_settings.h"
 #include "resolver/app/kuma_settings.h"
 #include "resolver/app/route_text.h"
+#include "resolver/app/setting_row.h"
 #include "resolver/app/setting_text.h"
 #include "resolver/app/setting_values.h"
 #include "resolver/app/token_file.h"
@@ -39,51 +41,15 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using Texts = std::vector<std::string>;
 
 constexpr std::string_view kTokenKey = "kuma.dataplane_token";
 constexpr std::uint16_t kDnsPort = 53;
 constexpr unsigned kMaxWorkers = 256;
 constexpr std::size_t kMaxWord = 63;
 constexpr std::size_t kMaxNode = 253;
-constexpr std::size_t kMaxListItems = 1000;
 
 constexpr auto kReload = SettingScope::kReload;
 constexpr auto kRestart = SettingScope::kRestart;
-
-tl::unexpected<Error> refuse(std::string reason) {
-  return fail(ErrorCode::kInvalidArgument, std::move(reason));
-}
-
-// Stores a parsed value, or hands the error on.
-template <typename Parsed, typename Target>
-Result<void> store(Parsed&& parsed, Target& target) {
-  if (!parsed) {
-    return tl::unexpected(std::forward<Parsed>(parsed).error());
-  }
-  target = *std::forward<Parsed>(parsed);
-  return {};
-}
-
-// The same for one more item of a list; an item that is there already is refused.
-template <typename Parsed, typename Item>
-Result<void> append(Parsed&& parsed, std::vector<Item>& list) {
-  if (!parsed) {
-    return tl::unexpected(std::forward<Parsed>(parsed).error());
-  }
-  if (std::ranges::find(list, *parsed) != list.end()) {
-    return refuse("is in the list twice (keep one of the two)");
-  }
-  if (list.size() >= kMaxListItems) {
-    return refuse(fmt::format("the list is too long (write at most {} items)", kMaxListItems));
-  }
-  list.push_back(*std::forward<Parsed>(parsed));
-  return {};
-}
-
-// The words of a setting that is one of a few, and their values.
-template <typename Value, std::size_t kCount>
-using Words = std::array<std::pair<std::string_view, Value>, kCount>;
 
 constexpr Words<Mode, 2> kModes{{{"sidecar", Mode::kSidecar}, {"vm", Mode::kVm}}};
 constexpr Words<StatePolicy, 2> kPolicies{
@@ -97,98 +63,6 @@ constexpr Words<QueryLogNames, 2> kNames{
     {{"escaped", QueryLogNames::kEscaped}, {"hashed", QueryLogNames::kHashed}}};
 constexpr Words<LogFormat, 2> kFormats{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}};
 constexpr std::array<std::string_view, 5> kLevels{"debug", "info", "warn", "error", "off"};
-
-template <typename Value, std::size_t kCount>
-Result<Value> choose(const Words<Value, kCount>& words, const std::string& text) {
-  std::string all;
-  for (const auto& [word, value] : words) {
-    if (word == text) {
-      return value;
-    }
-    all += fmt::format("{}{}", all.empty() ? "" : " or ", word);
-  }
-  return refuse(fmt::format("'{}' is none of the choices (write {})", escape_name(text), all));
-}
-
-template <typename Value, std::size_t kCount>
-Texts word_of(const Words<Value, kCount>& words, Value value) {
-  const auto* const found =
-      std::ranges::find(words, value, &std::pair<std::string_view, Value>::second);
-  return {found == words.end() ? "" : std::string(found->first)};
-}
-
-std::string printed(const std::string& item) { return item; }
-std::string printed(const SocketAddress& item) { return item.to_string(); }
-std::string printed(const IpPrefix& item) { return item.to_string(); }
-std::string printed(const UpstreamServer& item) { return print_upstream_server(item); }
-std::string printed(const ConfiguredGroup& item) { return print_group(item); }
-std::string printed(const ConfiguredRoute& item) { return print_route(item); }
-std::string printed(bool item) { return item ? "true" : "false"; }
-std::string printed(milliseconds item) { return print_duration(item); }
-std::string printed(std::size_t octets) { return print_size(octets); }
-
-template <typename Item>
-Texts print_all(const std::vector<Item>& items) {
-  Texts texts;
-  std::ranges::transform(items, std::back_inserter(texts),
-                         [](const Item& item) { return printed(item); });
-  return texts;
-}
-
-// What a setting is called and how it is explained.
-struct Label {
-  std::string_view key;
-  std::string_view flag;
-  std::string_view value;
-  std::string_view help;
-};
-
-// A value at kPlace(config) that kParse makes of one text.
-template <auto kPlace, auto kParse>
-constexpr Setting value_of(const Label& label, SettingScope scope = kRestart) {
-  return {.key = label.key,
-          .flag = label.flag,
-          .value = label.value,
-          .help = label.help,
-          .shape = SettingShape::kText,
-          .scope = scope,
-          .clear = nullptr,
-          .add = [](Config& c, const std::string& t) { return store(kParse(t), kPlace(c)); },
-          .print = [](const Config& c) { return Texts{printed(kPlace(c))}; }};
-}
-
-template <auto kPlace>
-constexpr Setting boolean(std::string_view key, std::string_view flag, std::string_view help) {
-  return value_of<kPlace, parse_boolean>({key, flag, "true|false", help});
-}
-
-// A list at kPlace(config), each item of which kParse makes.
-template <auto kPlace, auto kParse>
-constexpr Setting list_of(const Label& label, SettingScope scope) {
-  return {.key = label.key,
-          .flag = label.flag,
-          .value = label.value,
-          .help = label.help,
-          .shape = SettingShape::kList,
-          .scope = scope,
-          .clear = [](Config& c) { kPlace(c).clear(); },
-          .add = [](Config& c, const std::string& t) { return append(kParse(t), kPlace(c)); },
-          .print = [](const Config& c) { return print_all(kPlace(c)); }};
-}
-
-// A value that is stored and printed in a way of its own.
-constexpr Setting special(const Label& label, decltype(Setting::add) add,
-                          decltype(Setting::print) print, SettingScope scope = kRestart) {
-  return {.key = label.key,
-          .flag = label.flag,
-          .value = label.value,
-          .help = label.help,
-          .shape = SettingShape::kText,
-          .scope = scope,
-          .clear = nullptr,
-          .add = add,
-          .print = print};
-}
 
 Result<std::string> parse_name(const std::string& text) { return parse_word(text, kMaxWord); }
 Result<std::string> parse_node(const std::string& text) { return parse_word(text, kMaxNode); }
@@ -285,7 +159,7 @@ Result<void> set_output(std::string& output, const std::string& text, std::strin
   output = text;
   return {};
 }
-Texts print_output(const std::string& output) { return {output.empty() ? "none" : output}; }
+SettingTexts print_output(const std::string& output) { return {output.empty() ? "none" : output}; }
 
 Result<void> set_workers(Config& config, const std::string& text) {
   if (text == "auto") {
@@ -319,10 +193,10 @@ Result<void> set_age(std::optional<milliseconds>& age, const std::string& text) 
     age.reset();
     return {};
   }
-  return store(parse_duration(text, seconds(1), hours(24 * 365)), age);
+  return store_parsed(parse_duration(text, seconds(1), hours(24 * 365)), age);
 }
 
-Texts print_age(const std::optional<milliseconds>& age) {
+SettingTexts print_age(const std::optional<milliseconds>& age) {
   return {age ? print_duration(*age) : "never"};
 }
 
@@ -382,7 +256,7 @@ Result<void> set_admin_listen(Config& config, const std::string& text) {
     config.admin_listen.reset();
     return {};
   }
-  return store(parse_socket_address(text, 0), config.admin_listen);
+  return store_parsed(parse_socket_address(text, 0), config.admin_listen);
 }
 
 constexpr Setting listen_setting() {
@@ -399,7 +273,7 @@ constexpr Setting listen_setting() {
 const std::array kSettings = {
     special(
         {"mode", "--mode", "sidecar|vm", "beside one workload, or the resolver of a machine"},
-        [](Config& c, const std::string& t) { return store(choose(kModes, t), c.mode); },
+        [](Config& c, const std::string& t) { return store_parsed(choose_word(kModes, t), c.mode); },
         [](const Config& c) { return word_of(kModes, c.mode); }),
     value_of<[](auto& c) -> auto& { return c.instance; }, parse_name>(
         {"instance", "--instance", "NAME",
@@ -413,14 +287,14 @@ const std::array kSettings = {
         {"workers", "--workers", "NUMBER|auto",
          "threads that answer; auto: the CPUs this process may use"},
         set_workers,
-        [](const Config& c) { return Texts{c.workers == 0 ? "auto" : std::to_string(c.workers)}; }),
+        [](const Config& c) { return SettingTexts{c.workers == 0 ? "auto" : std::to_string(c.workers)}; }),
     value_of<[](auto& c) -> auto& { return c.user; }, parse_optional_name>(
         {"user", "--user", "NAME", "whom root becomes once its sockets are bound"}),
     special({"watchdog", "--watchdog", "DURATION|off",
              "how long a worker may hang before the resolver is started again"},
             set_watchdog,
             [](const Config& c) {
-              return Texts{c.watchdog.count() == 0 ? "off" : print_duration(c.watchdog)};
+              return SettingTexts{c.watchdog.count() == 0 ? "off" : print_duration(c.watchdog)};
             }),
     value_of<[](auto& c) -> auto& { return c.mesh; }, parse_name>(
         {"mesh", "--mesh", "NAME", "the mesh whose services are answered"}),
@@ -434,7 +308,7 @@ const std::array kSettings = {
     special(
         {"answers", "--answers", "vip|endpoints",
          "what the name of a service answers: its own address, or those of its endpoints"},
-        [](Config& c, const std::string& t) { return store(choose(kAnswers, t), c.answers); },
+        [](Config& c, const std::string& t) { return store_parsed(choose_word(kAnswers, t), c.answers); },
         [](const Config& c) { return word_of(kAnswers, c.answers); }),
     boolean<[](auto& c) -> auto& { return c.instance_names; }>(
         "instance_names", "--instance-names",
@@ -443,7 +317,7 @@ const std::array kSettings = {
         {"https_records", "--https-records", "tls-ports|all-http-ports|none",
          "ports of a service that have HTTPS records, which make browsers speak TLS"},
         [](Config& c, const std::string& t) {
-          return store(choose(kHttpsRecords, t), c.https_records);
+          return store_parsed(choose_word(kHttpsRecords, t), c.https_records);
         },
         [](const Config& c) { return word_of(kHttpsRecords, c.https_records); }),
 
@@ -526,7 +400,7 @@ const std::array kSettings = {
     special(
         {"state.mode", "--state-mode", "required|best-effort",
          "when that folder is unusable: do not start, or keep addresses in memory"},
-        [](Config& c, const std::string& t) { return store(choose(kPolicies, t), c.state.policy); },
+        [](Config& c, const std::string& t) { return store_parsed(choose_word(kPolicies, t), c.state.policy); },
         [](const Config& c) {
           return word_of(kPolicies, c.state.policy.value_or(StatePolicy::kBestEffort));
         }),
@@ -602,7 +476,7 @@ const std::array kSettings = {
              "where /ready is served as kuma-dp does"},
             set_readiness_port,
             [](const Config& c) {
-              return Texts{c.kuma.readiness_port ? std::to_string(*c.kuma.readiness_port) : "none"};
+              return SettingTexts{c.kuma.readiness_port ? std::to_string(*c.kuma.readiness_port) : "none"};
             }),
 
     list_of<[](auto& c) -> auto& { return c.xds.servers; }, parse_control_plane>(
@@ -635,7 +509,7 @@ const std::array kSettings = {
         {"istio.instance_ip", "--istio-instance-ip", "ADDRESS|auto", "this host's address there"},
         set_instance_ip,
         [](const Config& c) {
-          return Texts{c.istio.instance_ip ? c.istio.instance_ip->to_string() : "auto"};
+          return SettingTexts{c.istio.instance_ip ? c.istio.instance_ip->to_string() : "auto"};
         }),
     value_of<[](auto& c) -> auto& { return c.istio.token_file; }, parse_optional_file>(
         {"istio.token_file", "--istio-token-file", "PATH",
@@ -653,14 +527,14 @@ const std::array kSettings = {
              "served"},
             set_admin_listen,
             [](const Config&
-                   c) { return Texts{c.admin_listen ? c.admin_listen->to_string() : "none"}; }),
+                   c) { return SettingTexts{c.admin_listen ? c.admin_listen->to_string() : "none"}; }),
     value_of<[](auto& c) -> auto& { return c.log.level; }, parse_level>(
         {"log.level", "--log-level", "debug|info|warn|error|off",
          "the least grave lines that are written"},
         kReload),
     special(
         {"log.format", "--log-format", "text|json", "how they are written"},
-        [](Config& c, const std::string& t) { return store(choose(kFormats, t), c.log.format); },
+        [](Config& c, const std::string& t) { return store_parsed(choose_word(kFormats, t), c.log.format); },
         [](const Config& c) { return word_of(kFormats, c.log.format); }),
 
     special(
@@ -673,12 +547,12 @@ const std::array kSettings = {
     special(
         {"query_log.sample", "--query-log-sample", "NUMBER",
          "of so many responses one is logged, at random"},
-        [](Config& c, const std::string& t) { return store(parse_sample(t), c.query_log.sample); },
-        [](const Config& c) { return Texts{std::to_string(c.query_log.sample)}; }),
+        [](Config& c, const std::string& t) { return store_parsed(parse_sample(t), c.query_log.sample); },
+        [](const Config& c) { return SettingTexts{std::to_string(c.query_log.sample)}; }),
     special(
         {"query_log.names", "--query-log-names", "escaped|hashed",
          "how names are written: as they are, or as hashes that change with every start"},
-        [](Config& c, const std::string& t) { return store(choose(kNames, t), c.query_log.names); },
+        [](Config& c, const std::string& t) { return store_parsed(choose_word(kNames, t), c.query_log.names); },
         [](const Config& c) { return word_of(kNames, c.query_log.names); }),
     special(
         {"dnstap.output", "--dnstap", "unix:/PATH|PATH|none",

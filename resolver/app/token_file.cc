@@ -4,22 +4,18 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/file_system.h"
 #include "base/log.h"
+#include "base/refuse.h"
 #include "base/result.h"
 
 namespace meshdns::dns {
 namespace {
 
 constexpr std::size_t kMaxTokenBytes = 16384;
-
-tl::unexpected<Error> refuse(std::string reason) {
-  return fail(ErrorCode::kInvalidArgument, std::move(reason));
-}
 
 }  // namespace
 

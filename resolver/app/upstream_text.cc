@@ -11,6 +11,7 @@
 
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "base/refuse.h"
 #include "base/result.h"
 #include "resolver/app/setting_text.h"
 #include "resolver/app/setting_values.h"
@@ -28,10 +29,6 @@ constexpr std::array<std::pair<std::string_view, UpstreamTransport>, 3> kSchemes
     {{"udp://", UpstreamTransport::kUdp},
      {"tcp://", UpstreamTransport::kTcp},
      {"tls://", UpstreamTransport::kTls}}};
-
-tl::unexpected<Error> refuse(std::string reason) {
-  return fail(ErrorCode::kInvalidArgument, std::move(reason));
-}
 
 // What stands before `end`, which is taken away with it.
 std::string take_until(std::string& text, char end) {
