@@ -1,6 +1,5 @@
 #include "discovery/control/control_plane.h"
 
-#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
@@ -13,7 +12,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -33,6 +31,7 @@
 #include "discovery/control/api_server.h"
 #include "discovery/control/dataplane_directory.h"
 #include "discovery/control/dataplane_store.h"
+#include "discovery/control/directory_follower.h"
 #include "discovery/control/envoy_resources.h"
 #include "discovery/control/http_server.h"
 #include "discovery/control/metrics.h"
@@ -54,13 +53,8 @@ namespace {
 
 using boost::system::error_code;
 
-// How often to see whether the folder is another one.
-constexpr std::chrono::milliseconds kFolderInterval{250};
 // How often to look at the files of TLS and tokens.
 constexpr std::chrono::seconds kAccessInterval{1};
-// A scan may take a hundredth of the time.
-constexpr std::chrono::seconds kScanInterval{2};
-constexpr int kScanShare = 100;
 constexpr mode_t kPortFileMode = 0644;
 
 // Tries to bind it, since gRPC only writes to standard error why it cannot.
@@ -169,7 +163,7 @@ struct ControlPlane::Impl {
     ApiServer::Options wanted = options.api;
     wanted.state_dir = options.state_dir;
     return ApiServer::start(io, wanted, store, files, wall_clock, registry, logger,
-                            [this] { follow_up(); })
+                            [this] { update_gauges(); })
         .map([this](std::unique_ptr<ApiServer> made) { api = std::move(made); });
   }
 
@@ -223,10 +217,7 @@ struct ControlPlane::Impl {
         "serving dataplanes={} services={} problems={} xds_port={} admin_port={} api_port={}",
         store.dataplanes(), store.services(), directory.problem_count(), server->port(),
         admin->port(), api->port());
-    update_gauges();
-    wait_for_events();
-    wait_for_folder();
-    wait_for_scan(kScanInterval);
+    follower.start();
     wait_for_access();
     io.run();
     registrations.finish();
@@ -265,49 +256,12 @@ struct ControlPlane::Impl {
     return {404, "text/plain", "there are /healthz, /readyz, /metrics, /streams and /vips\n"};
   }
 
-  void wait_for_events() {
-    if (directory.watch_fd() < 0) {
-      return;
+  // As often as the folder is scanned.
+  void tidy_up() {
+    if (addresses) {
+      addresses->retry();
     }
-    if (!events.is_open()) {
-      events.assign(directory.watch_fd());
-    }
-    events.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                      [this](const error_code& error) {
-                        if (!error) {
-                          directory.on_events();
-                          follow_up();
-                          wait_for_events();
-                        }
-                      });
-  }
-
-  void wait_for_folder() {
-    folder_timer.expires_after(kFolderInterval);
-    folder_timer.async_wait([this](const error_code& error) {
-      if (!error) {
-        directory.follow_folder();
-        follow_up();
-        wait_for_folder();
-      }
-    });
-  }
-
-  void wait_for_scan(std::chrono::nanoseconds pause) {
-    scan_timer.expires_after(pause);
-    scan_timer.async_wait([this](const error_code& error) {
-      if (!error) {
-        const TimePoint before = clock.now();
-        directory.rescan();
-        if (addresses) {
-          addresses->retry();
-        }
-        follow_up();
-        give_back_free_memory();
-        wait_for_scan(
-            std::max<std::chrono::nanoseconds>(kScanInterval, kScanShare * (clock.now() - before)));
-      }
-    });
+    give_back_free_memory();
   }
 
   void refresh_access() {
@@ -325,31 +279,13 @@ struct ControlPlane::Impl {
     });
   }
 
-  // After whatever the folder has said.
-  void follow_up() {
-    update_gauges();
-    const auto due = directory.next_expiry();
-    if (!due) {
-      removal_timer.cancel();
-      return;
-    }
-    removal_timer.expires_after(*due - clock.now());
-    removal_timer.async_wait([this](const error_code& error) {
-      if (!error) {
-        directory.expire();
-        follow_up();
-      }
-    });
-  }
-
   void wait_for_signal() {
     signals.async_wait([this](const error_code& error, int number) {
       if (error) {
         return;
       }
       if (number == SIGHUP) {
-        directory.rescan();
-        follow_up();
+        follower.rescan();
         refresh_access();
         wait_for_signal();
       } else {
@@ -384,18 +320,19 @@ struct ControlPlane::Impl {
   boost::asio::io_context io{1};
   std::unique_ptr<ServiceAddresses> addresses;  // null: they are not given here
   boost::asio::signal_set signals{io};
-  boost::asio::steady_timer folder_timer{io};
-  boost::asio::steady_timer scan_timer{io};
-  boost::asio::steady_timer removal_timer{io};
   boost::asio::steady_timer access_timer{io};
-  boost::asio::posix::stream_descriptor events{io};  // the directory's, which closes it
+  DirectoryFollower follower{
+      io,
+      clock,
+      directory,
+      {.followed = [this] { update_gauges(); }, .scanned = [this] { tidy_up(); }}};
   std::unique_ptr<XdsAccess> access;
   Registrations registrations{
       {.zone = options.zone, .deregistration_delay = options.deregistration_delay},
       io,
       store,
       logger,
-      [this] { follow_up(); }};
+      [this] { update_gauges(); }};
   std::unique_ptr<AdsServer> server;
   std::unique_ptr<AdminHttp> admin;
   std::unique_ptr<ApiServer> api;
@@ -403,11 +340,7 @@ struct ControlPlane::Impl {
 
 ControlPlane::ControlPlane(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-ControlPlane::~ControlPlane() {
-  if (impl_->events.is_open()) {
-    (void)impl_->events.release();
-  }
-}
+ControlPlane::~ControlPlane() = default;
 
 Result<std::unique_ptr<ControlPlane>> ControlPlane::start(const Options& options, Logs& logs) {
   auto impl = std::make_unique<Impl>(options, logs);
