@@ -32,6 +32,7 @@
 #include "resolver/app/config_loader.h"
 #include "resolver/app/descriptor_channel.h"
 #include "resolver/app/handover.h"
+#include "resolver/app/heartbeats.h"
 #include "resolver/app/keeper.h"
 #include "resolver/app/keeper_message.h"
 #include "resolver/app/launch.h"
@@ -57,28 +58,11 @@ constexpr seconds kTableTime{1};
 constexpr seconds kAbortTime{2};
 // Longer than the resolver's own bound for draining, and for its journal.
 constexpr seconds kDrainTime{10};
-constexpr int kBeatsPerWatchdog = 4;
-constexpr milliseconds kShortestBeat{20};
-
-milliseconds beat_interval(milliseconds watchdog) {
-  return watchdog.count() == 0 ? milliseconds(0)
-                               : std::max(watchdog / kBeatsPerWatchdog, kShortestBeat);
-}
-
-// The control thread answers no question, and has more to do at once: it may take longer.
-milliseconds limit_of(std::size_t thread, milliseconds watchdog) {
-  constexpr int kControlFactor = 5;
-  return thread == 0 ? watchdog * kControlFactor : watchdog;
-}
 
 void earliest(std::optional<TimePoint>& soonest, std::optional<TimePoint> other) {
   if (other && (!soonest || *other < *soonest)) {
     soonest = other;
   }
-}
-
-std::string thread_name(std::size_t thread) {
-  return thread == 0 ? "control" : fmt::format("worker-{}", thread - 1);
 }
 
 }  // namespace
@@ -160,12 +144,11 @@ std::optional<Supervisor::Resolver> Supervisor::spawn(TimePoint now) {
   if (pid == 0) {
     return become_resolver(std::move(ends->second), parent);
   }
-  Child child;
-  child.pid = pid;
-  child.channel = std::move(ends->first);
-  child.started = now;
-  child.beats.assign(std::size_t{1} + launch_.sockets.workers, now + kStartTime);
-  child.oom_kills = count_oom_kills();
+  Child child{.pid = pid,
+              .channel = std::move(ends->first),
+              .started = now,
+              .beats = Heartbeats(std::size_t{1} + launch_.sockets.workers, now + kStartTime),
+              .oom_kills = count_oom_kills()};
   if (ever_served_ && !anybody_answers()) {
     child.begin_at = now + kTableTime;
   }
@@ -209,9 +192,7 @@ std::optional<TimePoint> Supervisor::wake_at() const {
     earliest(at, child.begin_at);
     earliest(at, child.kill_at);
     if (watchdog.count() != 0 && !child.ending && !child.kill_at) {
-      for (std::size_t thread = 0; thread < child.beats.size(); ++thread) {
-        earliest(at, child.beats[thread] + limit_of(thread, watchdog));
-      }
+      earliest(at, child.beats.due(watchdog));
     }
   }
   return at;
@@ -245,9 +226,7 @@ void Supervisor::wait(TimePoint now) {
   const TimePoint woken = environment_.clock.now();
   if (interval.count() != 0 && woken - now > 2 * interval) {
     for (Child& child : children_) {
-      for (TimePoint& last : child.beats) {
-        last = std::max(last, woken);
-      }
+      child.beats.forgive(woken);
     }
   }
   for (Child& child : children_) {
@@ -371,9 +350,7 @@ void Supervisor::on_channel(Child& child) {
 void Supervisor::on_message(Child& child, const KeeperMessage& message) {
   switch (message.kind) {
     case MessageKind::kBeat:
-      if (message.number < child.beats.size()) {
-        child.beats[message.number] = environment_.clock.now();
-      }
+      child.beats.beat(message.number, environment_.clock.now());
       break;
     case MessageKind::kServing:
       on_serving(child);
@@ -531,17 +508,12 @@ void Supervisor::watch(Child& child, TimePoint now) {
   if (watchdog.count() == 0 || child.ending) {
     return;
   }
-  for (std::size_t thread = 0; thread < child.beats.size(); ++thread) {
-    if (now < child.beats[thread] + limit_of(thread, watchdog)) {
-      continue;
-    }
+  if (const auto silence = child.beats.silence(now, watchdog)) {
     log_->error("the resolver hangs: aborting it pid={} thread={} silent_for={}ms", child.pid,
-                thread_name(thread),
-                std::chrono::duration_cast<milliseconds>(now - child.beats[thread]).count());
+                silence->thread, silence->duration.count());
     ::kill(child.pid, SIGABRT);
     ::kill(child.pid, SIGCONT);  // one that was stopped dies too
     child.kill_at = now + kAbortTime;
-    return;
   }
 }
 

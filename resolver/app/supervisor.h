@@ -27,6 +27,7 @@
 #include "base/unique_fd.h"
 #include "resolver/app/config_loader.h"
 #include "resolver/app/handover.h"
+#include "resolver/app/heartbeats.h"
 #include "resolver/app/keeper.h"
 #include "resolver/app/keeper_message.h"
 #include "resolver/app/launch.h"
@@ -64,13 +65,13 @@ class Supervisor final : public HandoverServer::Host {
 
  private:
   struct Child {
-    pid_t pid = -1;
+    pid_t pid;
     UniqueFd channel;
     TimePoint started;
-    std::vector<TimePoint> beats;       // the last of each thread
-    std::optional<TimePoint> begin_at;  // when it reads the sockets, table or not
-    std::optional<TimePoint> kill_at;
+    Heartbeats beats;
     std::optional<std::uint64_t> oom_kills;  // when it started
+    std::optional<TimePoint> begin_at{};     // when it reads the sockets, table or not
+    std::optional<TimePoint> kill_at{};
     bool serving = false;
     bool frozen = false;
     bool ending = false;  // told to
