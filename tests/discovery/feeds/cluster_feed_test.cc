@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <map>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,24 +12,19 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/sinks/ostream_sink.h>
 
 #include "base/ip_address.h"
-#include "base/log.h"
-#include "base/metrics.h"
 #include "discovery/feeds/cluster.h"
 #include "discovery/feeds/cluster_endpoints.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
-#include "discovery/xds/ads_client.h"
 #include "discovery/xds/held_versions.h"
-#include "discovery/xds/metrics.h"
 #include "discovery/xds/request.h"
 #include "discovery/xds/response.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
+#include "tests/discovery/feeds/feed_fixture.h"
 #include "tests/discovery/xds/fake_transport.h"
-#include "tests/support/manual_clock.h"
 #include "tests/support/xds_messages.h"
 
 namespace meshdns::discovery {
@@ -77,8 +71,9 @@ std::vector<std::string> served(const std::vector<ServiceEndpoints>& all) {
   return texts;
 }
 
-class ClusterFeedTest : public testing::Test {
+class ClusterFeedTest : public FeedFixture<ClusterFeed> {
  protected:
+  ClusterFeedTest() : FeedFixture(kClusterTypeUrl) {}
   struct Start {
     bool endpoints = true;
     bool sotw = false;
@@ -86,11 +81,7 @@ class ClusterFeedTest : public testing::Test {
   };
   void start() { start(Start{}); }
   void start(const Start& how) {
-    AdsClient::Options options;
-    options.targets = {"unix:/one"};
-    options.sotw_only = how.sotw;
-    client = std::make_unique<AdsClient>(options, std::make_unique<FakeTransport>(world), clock,
-                                         logger, metrics);
+    make_client(how.sotw);
     feed = std::make_unique<ClusterFeed>(
         *client, logger,
         ClusterFeed::Options{.naming = {.mesh = "default", .zones = {"mesh"}},
@@ -98,25 +89,12 @@ class ClusterFeedTest : public testing::Test {
         [this](ServiceDelta delta) { deltas.push_back(std::move(delta)); }, how.held);
     client->start();
   }
-  FakeStream& stream() { return world.streams.back(); }
-  void lose_stream() {
-    const auto on_end = stream().events.on_end;
-    on_end({.unimplemented = false, .reason = "gone"});
-    std::exchange(world.timer, nullptr)();
-  }
   // A response to the feed, which forgets what it told before.
   void respond(std::string_view type_url, std::vector<DecodedResource> resources,
                std::vector<std::string> removed) {
     deltas.clear();
     stream().requests.clear();
-    ++responses;
-    const DecodedResponse response{.type_url = std::string(type_url),
-                                   .version = "v" + std::to_string(responses),
-                                   .nonce = "n" + std::to_string(responses),
-                                   .resources = std::move(resources),
-                                   .removed = std::move(removed)};
-    const auto on_response = stream().events.on_response;
-    on_response(response);
+    respond_with(type_url, std::move(resources), std::move(removed));
   }
   struct Told {
     std::string name;
@@ -225,18 +203,8 @@ class ClusterFeedTest : public testing::Test {
     return {.clusters = held_of(restored_clusters), .endpoints = held_of(restored_endpoints)};
   }
 
-  FakeWorld world;  // outlives the client
-  support::ManualClock clock;
-  std::ostringstream log;
-  Logger logger{"feeds", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)};
-  MetricRegistry registry;
-  XdsClientMetrics metrics{registry};
-  std::vector<ServiceDelta> deltas;
   ServiceDelta restored_clusters;
   ServiceDelta restored_endpoints;
-  int responses = 0;
-  std::unique_ptr<ClusterFeed> feed;  // outlives the client's callbacks
-  std::unique_ptr<AdsClient> client;
 };
 
 TEST_F(ClusterFeedTest, AsksForAllClustersAndForNoEndpointsUnlessSomebodyNeedsThem) {
@@ -406,7 +374,7 @@ TEST_F(ClusterFeedTest, WhatABadFormHeldStaysAndIsClaimedInItsGoodVersion) {
   tell_endpoints({{"web", "\xff", "2"}});
   EXPECT_THAT(endpoints().removed_endpoints, IsEmpty());
   EXPECT_THAT(endpoints().endpoints, IsEmpty());
-  lose_stream();
+  reconnect();
   EXPECT_EQ(delta_request(kClusterTypeUrl).initial_resource_versions().at("web"), "1");
   EXPECT_EQ(delta_request(kClusterLoadAssignmentTypeUrl).initial_resource_versions().at("web"),
             "1");

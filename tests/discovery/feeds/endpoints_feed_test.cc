@@ -9,20 +9,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/sinks/null_sink.h>
 
 #include "base/ip_address.h"
-#include "base/log.h"
-#include "base/metrics.h"
 #include "discovery/feeds/resource_encoding.h"
 #include "discovery/service.h"
-#include "discovery/xds/ads_client.h"
-#include "discovery/xds/metrics.h"
 #include "discovery/xds/response.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
+#include "tests/discovery/feeds/feed_fixture.h"
 #include "tests/discovery/xds/fake_transport.h"
-#include "tests/support/manual_clock.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -54,46 +49,15 @@ DecodedResource bad(const std::string& name, const std::string& version = "1") {
   return {"default/" + name, version, kTypeUrl, "", true};
 }
 
-class EndpointsFeedTest : public testing::Test {
+class EndpointsFeedTest : public FeedFixture<EndpointsFeed> {
  protected:
+  EndpointsFeedTest() : FeedFixture(kTypeUrl) {}
   void start(bool sotw = false) {
-    AdsClient::Options options;
-    options.targets = {"unix:/one"};
-    options.sotw_only = sotw;
-    client = std::make_unique<AdsClient>(options, std::make_unique<FakeTransport>(world), clock,
-                                         logger, metrics);
+    make_client(sotw);
     feed = std::make_unique<EndpointsFeed>(
         *client, "default", [this](ServiceDelta delta) { deltas.push_back(std::move(delta)); });
     client->start();
   }
-  FakeStream& stream() { return world.streams.back(); }
-  void respond(std::vector<DecodedResource> resources, std::vector<std::string> removed = {}) {
-    ++responses;
-    const DecodedResponse response{.type_url = kTypeUrl,
-                                   .version = "v" + std::to_string(responses),
-                                   .nonce = "n" + std::to_string(responses),
-                                   .resources = std::move(resources),
-                                   .removed = std::move(removed)};
-    const auto on_response = stream().events.on_response;
-    on_response(response);
-  }
-  DeltaDiscoveryRequest last_request() {
-    DeltaDiscoveryRequest request;
-    EXPECT_TRUE(request.ParseFromString(stream().requests.back()));
-    return request;
-  }
-  // What the last response was answered with; empty for an ACK.
-  std::string nack() { return last_request().error_detail().message(); }
-
-  FakeWorld world;  // outlives the client
-  support::ManualClock clock;
-  Logger logger{"feeds", std::make_shared<spdlog::sinks::null_sink_mt>()};
-  MetricRegistry registry;
-  XdsClientMetrics metrics{registry};
-  std::vector<ServiceDelta> deltas;
-  int responses = 0;
-  std::unique_ptr<EndpointsFeed> feed;  // outlives the client's callbacks
-  std::unique_ptr<AdsClient> client;
 };
 
 TEST_F(EndpointsFeedTest, AsksForThemAllByTheWildcardAndHasDeliveredOnceAnswered) {

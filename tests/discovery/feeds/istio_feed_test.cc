@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,24 +11,19 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/sinks/ostream_sink.h>
 
 #include "base/ip_address.h"
-#include "base/log.h"
-#include "base/metrics.h"
 #include "discovery/feeds/name_records.h"
 #include "discovery/feeds/name_table.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
-#include "discovery/xds/ads_client.h"
 #include "discovery/xds/held_versions.h"
-#include "discovery/xds/metrics.h"
 #include "discovery/xds/response.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
+#include "tests/discovery/feeds/feed_fixture.h"
 #include "tests/discovery/xds/fake_transport.h"
 #include "tests/support/istio_name_table.h"
-#include "tests/support/manual_clock.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -62,14 +56,11 @@ std::vector<std::string> names(const std::vector<NameRecord>& records) {
   return all;
 }
 
-class IstioFeedTest : public testing::Test {
+class IstioFeedTest : public FeedFixture<IstioFeed> {
  protected:
+  IstioFeedTest() : FeedFixture(kTypeUrl) {}
   void start(bool sotw = false, const HeldVersions& held = {}) {
-    AdsClient::Options options;
-    options.targets = {"unix:/one"};
-    options.sotw_only = sotw;
-    client = std::make_unique<AdsClient>(options, std::make_unique<FakeTransport>(world), clock,
-                                         logger, metrics);
+    make_client(sotw);
     feed = std::make_unique<IstioFeed>(
         logger, NameTableScope{.name_space = "shop", .domain = "svc.cluster.local"},
         [this](const ServiceDelta& delta) {
@@ -80,46 +71,12 @@ class IstioFeedTest : public testing::Test {
     feed->subscribe(*client);
     client->start();
   }
-  FakeStream& stream() { return world.streams.back(); }
-  void respond(std::vector<DecodedResource> resources) {
-    ++responses;
-    const DecodedResponse response{.type_url = kTypeUrl,
-                                   .version = "v" + std::to_string(responses),
-                                   .nonce = "n" + std::to_string(responses),
-                                   .resources = std::move(resources),
-                                   .removed = {}};
-    const auto on_response = stream().events.on_response;
-    on_response(response);
-  }
   // As istiod does: the whole table, without a name.
   void tell(const std::vector<IstioHost>& hosts) { tell_octets(istio_name_table(hosts)); }
   void tell_octets(const std::string& octets) { respond({{"", "", kTypeUrl, octets, true}}); }
-  void reconnect() {
-    const auto on_end = stream().events.on_end;
-    on_end({.unimplemented = false, .reason = "gone"});
-    const auto timer = std::exchange(world.timer, nullptr);
-    ASSERT_TRUE(timer);
-    timer();
-  }
-  DeltaDiscoveryRequest last_request() {
-    DeltaDiscoveryRequest request;
-    EXPECT_TRUE(request.ParseFromString(stream().requests.back()));
-    return request;
-  }
-  std::string nack() { return last_request().error_detail().message(); }
 
-  FakeWorld world;  // outlives the client
-  support::ManualClock clock;
-  std::ostringstream log;
-  Logger logger{"feeds", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)};
-  MetricRegistry registry;
-  XdsClientMetrics metrics{registry};
   ServiceTable table{{IstioFeed::kName}, clock, logger, registry};
-  std::vector<ServiceDelta> deltas;
   std::vector<TableChange> changes;
-  int responses = 0;
-  std::unique_ptr<IstioFeed> feed;  // outlives the client's callbacks
-  std::unique_ptr<AdsClient> client;
 };
 
 TEST_F(IstioFeedTest, AsksForTheTableWithoutANameAndAcksIt) {

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,23 +10,18 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/sinks/ostream_sink.h>
 
 #include "base/ip_address.h"
-#include "base/log.h"
-#include "base/metrics.h"
 #include "discovery/feeds/kuma_mark.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
-#include "discovery/xds/ads_client.h"
 #include "discovery/xds/held_versions.h"
-#include "discovery/xds/metrics.h"
 #include "discovery/xds/response.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
+#include "tests/discovery/feeds/feed_fixture.h"
 #include "tests/discovery/xds/fake_transport.h"
 #include "tests/support/kuma_listener.h"
-#include "tests/support/manual_clock.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -55,14 +49,11 @@ std::vector<KumaRecord> many(std::size_t count) {
   return records;
 }
 
-class KumaFeedTest : public testing::Test {
+class KumaFeedTest : public FeedFixture<KumaFeed> {
  protected:
+  KumaFeedTest() : FeedFixture(kTypeUrl) {}
   void start(bool sotw = false, const HeldVersions& held = {}) {
-    AdsClient::Options options;
-    options.targets = {"unix:/one"};
-    options.sotw_only = sotw;
-    client = std::make_unique<AdsClient>(options, std::make_unique<FakeTransport>(world), clock,
-                                         logger, metrics);
+    make_client(sotw);
     feed = std::make_unique<KumaFeed>(
         logger,
         [this](ServiceDelta delta) {
@@ -73,47 +64,13 @@ class KumaFeedTest : public testing::Test {
     feed->subscribe(*client);
     client->start();
   }
-  FakeStream& stream() { return world.streams.back(); }
   static DecodedResource listener(const std::string& body, const std::string& name = kName) {
     return {name, "v-" + support::kuma_etag(body), kTypeUrl, kuma_listener(body, name), true};
   }
-  void respond(std::vector<DecodedResource> resources, std::vector<std::string> removed = {}) {
-    ++responses;
-    const DecodedResponse response{.type_url = kTypeUrl,
-                                   .version = "v" + std::to_string(responses),
-                                   .nonce = "n" + std::to_string(responses),
-                                   .resources = std::move(resources),
-                                   .removed = std::move(removed)};
-    const auto on_response = stream().events.on_response;
-    on_response(response);
-  }
   void tell(const std::vector<KumaRecord>& records) { respond({listener(kuma_body(records))}); }
-  void reconnect() {
-    const auto on_end = stream().events.on_end;
-    on_end({.unimplemented = false, .reason = "gone"});
-    const auto timer = std::exchange(world.timer, nullptr);
-    ASSERT_TRUE(timer);
-    timer();
-  }
-  DeltaDiscoveryRequest last_request() {
-    DeltaDiscoveryRequest request;
-    EXPECT_TRUE(request.ParseFromString(stream().requests.back()));
-    return request;
-  }
-  std::string nack() { return last_request().error_detail().message(); }
 
-  FakeWorld world;  // outlives the client
-  support::ManualClock clock;
-  std::ostringstream log;
-  Logger logger{"feeds", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)};
-  MetricRegistry registry;
-  XdsClientMetrics metrics{registry};
   ServiceTable table{{KumaFeed::kName}, clock, logger, registry};
-  std::vector<ServiceDelta> deltas;
   std::vector<TableChange> changes;
-  int responses = 0;
-  std::unique_ptr<KumaFeed> feed;  // outlives the client's callbacks
-  std::unique_ptr<AdsClient> client;
 };
 
 TEST_F(KumaFeedTest, AsksForAllListenersTheOldWayAndAcksEveryResponse) {

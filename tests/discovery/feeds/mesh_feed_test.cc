@@ -10,22 +10,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/sinks/null_sink.h>
 
 #include "base/ip_address.h"
-#include "base/log.h"
-#include "base/metrics.h"
 #include "discovery/feeds/resource_encoding.h"
 #include "discovery/packed_service.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
-#include "discovery/xds/ads_client.h"
-#include "discovery/xds/metrics.h"
 #include "discovery/xds/response.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
+#include "tests/discovery/feeds/feed_fixture.h"
 #include "tests/discovery/xds/fake_transport.h"
-#include "tests/support/manual_clock.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -66,45 +61,17 @@ DecodedResource bad(const std::string& name, const std::string& version = "1") {
 }
 
 // Keeps what the feed says as the resolver does, in a table.
-class MeshFeedTest : public testing::Test {
+class MeshFeedTest : public FeedFixture<MeshFeed> {
  protected:
+  MeshFeedTest() : FeedFixture(kTypeUrl) {}
   void start(bool sotw = false) {
-    AdsClient::Options options;
-    options.targets = {"unix:/one"};
-    options.sotw_only = sotw;
-    client = std::make_unique<AdsClient>(options, std::make_unique<FakeTransport>(world), clock,
-                                         logger, metrics);
+    make_client(sotw);
     feed = std::make_unique<MeshFeed>(*client, "default", [this](ServiceDelta delta) {
       deltas.push_back(std::move(delta));
       changes.push_back(table.apply(deltas.back()));
     });
     client->start();
   }
-  FakeStream& stream() { return world.streams.back(); }
-  void respond(std::vector<DecodedResource> resources, std::vector<std::string> removed = {}) {
-    ++responses;
-    const DecodedResponse response{.type_url = kTypeUrl,
-                                   .version = "v" + std::to_string(responses),
-                                   .nonce = "n" + std::to_string(responses),
-                                   .resources = std::move(resources),
-                                   .removed = std::move(removed)};
-    const auto on_response = stream().events.on_response;
-    on_response(response);
-  }
-  void lose_connection() {
-    const auto on_end = stream().events.on_end;
-    on_end({.unimplemented = false, .reason = "gone"});
-    const auto timer = std::exchange(world.timer, nullptr);
-    ASSERT_TRUE(timer);
-    timer();
-  }
-  DeltaDiscoveryRequest last_request() {
-    DeltaDiscoveryRequest request;
-    EXPECT_TRUE(request.ParseFromString(stream().requests.back()));
-    return request;
-  }
-  // What the last response was answered with; empty for an ACK.
-  std::string nack() { return last_request().error_detail().message(); }
   // NAME=ADDRESS of each service that counts.
   [[nodiscard]] std::vector<std::string> held() const {
     std::vector<std::string> result;
@@ -114,17 +81,8 @@ class MeshFeedTest : public testing::Test {
     return result;
   }
 
-  FakeWorld world;  // outlives the client
-  support::ManualClock clock;
-  Logger logger{"feeds", std::make_shared<spdlog::sinks::null_sink_mt>()};
-  MetricRegistry registry;
-  XdsClientMetrics metrics{registry};
   ServiceTable table{{MeshFeed::kName}, clock, logger, registry};
-  std::vector<ServiceDelta> deltas;
   std::vector<TableChange> changes;
-  int responses = 0;
-  std::unique_ptr<MeshFeed> feed;  // outlives the client's callbacks
-  std::unique_ptr<AdsClient> client;
 };
 
 TEST_F(MeshFeedTest, AsksForEveryServiceAndHasDeliveredOnceAnswered) {
@@ -209,7 +167,7 @@ TEST_F(MeshFeedTest, ALostConnectionKeepsEverythingAndTheNextSaysWhatIsHeld) {
   start();
   respond({good("web", "1"), good("cache", "1")});
   respond({good("web", "2", "192.0.2.2"), bad("cache", "2")});
-  lose_connection();
+  reconnect();
   EXPECT_THAT(held(), ElementsAre("cache=192.0.2.1", "web=192.0.2.2"));
   EXPECT_TRUE(feed->has_delivered());
   const auto versions = last_request().initial_resource_versions();
@@ -221,7 +179,7 @@ TEST_F(MeshFeedTest, AnotherTargetBringsItsOwnServices) {
   start();
   respond({good("web"), good("cache")});
   ASSERT_TRUE(client->set_targets({"unix:/two"}));
-  lose_connection();
+  reconnect();
   ASSERT_EQ(stream().target, "unix:/two");
   EXPECT_THAT(held(), ElementsAre("cache=192.0.2.1", "web=192.0.2.1")) << "until it has spoken";
   respond({good("web", "5", "192.0.2.5"), good("shop")}, {"default/cache"});
