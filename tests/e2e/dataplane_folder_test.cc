@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/e2e/resolver_fixture.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/programs.h"
 #include "tests/support/temporary_directory.h"
@@ -19,18 +20,11 @@ using testing::HasSubstr;
 using testing::Not;
 
 // A control plane and a resolver that follows it.
-class DataplaneFolder : public testing::Test {
+class DataplaneFolder : public ResolverFixture {
  protected:
   void start() {
     control_plane_.start();
     resolver_.start_ready(control_plane_);
-  }
-  [[nodiscard]] std::string rcode_of(const std::string& name) const {
-    const auto reply = ask(resolver_.dns(), {.name = name});
-    return reply.has_value() ? reply->rcode() : "nothing";
-  }
-  [[nodiscard]] bool becomes(const std::string& name, const std::string& rcode) const {
-    return wait_until([&] { return rcode_of(name) == rcode; });
   }
   [[nodiscard]] const TemporaryDirectory& folder() const { return control_plane_.dataplanes(); }
   void write_service(const std::string& file, const std::string& service) const {
@@ -38,7 +32,6 @@ class DataplaneFolder : public testing::Test {
   }
 
   ControlPlaneProgram control_plane_;
-  ResolverProgram resolver_;
 };
 
 TEST_F(DataplaneFolder, AFileAppendedToOctetByOctetNeverLosesAService) {
@@ -54,7 +47,7 @@ TEST_F(DataplaneFolder, AFileAppendedToOctetByOctetNeverLosesAService) {
   }
   // Another change is a sign that all of it has been read.
   control_plane_.put({.name = "later-1", .service = "later"});
-  ASSERT_TRUE(becomes("later.mesh", "NOERROR"));
+  ASSERT_TRUE(wait_for_rcode("later.mesh", "NOERROR"));
   EXPECT_EQ(rcode_of("web.mesh"), "NOERROR");
   EXPECT_EQ(rcode_of("cache.mesh"), "NOERROR");
   EXPECT_THAT(control_plane_.log(), Not(HasSubstr("removed=1")));
@@ -72,8 +65,8 @@ TEST_F(DataplaneFolder, AMountedConfigMapIsFollowedWhenItsLinkIsSwapped) {
   ASSERT_EQ(rcode_of("web.mesh"), "NOERROR");
   std::filesystem::create_symlink("..two", folder().file("..data_tmp"));
   std::filesystem::rename(folder().file("..data_tmp"), folder().file("..data"));
-  EXPECT_TRUE(becomes("shop.mesh", "NOERROR"));
-  EXPECT_TRUE(becomes("web.mesh", "NXDOMAIN"));
+  EXPECT_TRUE(wait_for_rcode("shop.mesh", "NOERROR"));
+  EXPECT_TRUE(wait_for_rcode("web.mesh", "NXDOMAIN"));
 }
 
 TEST_F(DataplaneFolder, AFolderThatIsRemovedKeepsItsServicesAndOneThatComesIsFollowed) {
@@ -86,11 +79,11 @@ TEST_F(DataplaneFolder, AFolderThatIsRemovedKeepsItsServicesAndOneThatComesIsFol
   EXPECT_EQ(rcode_of("web.mesh"), "NOERROR");
   std::filesystem::create_directory(folder().path());
   write_service("shop.yaml", "shop");
-  EXPECT_TRUE(becomes("shop.mesh", "NOERROR"));
-  EXPECT_TRUE(becomes("web.mesh", "NXDOMAIN"));
+  EXPECT_TRUE(wait_for_rcode("shop.mesh", "NOERROR"));
+  EXPECT_TRUE(wait_for_rcode("web.mesh", "NXDOMAIN"));
   // Its events are those of the new folder from then on.
   write_service("cache.yaml", "cache");
-  EXPECT_TRUE(becomes("cache.mesh", "NOERROR"));
+  EXPECT_TRUE(wait_for_rcode("cache.mesh", "NOERROR"));
   std::filesystem::remove_all(away);
 }
 

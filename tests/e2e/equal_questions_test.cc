@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "base/unique_fd.h"
+#include "tests/e2e/resolver_fixture.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/programs.h"
 #include "tests/support/scripted_upstream.h"
@@ -23,15 +24,8 @@ using testing::ElementsAre;
 // Of one question that is not answered; forty would have as many each.
 constexpr std::size_t kMostTries = 13;
 
-// From the resolver's /metrics; -1 when it is not there.
-double metric(const ResolverProgram& resolver, const std::string& name) {
-  const std::string text = "\n" + resolver.get("/metrics").body;
-  const std::size_t at = text.find("\n" + name + " ");
-  return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
-}
-
 // An upstream server that answers nothing until it is told to.
-class EqualQuestions : public testing::Test {
+class EqualQuestions : public ResolverFixture {
  protected:
   EqualQuestions()
       : upstream_([this](const UpstreamQuery& query) -> std::vector<std::vector<std::uint8_t>> {
@@ -56,7 +50,7 @@ class EqualQuestions : public testing::Test {
     }
   }
   [[nodiscard]] bool wait_for_joined(double count) const {
-    return wait_until([&] { return metric(resolver_, "meshdns_forward_joined_total") >= count; });
+    return wait_until([&] { return metric("meshdns_forward_joined_total") >= count; });
   }
   void release_now() {
     if (!is_released_) {
@@ -69,7 +63,6 @@ class EqualQuestions : public testing::Test {
   bool is_released_ = false;
   std::shared_future<void> released_{release_.get_future()};
   ScriptedUpstream upstream_;
-  ResolverProgram resolver_;
   std::vector<UniqueFd> clients_;
 };
 
@@ -117,8 +110,7 @@ TEST_F(EqualQuestions, NeverHoldUpLocalAnswers) {
   const auto reply = ask(resolver_.dns(), {.name = "localhost"});
   ASSERT_TRUE(reply.has_value());
   EXPECT_THAT(reply->answer_data("A"), ElementsAre("127.0.0.1"));
-  EXPECT_EQ(metric(resolver_, "meshdns_dns_answers_total{source=\"upstream\",rcode=\"NOERROR\"}"),
-            0);
+  EXPECT_EQ(metric("meshdns_dns_answers_total{source=\"upstream\",rcode=\"NOERROR\"}"), 0);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/e2e/resolver_fixture.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/programs.h"
 #include "tests/support/wait_until.h"
@@ -15,22 +16,17 @@ namespace {
 
 using testing::HasSubstr;
 
-class InstanceNames : public testing::Test {
+class InstanceNames : public ResolverFixture {
  protected:
   void start() {
     control_plane_.start();
     resolver_.start_ready(control_plane_, {"--instance-names", "true"});
-  }
-  [[nodiscard]] std::string rcode_of(const std::string& name, const std::string& type = "A") const {
-    const auto reply = ask(resolver_.dns(), {.name = name, .type = type});
-    return reply.has_value() ? reply->rcode() : "nothing";
   }
   [[nodiscard]] bool becomes(const std::string& name, const std::string& address) const {
     return wait_until([&] { return resolver_.address_of(name) == address; });
   }
 
   ControlPlaneProgram control_plane_;
-  ResolverProgram resolver_;
 };
 
 TEST_F(InstanceNames, AnswerTheAddressOfTheirOneEndpoint) {

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/e2e/python_tools.h"
+#include "tests/e2e/resolver_fixture.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
@@ -21,22 +22,14 @@ using testing::HasSubstr;
 using testing::Not;
 
 // A control plane and a resolver that follows it.
-class MeshChanges : public testing::Test {
+class MeshChanges : public ResolverFixture {
  protected:
   void start() {
     control_plane_.start();
     resolver_.start_ready(control_plane_);
   }
-  [[nodiscard]] std::string rcode_of(const std::string& name) const {
-    const auto reply = ask(resolver_.dns(), {.name = name});
-    return reply.has_value() ? reply->rcode() : "nothing";
-  }
-  [[nodiscard]] bool becomes(const std::string& name, const std::string& rcode) const {
-    return wait_until([&] { return rcode_of(name) == rcode; });
-  }
 
   ControlPlaneProgram control_plane_;
-  ResolverProgram resolver_;
 };
 
 TEST_F(MeshChanges, AnAddedDataplaneIsAnsweredAndARemovedOneIsNot) {
@@ -46,10 +39,10 @@ TEST_F(MeshChanges, AnAddedDataplaneIsAnsweredAndARemovedOneIsNot) {
   EXPECT_EQ(rcode_of("cache.mesh"), "NXDOMAIN");
 
   control_plane_.put({.name = "cache-1", .service = "cache"});
-  EXPECT_TRUE(becomes("cache.mesh", "NOERROR"));
+  EXPECT_TRUE(wait_for_rcode("cache.mesh", "NOERROR"));
 
   control_plane_.remove_file("cache-1.yaml");
-  EXPECT_TRUE(becomes("cache.mesh", "NXDOMAIN"));
+  EXPECT_TRUE(wait_for_rcode("cache.mesh", "NXDOMAIN"));
   EXPECT_EQ(rcode_of("web.mesh"), "NOERROR");
 }
 
@@ -57,8 +50,8 @@ TEST_F(MeshChanges, AnEditedDataplaneMovesItsServiceToAnotherName) {
   control_plane_.put({.name = "web-1", .service = "web"});
   start();
   control_plane_.put({.name = "web-1", .service = "shop"});
-  EXPECT_TRUE(becomes("shop.mesh", "NOERROR"));
-  EXPECT_TRUE(becomes("web.mesh", "NXDOMAIN"));
+  EXPECT_TRUE(wait_for_rcode("shop.mesh", "NOERROR"));
+  EXPECT_TRUE(wait_for_rcode("web.mesh", "NXDOMAIN"));
 }
 
 TEST_F(MeshChanges, AServiceThatReturnsGetsItsAddressBack) {
@@ -67,7 +60,7 @@ TEST_F(MeshChanges, AServiceThatReturnsGetsItsAddressBack) {
   start();
   const std::string before = resolver_.address_of("cache.mesh");
   control_plane_.remove_file("cache-1.yaml");
-  ASSERT_TRUE(becomes("cache.mesh", "NXDOMAIN"));
+  ASSERT_TRUE(wait_for_rcode("cache.mesh", "NXDOMAIN"));
   control_plane_.put({.name = "cache-1", .service = "cache"});
   EXPECT_EQ(resolver_.wait_for_address("cache.mesh"), before);
 }
@@ -85,7 +78,7 @@ TEST_F(MeshChanges, AnswersOutliveAKilledControlPlaneAndFollowItAgain) {
 
   control_plane_.put({.name = "cache-1", .service = "cache"});
   control_plane_.start();
-  EXPECT_TRUE(becomes("cache.mesh", "NOERROR"));
+  EXPECT_TRUE(wait_for_rcode("cache.mesh", "NOERROR"));
   EXPECT_EQ(resolver_.address_of("web.mesh"), before);
 }
 
@@ -98,13 +91,13 @@ TEST_F(MeshChanges, AHalfWrittenFileKeepsWhatItHeld) {
   control_plane_.dataplanes().write("web-1.yaml", whole.substr(0, whole.find("kuma.io/service")));
   // Another change is a sign that the half has been read.
   control_plane_.put({.name = "later-1", .service = "later"});
-  ASSERT_TRUE(becomes("later.mesh", "NOERROR"));
+  ASSERT_TRUE(wait_for_rcode("later.mesh", "NOERROR"));
   EXPECT_EQ(rcode_of("web.mesh"), "NOERROR");
   EXPECT_THAT(control_plane_.log(), HasSubstr("web-1.yaml"));
 
   control_plane_.dataplanes().write("web-1.yaml", whole);
   control_plane_.put({.name = "last-1", .service = "last"});
-  ASSERT_TRUE(becomes("last.mesh", "NOERROR"));
+  ASSERT_TRUE(wait_for_rcode("last.mesh", "NOERROR"));
   EXPECT_EQ(rcode_of("web.mesh"), "NOERROR");
 }
 
@@ -142,7 +135,7 @@ TEST_F(MeshChanges, TenThousandServicesAreAnsweredEachWithAnAddressOfItsOwn) {
   EXPECT_FALSE(addresses.contains(""));
 
   control_plane_.put({.name = "one-more", .service = "one-more"});
-  EXPECT_TRUE(becomes("one-more.mesh", "NOERROR"));
+  EXPECT_TRUE(wait_for_rcode("one-more.mesh", "NOERROR"));
 }
 
 TEST_F(MeshChanges, APartlyBadResponseIsAppliedAndItsBadResourcesAreNamed) {

@@ -19,6 +19,7 @@
 
 #include "base/unique_fd.h"
 #include "tests/e2e/python_tools.h"
+#include "tests/e2e/resolver_fixture.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
@@ -56,17 +57,12 @@ std::vector<std::string> read_with(const std::string& script,
   return lines_of(result.output);
 }
 
-class QueryLog : public testing::Test {
+class QueryLog : public support::ResolverFixture {
  protected:
   [[nodiscard]] std::string path() const { return resolver_.folder().file("queries"); }
   void start(std::vector<std::string> flags) {
     flags.insert(flags.end(), {"--upstream", upstream_.address().to_string()});
     resolver_.start(flags);
-  }
-  [[nodiscard]] double metric(const std::string& name) const {
-    const std::string text = "\n" + resolver_.get("/metrics").body;
-    const std::size_t at = text.find("\n" + name + " ");
-    return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 2));
   }
   [[nodiscard]] bool wait_for(const std::string& name, double value) const {
     return wait_until([&] { return metric(name) >= value; });
@@ -89,7 +85,6 @@ class QueryLog : public testing::Test {
         exists ? support::make_reply(query, "NOERROR", {query.name + " 60 IN A 192.0.2.1"})
                : support::make_reply(query, "NXDOMAIN", {})};
   }};
-  support::ResolverProgram resolver_;
 };
 
 TEST_F(QueryLog, HasALineForEachResponseThatSaysHowItCameAbout) {

@@ -8,6 +8,7 @@
 
 #include "tests/support/dns_client.h"
 #include "tests/support/programs.h"
+#include "tests/support/wait_until.h"
 
 namespace meshdns::support {
 
@@ -26,6 +27,9 @@ class ResolverFixture : public testing::Test {
                                                  const std::string& type = "A") const {
     const auto reply = ask(resolver_.dns(), {.name = name, .type = type});
     return reply ? reply->answer_data(type) : std::vector<std::string>{"no reply"};
+  }
+  [[nodiscard]] bool wait_for_rcode(const std::string& name, const std::string& rcode) const {
+    return wait_until([&] { return rcode_of(name) == rcode; });
   }
   // Of a metric, named with its labels; -1 where there is none.
   [[nodiscard]] double metric(const std::string& name) const {

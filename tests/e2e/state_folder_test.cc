@@ -19,6 +19,7 @@
 
 #include "base/crc32c.h"
 #include "tests/e2e/network.h"
+#include "tests/e2e/resolver_fixture.h"
 #include "tests/support/counted.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/process.h"
@@ -54,7 +55,7 @@ std::string services(const std::string& prefix, int first, int last) {
   return documents;
 }
 
-class StateFolder : public testing::Test {
+class StateFolder : public ResolverFixture {
  protected:
   void SetUp() override {
     control_plane_.put({.name = "web-1", .service = "web"});
@@ -81,14 +82,6 @@ class StateFolder : public testing::Test {
     const auto reply = ask(resolver_.dns(), {.name = name});
     return reply.has_value() && reply->rcode() == "SERVFAIL" && reply->extended_error_code() == 0;
   }
-  [[nodiscard]] std::string metric(const std::string& name) const {
-    const std::string body = "\n" + resolver_.get("/metrics").body;
-    const auto place = body.find("\n" + name + " ");
-    return place == std::string::npos
-               ? ""
-               : body.substr(place + name.size() + 2,
-                             body.find('\n', place + 1) - place - name.size() - 2);
-  }
   [[nodiscard]] std::string journal() const { return resolver_.state_folder() + "/vips.journal"; }
   // The /vips entry of a service.
   [[nodiscard]] YAML::Node vip(const std::string& service) const {
@@ -110,7 +103,6 @@ class StateFolder : public testing::Test {
   }
 
   ControlPlaneProgram control_plane_;
-  ResolverProgram resolver_;
   std::string web_;
   std::string cache_;
 };
@@ -124,7 +116,7 @@ TEST_F(StateFolder, FullWithholdsNewNamesUntilThereIsRoom) {
 
   disk.fill();
   control_plane_.put_file("many.yaml", services("svc", 0, 200));
-  ASSERT_TRUE(wait_until([&] { return metric("meshdns_vip_state_degraded") == "1"; }))
+  ASSERT_TRUE(wait_until([&] { return metric("meshdns_vip_state_degraded") == 1; }))
       << resolver_.log();
   ASSERT_TRUE(wait_until([&] { return is_withheld("svc-199.mesh"); })) << resolver_.log();
   expect_two();
@@ -134,7 +126,7 @@ TEST_F(StateFolder, FullWithholdsNewNamesUntilThereIsRoom) {
   EXPECT_THAT(ready.body, HasSubstr(journal()));
   EXPECT_THAT(ready.body, HasSubstr("200 services are withheld"));
   EXPECT_THAT(resolver_.log(), HasSubstr("No space left"));
-  EXPECT_EQ(metric("meshdns_table_services_withheld"), "200");
+  EXPECT_EQ(metric("meshdns_table_services_withheld"), 200);
   // An address that may change after a crash is shown to nobody.
   EXPECT_EQ(vip("svc-199")["status"].as<std::string>(), "unstored");
   EXPECT_EQ(vip("svc-199")["addresses"].size(), 0U);
@@ -149,8 +141,8 @@ TEST_F(StateFolder, FullWithholdsNewNamesUntilThereIsRoom) {
   disk.make_room();
   const std::string late = resolver_.wait_for_address("svc-199.mesh");
   EXPECT_NE(late, "") << resolver_.log();
-  EXPECT_TRUE(wait_until([&] { return metric("meshdns_table_services_withheld") == "0"; }));
-  EXPECT_EQ(metric("meshdns_vip_state_degraded"), "0");
+  EXPECT_TRUE(wait_until([&] { return metric("meshdns_table_services_withheld") == 0; }));
+  EXPECT_EQ(metric("meshdns_vip_state_degraded"), 0);
   EXPECT_TRUE(wait_until([&] {
     return resolver_.get("/readyz").body.find("state:") == std::string::npos;
   })) << resolver_.get("/readyz").body;
@@ -176,9 +168,9 @@ TEST_F(StateFolder, FullAtTheFirstStartMeansLeasesInMemoryUntilThereIsRoomOrARef
   web_ = resolver_.wait_for_address("web.mesh");
   cache_ = resolver_.wait_for_address("cache.mesh");
   EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("memory only"));
-  EXPECT_EQ(metric("meshdns_vip_state_degraded"), "1");
+  EXPECT_EQ(metric("meshdns_vip_state_degraded"), 1);
   disk.make_room();
-  EXPECT_TRUE(wait_until([&] { return metric("meshdns_vip_state_degraded") == "0"; }));
+  EXPECT_TRUE(wait_until([&] { return metric("meshdns_vip_state_degraded") == 0; }));
   EXPECT_THAT(resolver_.get("/readyz").body, Not(HasSubstr("memory only")));
   resolver_.kill();
   EXPECT_THAT(read_file(journal()), HasSubstr("web"));
@@ -212,7 +204,7 @@ TEST_F(StateFolder, ReadOnlyKeepsWhatIsThere) {
   control_plane_.put({.name = "late-1", .service = "late"});
   EXPECT_NE(resolver_.wait_for_address("late.mesh"), "");
   EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("Read-only file system"));
-  EXPECT_EQ(metric("meshdns_vip_state_degraded"), "1");
+  EXPECT_EQ(metric("meshdns_vip_state_degraded"), 1);
 }
 
 TEST_F(StateFolder, ADamagedJournalIsKeptAsideAndWhatCanBeReadIsUsed) {
@@ -230,12 +222,12 @@ TEST_F(StateFolder, ADamagedJournalIsKeptAsideAndWhatCanBeReadIsUsed) {
   EXPECT_EQ(read_file(journal() + ".corrupt-1"), damaged);
   EXPECT_THAT(resolver_.log(), HasSubstr("damaged"));
   EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr(journal() + ".corrupt-1"));
-  EXPECT_EQ(metric("meshdns_vip_journal_damages_total"), "1");
+  EXPECT_EQ(metric("meshdns_vip_journal_damages_total"), 1);
   // The next start finds a sound one.
   ASSERT_EQ(resolver_.terminate(), 0);
   resolver_.start_ready(control_plane_);
   EXPECT_EQ(resolver_.wait_for_address("web.mesh"), web_);
-  EXPECT_EQ(metric("meshdns_vip_journal_damages_total"), "0");
+  EXPECT_EQ(metric("meshdns_vip_journal_damages_total"), 0);
 }
 
 TEST_F(StateFolder, AForeignFileIsLeftAloneAndNamed) {
@@ -300,7 +292,7 @@ TEST_F(StateFolder, OfAnotherOwnerIsLeftAloneAndNamed) {
     resolver_.start_ready(control_plane_);
     EXPECT_NE(resolver_.wait_for_address("web.mesh"), "");
     EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("Permission denied"));
-    EXPECT_EQ(metric("meshdns_vip_state_degraded"), "1");
+    EXPECT_EQ(metric("meshdns_vip_state_degraded"), 1);
     ASSERT_EQ(resolver_.terminate(), 0);
     EXPECT_EQ(read_file(journal()), content);
     ASSERT_EQ(::chown(path.c_str(), 0, 0), 0);
@@ -339,13 +331,13 @@ TEST_F(StateFolderPool, ExhaustedLeavesOthersAloneAndServesAgainWhatIsFreed) {
   control_plane_.put({.name = "late-1", .service = "late"});
   ASSERT_TRUE(wait_until([&] { return is_withheld("late.mesh"); })) << resolver_.log();
   expect_two();
-  EXPECT_EQ(metric("meshdns_vip_exhausted"), "1");
+  EXPECT_EQ(metric("meshdns_vip_exhausted"), 1);
   EXPECT_EQ(vip("late")["status"].as<std::string>(), "exhausted");
   EXPECT_THAT(resolver_.log(), HasSubstr("a VIP pool is exhausted"));
 
   control_plane_.remove_file("cache-1.yaml");
   EXPECT_EQ(resolver_.wait_for_address("late.mesh"), cache_);
-  EXPECT_EQ(metric("meshdns_vip_exhausted"), "0");
+  EXPECT_EQ(metric("meshdns_vip_exhausted"), 0);
   EXPECT_EQ(resolver_.address_of("web.mesh"), web_);
 }
 

@@ -99,9 +99,6 @@ class XdsFixture : public ResolverFixture {
                                const std::vector<std::string>& addresses) const {
     return wait_until([&] { return data_of(name) == addresses; });
   }
-  [[nodiscard]] bool wait_rcode(const std::string& name, const std::string& rcode) const {
-    return wait_until([&] { return rcode_of(name) == rcode; });
-  }
 
   TemporaryDirectory folder_;
   std::uint16_t port_ = free_port();
@@ -149,7 +146,7 @@ TEST_P(Xds, ClustersAreServicesWithAddressesGivenHere) {
 
   set_clusters({eds("Web"), eds("more")});
   EXPECT_THAT(resolver_.wait_for_address("more.mesh"), StartsWith("24"));
-  ASSERT_TRUE(wait_rcode("db.shop.mesh", "NXDOMAIN"));
+  ASSERT_TRUE(wait_for_rcode("db.shop.mesh", "NXDOMAIN"));
   EXPECT_EQ(resolver_.address_of("web.mesh"), web);
   for (const UpstreamQuery& query : upstream.queries()) {
     EXPECT_THAT(query.name, Not(HasSubstr("mesh")));
@@ -180,7 +177,7 @@ TEST_P(Xds, EndpointsAreAnsweredWhereTheSettingSaysSo) {
   EXPECT_THAT(data_of("web-1.web.mesh"), ElementsAre("192.0.2.1"));
   tell_endpoints({at("empty", {})});
   ASSERT_TRUE(resolver_.wait_ready());
-  ASSERT_TRUE(wait_rcode("empty.mesh", "NOERROR"));
+  ASSERT_TRUE(wait_for_rcode("empty.mesh", "NOERROR"));
   EXPECT_THAT(data_of("empty.mesh"), IsEmpty());
   EXPECT_EQ(rcode_of("nope.web.mesh"), "NXDOMAIN");
   EXPECT_EQ(rcode_of("www.mesh"), "SERVFAIL") << "nobody looks www.example.org up here";
@@ -191,9 +188,9 @@ TEST_P(Xds, EndpointsAreAnsweredWhereTheSettingSaysSo) {
 
   // One that goes and comes back is asked for again.
   set_clusters({eds("empty")});
-  ASSERT_TRUE(wait_rcode("web.mesh", "NXDOMAIN"));
+  ASSERT_TRUE(wait_for_rcode("web.mesh", "NXDOMAIN"));
   set_clusters({eds("empty"), eds("web", "shop/web")});
-  ASSERT_TRUE(wait_rcode("web.mesh", "SERVFAIL"));
+  ASSERT_TRUE(wait_for_rcode("web.mesh", "SERVFAIL"));
   const auto less = server_->next_ask(kEndpointType);
   const auto more = server_->next_ask(kEndpointType);
   ASSERT_TRUE(less && more);
@@ -254,7 +251,7 @@ TEST_P(Xds, ARestartWithoutTheServerAnswersTheSame) {
   resolver_.start(flags({"--answers", "endpoints"}));
   EXPECT_EQ(resolver_.wait_for_undenied("web.mesh"), "192.0.2.1") << resolver_.log();
   EXPECT_THAT(data_of("fixed.mesh"), ElementsAre("192.0.2.9"));
-  ASSERT_TRUE(wait_rcode("nope.mesh", "NXDOMAIN"));
+  ASSERT_TRUE(wait_for_rcode("nope.mesh", "NXDOMAIN"));
   EXPECT_EQ(resolver_.get("/readyz").status, 200);
 }
 
@@ -274,7 +271,7 @@ TEST_P(Xds, VirtualAddressesStayOverAKillWithTheServerAway) {
   EXPECT_EQ(greeting().node_id, "test-id");
   // Of a delta only what changed meanwhile is told.
   set_clusters({eds("web"), eds("new")});
-  ASSERT_TRUE(wait_rcode("db.mesh", "NXDOMAIN"));
+  ASSERT_TRUE(wait_for_rcode("db.mesh", "NXDOMAIN"));
   EXPECT_THAT(resolver_.wait_for_address("new.mesh"), StartsWith("24"));
   EXPECT_EQ(resolver_.address_of("web.mesh"), web);
 }
@@ -323,7 +320,7 @@ TEST_F(XdsDelta, ARestartIsSentNothingThatItHas) {
   EXPECT_THAT(endpoints->names, ElementsAre("db", "web"));
   EXPECT_EQ(endpoints->versions, (Versions{{"db", "8"}, {"web", "7"}}));
   set_clusters({eds("web")});
-  ASSERT_TRUE(wait_rcode("db.mesh", "NXDOMAIN"));
+  ASSERT_TRUE(wait_for_rcode("db.mesh", "NXDOMAIN"));
   EXPECT_THAT(data_of("web.mesh"), ElementsAre("192.0.2.1"));
   EXPECT_EQ(resolver_.get("/readyz").status, 200);
 }
