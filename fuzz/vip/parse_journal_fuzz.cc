@@ -7,8 +7,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,6 +16,7 @@
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/ip_address.h"
+#include "fuzz/require.h"
 #include "vip/allocator.h"
 #include "vip/journal_format.h"
 #include "vip/key.h"
@@ -37,12 +36,7 @@ constexpr std::size_t kRecordLengthOffset = 4;
 constexpr std::size_t kRecordSequenceOffset = 8;
 constexpr std::size_t kMinRecordOctets = 16;
 
-void require(bool condition, const char* what) {
-  if (!condition) {
-    std::fprintf(stderr, "%s\n", what);
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
 
 class StoppedClock final : public Clock {
  public:

@@ -2,8 +2,6 @@
 // and a good one is kept in a form that is read as the same, again and again.
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -12,17 +10,13 @@
 #include "discovery/entity_id.h"
 #include "discovery/feeds/yaml_documents.h"
 #include "discovery/feeds/yaml_entity.h"
+#include "fuzz/require.h"
 
 namespace {
 
 using namespace meshdns::discovery;
 
-void require(bool holds, std::string_view what) {
-  if (!holds) {
-    std::fprintf(stderr, "does not hold: %s\n", std::string(what).c_str());
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
 
 void check_document(std::string_view text) {
   const ParsedDocument parsed = parse_document(text);

@@ -3,8 +3,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,17 +10,13 @@
 #include "discovery/control/grpc_rules.h"
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_urls.h"
+#include "fuzz/require.h"
 
 namespace {
 
 using namespace meshdns::discovery;
 
-void require(bool holds, std::string_view what) {
-  if (!holds) {
-    std::fprintf(stderr, "does not hold: %s\n", std::string(what).c_str());
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
 
 constexpr std::array<std::string_view, 4> kTypes = {kListenerTypeUrl, kRouteTypeUrl,
                                                     kClusterTypeUrl, kClusterLoadAssignmentTypeUrl};

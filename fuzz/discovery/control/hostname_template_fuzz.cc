@@ -3,24 +3,18 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "discovery/control/hostname_template.h"
 #include "discovery/dns_name.h"
+#include "fuzz/require.h"
 
 namespace {
 
 using namespace meshdns::discovery;
 
-void require(bool holds, std::string_view what) {
-  if (!holds) {
-    std::fprintf(stderr, "does not hold: %s\n", std::string(what).c_str());
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
 
 void check_reason(std::string_view reason) {
   require(!reason.empty(), "there is a reason");

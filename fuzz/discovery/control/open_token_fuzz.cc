@@ -3,8 +3,6 @@
 // written of them.
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -13,6 +11,7 @@
 #include "discovery/control/token_claims.h"
 #include "discovery/control/token_key.h"
 #include "discovery/control/token_keys.h"
+#include "fuzz/require.h"
 
 namespace {
 
@@ -30,12 +29,7 @@ mQIDAQAB
 -----END PUBLIC KEY-----
 )";
 
-void require(bool holds, std::string_view what) {
-  if (!holds) {
-    std::fprintf(stderr, "does not hold: %s\n", std::string(what).c_str());
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
 
 TokenKeys known_keys() {
   TokenKeys keys;

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <string>
@@ -23,18 +21,14 @@
 #include "discovery/feeds/yaml_entity.h"
 #include "discovery/service.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
+#include "fuzz/require.h"
 #include "meshdns/mesh/v1/dataplane.pb.h"
 
 namespace {
 
 using namespace meshdns::discovery;
 
-void require(bool holds, std::string_view what) {
-  if (!holds) {
-    std::fprintf(stderr, "does not hold: %s\n", std::string(what).c_str());
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
 
 void check_problems(const DataplaneFile& file, std::string_view text) {
   int lines = 1;

@@ -5,8 +5,6 @@
 // them is reached, and otherwise says how large a block is; the file.
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <set>
 #include <string>
 #include <string_view>
@@ -14,6 +12,8 @@
 #include "base/crc32c.h"
 #include "discovery/feeds/feed_log_format.h"
 #include "discovery/feeds/feed_log_reader.h"
+#include "fuzz/octets_in_place.h"
+#include "fuzz/require.h"
 #include "tests/support/held_feed_log.h"
 
 namespace {
@@ -26,39 +26,22 @@ constexpr std::string_view kFingerprint = "mesh";
 constexpr std::size_t kFingerprintSizeOffset = 20;
 constexpr std::size_t kRecordHeadOctets = 8;
 
-void require(bool condition, const char* what) {
-  if (!condition) {
-    std::fprintf(stderr, "%s\n", what);
-    std::abort();
-  }
-}
-
-std::size_t load(std::string_view file, std::size_t offset, std::size_t octets) {
-  std::size_t value = 0;
-  for (std::size_t i = octets; i > 0; --i) {
-    value = (value << 8U) | static_cast<std::uint8_t>(file[offset + i - 1]);
-  }
-  return value;
-}
-
-void store(std::uint32_t value, std::size_t offset, std::string& file) {
-  for (std::size_t i = 0; i < sizeof value; ++i) {
-    file[offset + i] = static_cast<char>(static_cast<std::uint8_t>(value >> (8 * i)));
-  }
-}
+using meshdns::fuzz::load;
+using meshdns::fuzz::require;
+using meshdns::fuzz::store;
 
 void put_right(std::string& file) {
   if (file.size() < kFingerprintSizeOffset + 2) {
     return;
   }
-  std::size_t at = kFingerprintSizeOffset + 2 + load(file, kFingerprintSizeOffset, 2);
+  std::size_t at = kFingerprintSizeOffset + 2 + load<std::uint16_t>(file, kFingerprintSizeOffset);
   if (at + 4 > file.size()) {
     return;
   }
   store(crc32c(std::string_view(file).substr(0, at)), at, file);
   at += 4;
   while (at + kRecordHeadOctets <= file.size()) {
-    const std::size_t octets = load(file, at, 4);
+    const std::size_t octets = load<std::uint32_t>(file, at);
     if (octets > file.size() - at - kRecordHeadOctets) {
       return;
     }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -14,16 +13,13 @@
 #include "discovery/feeds/kuma_table.h"
 #include "discovery/feeds/name_records.h"
 #include "discovery/service.h"
+#include "fuzz/require.h"
 
 namespace {
 
 using namespace meshdns::discovery;
 
-void require(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
 
 void check_record(const NameRecord& record) {
   require(is_dns_name(record.name) && fold_name(record.name) == record.name);

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <string>
 #include <string_view>
@@ -19,17 +17,13 @@
 #include "discovery/feeds/service_file.h"
 #include "discovery/feeds/yaml_entity.h"
 #include "discovery/service.h"
+#include "fuzz/require.h"
 
 namespace {
 
 using namespace meshdns::discovery;
 
-void require(bool holds, std::string_view what) {
-  if (!holds) {
-    std::fprintf(stderr, "does not hold: %s\n", std::string(what).c_str());
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
 
 ServiceFile fresh() { return ServiceFile({.mesh = "default", .zone = "mesh"}); }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <string>
 
@@ -11,16 +10,13 @@
 #include "discovery/feeds/name_records.h"
 #include "discovery/feeds/name_table.h"
 #include "discovery/service.h"
+#include "fuzz/require.h"
 
 namespace {
 
 using namespace meshdns::discovery;
 
-void require(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
 
 void check_record(const NameRecord& record) {
   require(is_record_name(record.name) && fold_name(record.name) == record.name);

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,6 +13,7 @@
 #include "base/ip_address.h"
 #include "base/sip_hash.h"
 #include "discovery/service.h"
+#include "fuzz/require.h"
 #include "fuzz/resolver/ldns_reading.h"
 #include "resolver/answer/outcome.h"
 #include "resolver/answer/query_handler.h"
@@ -33,18 +32,8 @@ using meshdns::IpPrefix;
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
-
-void require_same(const std::string& difference) {
-  if (!difference.empty()) {
-    std::fprintf(stderr, "not as ldns: %s\n", difference.c_str());
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
+using meshdns::fuzz::require_same;
 
 std::unique_ptr<const dns::Snapshot> make_snapshot() {
   const auto builder = std::move(*dns::SnapshotBuilder::create(

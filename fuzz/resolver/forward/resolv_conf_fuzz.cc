@@ -3,21 +3,17 @@
 // Input: its text.
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "base/ip_address.h"
+#include "fuzz/require.h"
 #include "resolver/forward/resolv_conf.h"
 
 namespace dns = meshdns::dns;
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
 
 // Control characters of the file must not reach a terminal or a log.
 bool is_printable(const std::string& text) {

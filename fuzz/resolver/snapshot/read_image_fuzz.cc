@@ -5,8 +5,6 @@
 // them is reached; the file.
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,6 +13,8 @@
 #include "base/crc32c.h"
 #include "base/result.h"
 #include "base/sip_hash.h"
+#include "fuzz/octets_in_place.h"
+#include "fuzz/require.h"
 #include "resolver/snapshot/port_lists.h"
 #include "resolver/snapshot/snapshot.h"
 #include "resolver/snapshot/snapshot_builder.h"
@@ -32,26 +32,9 @@ constexpr HashKey kKey{1, 2};
 constexpr std::size_t kFingerprintSizeOffset = 12;
 constexpr std::size_t kSectionHeadOctets = 9;
 
-void require(bool condition, const char* what) {
-  if (!condition) {
-    std::fprintf(stderr, "%s\n", what);
-    std::abort();
-  }
-}
-
-std::size_t load(std::string_view file, std::size_t offset, std::size_t octets) {
-  std::size_t value = 0;
-  for (std::size_t i = octets; i > 0; --i) {
-    value = (value << 8U) | static_cast<std::uint8_t>(file[offset + i - 1]);
-  }
-  return value;
-}
-
-void store(std::uint32_t value, std::size_t offset, std::string& file) {
-  for (std::size_t i = 0; i < sizeof value; ++i) {
-    file[offset + i] = static_cast<char>(static_cast<std::uint8_t>(value >> (8 * i)));
-  }
-}
+using meshdns::fuzz::load;
+using meshdns::fuzz::require;
+using meshdns::fuzz::store;
 
 // The end of the header's marks; 0 when it is cut.
 std::size_t end_of_marks(std::string_view file) {
@@ -59,17 +42,17 @@ std::size_t end_of_marks(std::string_view file) {
   if (at + 2 > file.size()) {
     return 0;
   }
-  at += 2 + load(file, at, 2);
+  at += 2 + load<std::uint16_t>(file, at);
   if (at + 2 > file.size()) {
     return 0;
   }
-  std::size_t marks = load(file, at, 2);
+  std::size_t marks = load<std::uint16_t>(file, at);
   at += 2;
   for (; marks > 0; --marks) {
     if (at + 2 > file.size()) {
       return 0;
     }
-    at += 2 + load(file, at, 2) + 16;
+    at += 2 + load<std::uint16_t>(file, at) + 16;
   }
   return at + 4 <= file.size() ? at : 0;
 }
@@ -82,7 +65,7 @@ void put_right(std::string& file) {
   store(crc32c(std::string_view(file).substr(0, at)), at, file);
   at += 4;
   while (at + kSectionHeadOctets <= file.size()) {
-    const std::size_t octets = load(file, at + 1, 4);
+    const std::size_t octets = load<std::uint32_t>(file, at + 1);
     if (octets > file.size() - at - kSectionHeadOctets) {
       return;
     }

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 #include <vector>
 
+#include "fuzz/require.h"
 #include "resolver/wire/frame_reader.h"
 
 namespace dns = meshdns::dns;
@@ -17,11 +17,7 @@ namespace {
 
 using Octets = std::vector<std::uint8_t>;
 
-void require(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
 
 // RFC 1035 section 4.2.2, over a stream that is there as a whole. What is left stays in `stream`.
 std::vector<Octets> cut(std::span<const std::uint8_t>& stream) {

@@ -4,12 +4,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "fuzz/require.h"
 #include "fuzz/resolver/ldns_reading.h"
 #include "resolver/wire/message_reader.h"
 #include "resolver/wire/name.h"
@@ -22,18 +21,8 @@ namespace dns = meshdns::dns;
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
-
-void require_same(const std::string& difference) {
-  if (!difference.empty()) {
-    std::fprintf(stderr, "not as ldns: %s\n", difference.c_str());
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
+using meshdns::fuzz::require_same;
 
 // A name that was read is one that can be written: it reads as itself, without compression.
 void check_name(dns::NameView name) {

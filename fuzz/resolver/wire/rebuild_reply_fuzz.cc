@@ -6,12 +6,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "fuzz/require.h"
 #include "fuzz/resolver/ldns_reading.h"
 #include "resolver/wire/message_reader.h"
 #include "resolver/wire/protocol.h"
@@ -25,18 +24,8 @@ namespace dns = meshdns::dns;
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
-
-void require_same(const std::string& difference) {
-  if (!difference.empty()) {
-    std::fprintf(stderr, "not as ldns: %s\n", difference.c_str());
-    std::abort();
-  }
-}
+using meshdns::fuzz::require;
+using meshdns::fuzz::require_same;
 
 // The way of every reply that is kept: it must say the same.
 void check_stored(const std::vector<std::uint8_t>& reply, const dns::Query& client,
