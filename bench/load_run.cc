@@ -22,15 +22,13 @@
 namespace meshdns::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int kPollMilliseconds = 5;
 constexpr std::chrono::milliseconds kExpireInterval{20};
 
-Result<std::vector<LoadSocket>> open_sockets(const LoadOptions& options) {
+Result<std::vector<LoadSocket>> open_sockets(const LoadOptions& options, Arrivals arrivals) {
   std::vector<LoadSocket> sockets;
   for (std::size_t i = 0; i < options.sockets; ++i) {
-    auto socket = LoadSocket::open(options.server, options.slots);
+    auto socket = LoadSocket::open(options.server, options.slots, arrivals);
     if (!socket) {
       return tl::unexpected(std::move(socket).error());
     }
@@ -66,10 +64,10 @@ class Run {
     if (socket.in_flight() == 0) {
       return false;
     }
-    const bool came = socket.receive([&](const AskedQuery& asked, Instant asked_at,
+    const bool came = socket.receive([&](const AskedQuery& asked, Instant asked_at, Instant came_at,
                                          std::span<const std::uint8_t> answer) {
       check_.judge(asked, answer);
-      on_latency(asked_at);
+      on_latency(asked_at, came_at);
     }) > 0;
     if (came) {
       last_answer_ = Clock::now();
@@ -171,16 +169,17 @@ class Readiness {
   std::vector<epoll_event> events_;
 };
 
-// Keeps how long ago a query was asked, or due.
-void add_latency(LoadResult& result, Instant asked_at) {
-  result.latency_ns.push_back(static_cast<std::uint32_t>((Clock::now() - asked_at).count()));
+void add_latency(LoadResult& result, Instant asked_at, Instant came_at) {
+  const std::chrono::nanoseconds latency = came_at - asked_at;
+  result.latency_ns.push_back(
+      static_cast<std::uint32_t>(std::max<std::int64_t>(latency.count(), 0)));
 }
 
 }  // namespace
 
 Result<LoadResult> run_saturated(const LoadOptions& options, QueryStream& stream,
                                  AnswerCheck& check) {
-  auto sockets = open_sockets(options);
+  auto sockets = open_sockets(options, Arrivals::kUntold);
   if (!sockets) {
     return tl::unexpected(std::move(sockets).error());
   }
@@ -190,7 +189,7 @@ Result<LoadResult> run_saturated(const LoadOptions& options, QueryStream& stream
     const Instant now = Clock::now();
     bool progress = false;
     for (LoadSocket& socket : run.sockets()) {
-      progress |= run.receive(socket, [](Instant) {});
+      progress |= run.receive(socket, [](Instant, Instant) {});
       progress |= fill(run, socket, pending, now);
     }
     run.expire(now);
@@ -205,7 +204,7 @@ Result<LoadResult> run_saturated(const LoadOptions& options, QueryStream& stream
 
 Result<LoadResult> run_at_rate(const LoadOptions& options, std::uint64_t rate, QueryStream& stream,
                                AnswerCheck& check) {
-  auto sockets = open_sockets(options);
+  auto sockets = open_sockets(options, Arrivals::kTold);
   if (!sockets) {
     return tl::unexpected(std::move(sockets).error());
   }
@@ -229,10 +228,12 @@ Result<LoadResult> run_at_rate(const LoadOptions& options, std::uint64_t rate, Q
         break;
       }
       // A query that the socket did not take counts as skipped too: the load must not wait.
-      (socket.send(*query, due) ? result.sent : result.skipped) += 1;
+      (socket.send(*query, Clock::now()) ? result.sent : result.skipped) += 1;
     }
     for (LoadSocket& socket : run.sockets()) {
-      run.receive(socket, [&result](Instant asked_at) { add_latency(result, asked_at); });
+      run.receive(socket, [&result](Instant asked_at, Instant came_at) {
+        add_latency(result, asked_at, came_at);
+      });
     }
     run.expire(now);
     if (!run.may_send(due) && run.all_answered()) {
@@ -242,7 +243,7 @@ Result<LoadResult> run_at_rate(const LoadOptions& options, std::uint64_t rate, Q
 }
 
 Result<LoadResult> run_singly(const LoadOptions& options, QueryStream& stream, AnswerCheck& check) {
-  auto sockets = open_sockets(options);
+  auto sockets = open_sockets(options, Arrivals::kUntold);
   if (!sockets) {
     return tl::unexpected(std::move(sockets).error());
   }
@@ -261,7 +262,9 @@ Result<LoadResult> run_singly(const LoadOptions& options, QueryStream& stream, A
   while (true) {
     for (const epoll_event& event : readiness->look()) {
       LoadSocket& socket = run.sockets()[event.data.u64];
-      run.receive(socket, [&](Instant asked_at) { add_latency(run.result(), asked_at); });
+      run.receive(socket, [&](Instant asked_at, Instant) {
+        add_latency(run.result(), asked_at, Clock::now());
+      });
       fill_singly(run, socket, queries, Clock::now());
     }
     const Instant now = Clock::now();

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <ctime>
 #include <span>
 #include <utility>
 
@@ -25,9 +27,22 @@ namespace {
 
 constexpr int kSocketBufferBytes = 4 << 20;
 
+Instant arrival_of(msghdr& message) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_TIMESTAMPNS) {
+      timespec at{};
+      std::memcpy(&at, CMSG_DATA(header), sizeof at);
+      return Instant(std::chrono::seconds(at.tv_sec) + std::chrono::nanoseconds(at.tv_nsec));
+    }
+  }
+  return Clock::now();
+}
+
 }  // namespace
 
-Result<LoadSocket> LoadSocket::open(const SocketAddress& server, std::size_t slots) {
+Result<LoadSocket> LoadSocket::open(const SocketAddress& server, std::size_t slots,
+                                    Arrivals arrivals) {
   PosixSocketLayer layer;
   sockaddr_storage storage{};
   const auto length = static_cast<socklen_t>(server.to_sockaddr(storage));
@@ -38,15 +53,23 @@ Result<LoadSocket> LoadSocket::open(const SocketAddress& server, std::size_t slo
   for (const int name : {SO_RCVBUF, SO_SNDBUF}) {
     layer.setsockopt(fd.get(), SOL_SOCKET, name, &kSocketBufferBytes, sizeof kSocketBufferBytes);
   }
+  const int on = 1;
+  if (arrivals == Arrivals::kTold &&
+      layer.setsockopt(fd.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0) {
+    return tl::unexpected(errno_error(errno, "SO_TIMESTAMPNS"));
+  }
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): how sockets take addresses.
   if (layer.connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0) {
     return tl::unexpected(errno_error(errno, "connect to " + server.to_string()));
   }
-  return LoadSocket(std::move(fd), slots);
+  return LoadSocket(std::move(fd), slots, arrivals);
 }
 
-LoadSocket::LoadSocket(UniqueFd fd, std::size_t slots)
-    : fd_(std::move(fd)), slots_(slots), buffers_(std::min(slots, kReceiveBatch)) {
+LoadSocket::LoadSocket(UniqueFd fd, std::size_t slots, Arrivals arrivals)
+    : fd_(std::move(fd)),
+      slots_(slots),
+      buffers_(std::min(slots, kReceiveBatch)),
+      controls_(arrivals == Arrivals::kTold ? buffers_.size() : 0) {
   for (std::size_t i = slots; i > 0; --i) {
     free_.push_back(static_cast<std::uint16_t>(i - 1));
     slots_[i - 1].id = static_cast<std::uint16_t>(i - 1);
@@ -100,12 +123,19 @@ std::size_t LoadSocket::receive_datagrams() {
     messages[i] = {};
     messages[i].msg_hdr.msg_iov = &vectors[i];
     messages[i].msg_hdr.msg_iovlen = 1;
+    if (!controls_.empty()) {
+      messages[i].msg_hdr.msg_control = controls_[i].octets.data();
+      messages[i].msg_hdr.msg_controllen = controls_[i].octets.size();
+    }
   }
   const int received = recvmmsg(fd_.get(), messages.data(), static_cast<unsigned>(buffers_.size()),
                                 MSG_DONTWAIT, nullptr);
   const std::size_t count = received > 0 ? static_cast<std::size_t>(received) : 0;
   for (std::size_t i = 0; i < count; ++i) {
     sizes_[i] = static_cast<std::uint16_t>(messages[i].msg_len);
+    if (!controls_.empty()) {
+      came_at_[i] = arrival_of(messages[i].msg_hdr);
+    }
   }
   return count;
 }

@@ -8,8 +8,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <span>
 #include <vector>
+
+#include <sys/socket.h>
 
 #include "base/ip_address.h"
 #include "base/result.h"
@@ -19,12 +22,18 @@
 
 namespace meshdns::bench {
 
-using Instant = std::chrono::steady_clock::time_point;
+// Of the clock that the kernel's arrival times are of; a run in which it is set is spoilt.
+using Clock = std::chrono::system_clock;
+using Instant = Clock::time_point;
+
+// Whether the kernel tells when a datagram has come (socket(7), SO_TIMESTAMPNS).
+enum class Arrivals : std::uint8_t { kUntold, kTold };
 
 class LoadSocket {
  public:
   // `slots`, a power of two up to 4096, bounds the queries in flight.
-  [[nodiscard]] static Result<LoadSocket> open(const SocketAddress& server, std::size_t slots);
+  [[nodiscard]] static Result<LoadSocket> open(const SocketAddress& server, std::size_t slots,
+                                               Arrivals arrivals);
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] std::size_t free_slots() const { return free_.size(); }
@@ -34,15 +43,16 @@ class LoadSocket {
   // has made sure of free slots. False: the socket did not take it, nothing was sent.
   [[nodiscard]] bool send(QueryBatch& batch, Instant asked_at);
 
-  // Takes one batch of datagrams off the socket; on_answer(AskedQuery, Instant asked_at, octets)
-  // for each that is awaited. Returns how many datagrams there were.
+  // Takes one batch of datagrams off the socket; on_answer(AskedQuery, Instant asked_at, Instant
+  // came_at, octets) for each that is awaited. `came_at` is nothing where arrivals are not told.
+  // Returns how many datagrams there were.
   template <typename OnAnswer>
   std::size_t receive(const OnAnswer& on_answer) {
     const std::size_t count = receive_datagrams();
     for (std::size_t i = 0; i < count; ++i) {
       const std::span<const std::uint8_t> answer = datagram(i);
       if (Slot* slot = awaited(answer); slot != nullptr) {
-        on_answer(slot->asked(), slot->asked_at, answer);
+        on_answer(slot->asked(), slot->asked_at, came_at_[i], answer);
         release(*slot);
       }
     }
@@ -70,7 +80,11 @@ class LoadSocket {
     }
   };
 
-  LoadSocket(UniqueFd fd, std::size_t slots);
+  struct Control {
+    alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(timespec))> octets;
+  };
+
+  LoadSocket(UniqueFd fd, std::size_t slots, Arrivals arrivals);
 
   std::size_t receive_datagrams();
   [[nodiscard]] std::span<const std::uint8_t> datagram(std::size_t i) const;
@@ -81,7 +95,9 @@ class LoadSocket {
   std::vector<Slot> slots_;
   std::vector<std::uint16_t> free_;  // indices, used as a stack
   std::vector<std::array<std::uint8_t, kDatagramOctets>> buffers_;
+  std::vector<Control> controls_;  // as many as buffers, or none where arrivals are not told
   std::array<std::uint16_t, kReceiveBatch> sizes_{};
+  std::array<Instant, kReceiveBatch> came_at_{};
 };
 
 }  // namespace meshdns::bench

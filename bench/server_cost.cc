@@ -59,7 +59,7 @@ struct CommandLine {
 
 // One datagram wakes the server; what it reads then is the series.
 Result<void> wake(const SocketAddress& server, QueryStream& stream) {
-  auto socket = LoadSocket::open(server, kMaxBatch);
+  auto socket = LoadSocket::open(server, kMaxBatch, Arrivals::kUntold);
   if (!socket) {
     return tl::unexpected(std::move(socket).error());
   }

@@ -158,7 +158,8 @@ def _measure_many(bench, resolver, services, expectations):
     late, spent = [], collections.Counter()
     rss = resolver.resident("VmRSS")
     resolver.forget_high_water()
-    for number in range(bench.options.rounds):
+    total = rounds.count(bench.options, more=True)
+    for number in range(total):
         phases = ["quiet", "changing"] if number % 2 == 0 else ["changing", "quiet"]
         for phase in phases:
             for load in ("saturated", "steady"):
@@ -173,10 +174,10 @@ def _measure_many(bench, resolver, services, expectations):
                     if load == "saturated":
                         spent.update(_difference(resolver.cpu_by_kind(), before))
         services.require_answered()
-        bench.say(f"round {number + 1} of {bench.options.rounds}: " + ", ".join(
+        bench.say(f"round {number + 1} of {total}: " + ", ".join(
             f"{phase} {done['saturated'][-1].queries_per_second:,.0f} queries/s" for phase, done in found.items()))
     spent.pop("worker", None)
-    found["cpu_us"] = {kind: us / count / bench.options.rounds for kind, us in spent.items()}
+    found["cpu_us"] = {kind: us / count / total for kind, us in spent.items()}
     found["late_ms"] = max(late)
     found["rss"], found["high_water"] = rss, resolver.resident("VmHWM")
     return found

@@ -96,8 +96,8 @@ SHAPES = {
     "single": (("--sockets", 1, "--in-flight", 1), steady_table, [
         "One client socket that asks its next question when it has the answer; it spins, so that its own wake-up is in no figure."]),
     "steady": (("--rate", STEADY_RATE), steady_table, [
-        f"Open loop, {STEADY_RATE:,} queries/s: latency counts from when a query was due. The load generator spins; "
-        "what is left is the server's wake-up and its work."]),
+        f"Open loop, {STEADY_RATE:,} queries/s: latency counts from the send of a query to when the kernel has the answer. The load "
+        "generator spins, and its own pauses are not in it; what is left is the server's wake-up and its work."]),
 }
 NOISY_SHAPES = ("single", "steady")  # which have more rounds
 

@@ -22,7 +22,9 @@
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
 #include "bench/answer_check.h"
+#include "bench/load_socket.h"
 #include "bench/names_file.h"
+#include "bench/query_feed.h"
 #include "bench/query_stream.h"
 
 namespace meshdns::bench {
@@ -274,6 +276,35 @@ TEST(RateRun, AsksForAsManyAsAreDueAndTakesEachLatency) {
   EXPECT_EQ(result->skipped, 0U);
   EXPECT_EQ(check.answers(), 100U);
   EXPECT_EQ(result->latency_ns.size(), 100U);
+}
+
+TEST(LoadSocket, TellsWhenTheKernelHadAnAnswerHoweverLateItIsTaken) {
+  const Responder responder(echo);
+  const NamesFile names = make_names();
+  const auto stream = make_complete_stream(names, {});
+  auto socket = LoadSocket::open(responder.address(), 1, Arrivals::kTold);
+  ASSERT_TRUE(socket);
+  SingleQueries queries(*stream);
+  QueryBatch* const query = queries.next();
+  ASSERT_NE(query, nullptr);
+  const Instant asked_at = Clock::now();
+  ASSERT_TRUE(socket->send(*query, asked_at));
+  pollfd waited{.fd = socket->fd(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(poll(&waited, 1, 60'000), 1);
+  const Instant readable_at = Clock::now();
+  std::this_thread::sleep_for(
+      std::chrono::milliseconds(1));  // a pause, of which nothing is counted
+
+  std::size_t answers = 0;
+  EXPECT_EQ(socket->receive([&](const AskedQuery& /*asked*/, Instant sent_at, Instant came_at,
+                                std::span<const std::uint8_t> /*octets*/) {
+    ++answers;
+    EXPECT_EQ(sent_at, asked_at);
+    EXPECT_GE(came_at, asked_at);
+    EXPECT_LE(came_at, readable_at);
+  }),
+            1U);
+  EXPECT_EQ(answers, 1U);
 }
 
 TEST(RateRun, SkipsWhatIsDueWhileEverySlotIsTaken) {
