@@ -103,10 +103,13 @@ class Subscription {
 
   [[nodiscard]] bool covers(const Entry& entry) const;
   [[nodiscard]] bool has_changes(const TypeTable& table) const;
-  [[nodiscard]] std::vector<const Entry*> changes(const TypeTable& table) const;
+  // Calls `visit` with the entries asked for that changed since the client was told, oldest change
+  // first, as long as it returns true; returns what it returned last.
+  template <typename Visit>
+  bool visit_changes(const TypeTable& table, Visit visit) const;
   [[nodiscard]] std::optional<Content> next_full_state(const TypeTable& table);
   [[nodiscard]] Content whole_state(const TypeTable& table) const;
-  // Of changes() that are no removals.
+  // Of the changes those that are no removals.
   [[nodiscard]] std::vector<std::string> changed_names(const TypeTable& table) const;
   [[nodiscard]] bool is_same_for_all_zones(const TypeTable& table) const;
   [[nodiscard]] std::optional<Content> next_parts(const TypeTable& table, std::size_t limit_bytes);

@@ -111,13 +111,13 @@ bool Subscription::covers(const Entry& entry) const {
 // Whether anything asked for may have changed since the client was told. Behind the horizon a name
 // may have gone without a trace.
 bool Subscription::has_changes(const TypeTable& table) const {
-  return synced_ < table.horizon() || !changes(table).empty();
+  return synced_ < table.horizon() || !visit_changes(table, [](const Entry&) { return false; });
 }
 
-// The entries asked for that changed since the client was told, oldest change first.
-std::vector<const TypeTable::Entry*> Subscription::changes(const TypeTable& table) const {
-  std::vector<const Entry*> changed;
+template <typename Visit>
+bool Subscription::visit_changes(const TypeTable& table, Visit visit) const {
   if (!wildcard_ && names_.size() < table.head() - synced_) {
+    std::vector<const Entry*> changed;
     for (const std::string& name : names_) {
       const Entry* const entry = table.find(name);
       if (entry != nullptr && entry->sequence > synced_) {
@@ -125,14 +125,14 @@ std::vector<const TypeTable::Entry*> Subscription::changes(const TypeTable& tabl
       }
     }
     std::ranges::sort(changed, {}, &Entry::sequence);
-    return changed;
+    return std::ranges::all_of(changed, [&](const Entry* entry) { return visit(*entry); });
   }
   for (auto at = table.log().upper_bound(synced_); at != table.log().end(); ++at) {
-    if (covers(*at->second)) {
-      changed.push_back(at->second);
+    if (covers(*at->second) && !visit(*at->second)) {
+      return false;
     }
   }
-  return changed;
+  return true;
 }
 
 std::optional<Subscription::Content> Subscription::next_full_state(const TypeTable& table) {
@@ -156,11 +156,12 @@ std::optional<Subscription::Content> Subscription::next_full_state(const TypeTab
 
 std::vector<std::string> Subscription::changed_names(const TypeTable& table) const {
   std::vector<std::string> names;
-  for (const Entry* const entry : changes(table)) {
-    if (entry->resource != nullptr) {
-      names.emplace_back(entry->name);
+  visit_changes(table, [&](const Entry& entry) {
+    if (entry.resource != nullptr) {
+      names.emplace_back(entry.name);
     }
-  }
+    return true;
+  });
   return names;
 }
 
@@ -270,14 +271,18 @@ bool Subscription::tell_untold(const TypeTable& table, Filler& filler) {
 }
 
 bool Subscription::tell_changes(const TypeTable& table, Filler& filler) {
-  for (const Entry* const entry : changes(table)) {
-    if (!tell_entry(*entry, filler)) {
+  // One by one: each of a large table's chunks would else cost as much as all of them.
+  const bool is_all = visit_changes(table, [&](const Entry& entry) {
+    if (!tell_entry(entry, filler)) {
       return false;
     }
-    synced_ = entry->sequence;
+    synced_ = entry.sequence;
+    return true;
+  });
+  if (is_all) {
+    synced_ = table.head();
   }
-  synced_ = table.head();
-  return true;
+  return is_all;
 }
 
 bool Subscription::tell_entry(const Entry& entry, Filler& filler) {
