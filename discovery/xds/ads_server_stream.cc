@@ -117,6 +117,7 @@ void AdsServerStream::push() {
 
 void AdsServerStream::push_locked() {
   if (!writer_.is_free()) {
+    session_->let_go_of_old_bytes();
     return;
   }
   const auto next = session_->next();

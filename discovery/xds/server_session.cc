@@ -219,6 +219,14 @@ Result<std::optional<EncodedResponse>> ServerSession::next() {
   return std::nullopt;
 }
 
+void ServerSession::let_go_of_old_bytes() {
+  for (auto& [key, conversation] : conversations_) {
+    audience_->read(key.second, [&state = conversation.subscription](const TypeTable& table) {
+      state.let_go_of_old_bytes(table);
+    });
+  }
+}
+
 // Endpoints are called as their cluster is, which is what xDS takes where a cluster does not say.
 void ServerSession::tell_dependents_again(std::string_view type_url,
                                           const std::vector<std::string>& changed) {

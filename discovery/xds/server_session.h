@@ -61,6 +61,9 @@ class ServerSession {
   // behind and must start again with the versions it holds.
   [[nodiscard]] Result<std::optional<EncodedResponse>> next();
 
+  // While the client does not take what it was sent: what is kept for it must not be old.
+  void let_go_of_old_bytes();
+
   // An error ends the stream: the client is no longer who it was.
   [[nodiscard]] Result<void> recheck_client() const;
   // Without its peer, which the session does not know.

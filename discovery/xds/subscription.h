@@ -71,6 +71,10 @@ class Subscription {
   [[nodiscard]] std::optional<Content> next(const TypeTable& table, std::string_view nonce,
                                             std::size_t limit_bytes);
 
+  // Lets go of bytes that were put together for it when the table was another: who does not take
+  // what it is sent would hold a copy of each table that there ever was. next() does so, too.
+  void let_go_of_old_bytes(const TypeTable& table);
+
   // Tells what it asks for of these names again, though nothing changed. An Envoy that warms a
   // changed cluster waits for its endpoints, and need not say so (xDS protocol, "Resource
   // warming").

@@ -79,6 +79,7 @@ std::size_t Subscription::Content::resource_bytes() const {
 std::optional<Subscription::Content> Subscription::next(const TypeTable& table,
                                                         std::string_view nonce,
                                                         std::size_t limit_bytes) {
+  let_go_of_old_bytes(table);
   if (!started_ || awaits_ack_) {
     return std::nullopt;
   }
@@ -91,6 +92,12 @@ std::optional<Subscription::Content> Subscription::next(const TypeTable& table,
     answer_owed_ = false;
   }
   return content;
+}
+
+void Subscription::let_go_of_old_bytes(const TypeTable& table) {
+  if (body_ != nullptr && body_->chunks.back().end != table.head()) {
+    body_.reset();
+  }
 }
 
 bool Subscription::fell_behind(const TypeTable& table) const {
@@ -235,7 +242,7 @@ std::optional<Subscription::Content> Subscription::next_chunk(const TypeTable& t
   }
   const auto& chunks = body_->chunks;
   const auto chunk = std::ranges::find(chunks, synced_, &TypeTable::Chunk::begin);
-  if (!fresh || chunks.back().end != table.head() || chunk == chunks.end()) {
+  if (!fresh || chunk == chunks.end()) {
     body_.reset();
     return std::nullopt;
   }

@@ -19,6 +19,7 @@
 #include "discovery/xds/resource.h"
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/stream_status.h"
+#include "discovery/xds/type_table.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "tests/discovery/xds/xds_fixture.h"
@@ -409,6 +410,27 @@ TEST_F(Session, TypesAreBounded) {
   const auto received = ask("c");
   ASSERT_FALSE(received);
   EXPECT_EQ(received.error().code, ErrorCode::kExhausted);
+}
+
+TEST_F(Session, WhileAWriteIsOutstandingNoOldBodyIsKept) {
+  std::vector<ResourceUpdate> updates;
+  for (int i = 0; i < 8; ++i) {
+    updates.push_back({kService, "default/s" + std::to_string(i), std::string(300'000, 'v')});
+  }
+  resources->apply(updates, {});
+  open(XdsVariant::kDelta);
+  DeltaDiscoveryRequest request;
+  request.set_type_url(kService);
+  ASSERT_TRUE(receive(request));
+  const auto being_written = session->next();
+  ASSERT_TRUE(being_written && *being_written);
+  std::weak_ptr<const TypeTable::Body> body;
+  resources->read(kService, [&](const TypeTable& table) { body = table.delta_body(); });
+  session->let_go_of_old_bytes();
+  EXPECT_FALSE(body.expired());
+  resources->apply({{kService, "default/s0", "new"}}, {});
+  session->let_go_of_old_bytes();
+  EXPECT_TRUE(body.expired());
 }
 
 TEST_F(Session, AClientTooFarBehindMustBeginAgain) {

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <sstream>
@@ -743,6 +744,23 @@ TEST(Subscription, FreshWildcardsShareTheBytesOfAWholeTable) {
   }
   EXPECT_EQ(responses, 3);
   EXPECT_EQ(rest.resources_size(), 7) << "three were in the first chunk";
+}
+
+// Else each client that takes nothing would hold a copy of the table as it once was.
+TEST(Subscription, AClientThatTakesNothingHoldsNoOldBody) {
+  TypeTable table(kService);
+  for (int i = 0; i < 8; ++i) {
+    table.update("s" + std::to_string(i), std::string(300'000, 'v'));
+  }
+  Subscription stream(kDelta, true);
+  stream.handle(DeltaRequest{});
+  ASSERT_TRUE(stream.next(table, "1", kNoLimit));
+  const std::weak_ptr<const TypeTable::Body> body = table.delta_body();
+  EXPECT_FALSE(stream.next(table, "2", kNoLimit)) << "there is no ACK";
+  EXPECT_FALSE(body.expired());
+  table.update("s7", "new");
+  EXPECT_FALSE(stream.next(table, "2", kNoLimit));
+  EXPECT_TRUE(body.expired());
 }
 
 TEST(Subscription, AChangeInTheMiddleOfTheSharedBodyIsSentOnceAndNew) {
