@@ -13,6 +13,9 @@ namespace {
 constexpr std::uint8_t kLabelTypeMask = 0xc0;
 constexpr std::uint8_t kPointerType = 0xc0;
 constexpr std::uint8_t kPointerHighBits = 0x3f;
+// A name of the most labels, each in a place of its own, takes one less. Pointers that lead to
+// nothing but pointers could be followed by the thousand for each name of a message.
+constexpr unsigned kMaxPointers = 128;
 
 // A name stands behind the header and before the part that ends in a pointer to it.
 bool is_prior_name(std::size_t target, std::size_t part_start) {
@@ -51,7 +54,7 @@ NameView WireReader::read_plain_name() {
 void WireReader::read_name(Name& name) {
   name.clear();
   std::size_t part_start = offset_;  // pointers from this part must go before it
-  bool jumped = false;
+  unsigned pointers = 0;
   while (ok()) {
     // All labels up to the root's or a pointer.
     std::size_t at = part_start;
@@ -73,7 +76,7 @@ void WireReader::read_name(Name& name) {
       return fail(WireError::kBadLabel);
     }
     if (length == 0) {
-      if (!jumped) {
+      if (pointers == 0) {
         offset_ = at + 1;
       }
       return;
@@ -83,13 +86,13 @@ void WireReader::read_name(Name& name) {
     }
     const std::size_t target =
         static_cast<std::size_t>(length & kPointerHighBits) << 8U | message_[at + 1];
-    if (!is_prior_name(target, part_start)) {
+    if (!is_prior_name(target, part_start) || pointers == kMaxPointers) {
       return fail(WireError::kBadPointer);
     }
-    if (!jumped) {
+    if (pointers == 0) {
       offset_ = at + 2;
     }
-    jumped = true;
+    ++pointers;
     part_start = target;
   }
 }

@@ -16,9 +16,9 @@ namespace meshdns::dns {
 // Why octets did not parse.
 enum class WireError : std::uint8_t {
   kNone,
-  kCut,          // ends inside a field
-  kBadLabel,     // label type 01 or 10 (RFC 6891 section 5 retired them)
-  kBadPointer,   // compression pointer not strictly backwards, or none is allowed here
+  kCut,         // ends inside a field
+  kBadLabel,    // label type 01 or 10 (RFC 6891 section 5 retired them)
+  kBadPointer,  // compression pointer not strictly backwards, one too many, or none is allowed here
   kNameTooLong,  // more than 255 octets when expanded
 };
 
@@ -50,7 +50,8 @@ class WireReader {
   // A name without compression, as a view into the message.
   NameView read_plain_name();
   // A name with compression pointers (RFC 1035 section 4.1.4), each behind the header and strictly
-  // before the place where the part that ends in it began. Case is kept.
+  // before the place where the part that ends in it began; no more of them than a name can have
+  // labels, so that the time is bounded whatever they lead to. Case is kept.
   void read_name(Name& name);
   // Past a name: checks its labels and of a pointer where it leads; does not follow it.
   void skip_name();

@@ -122,6 +122,24 @@ TEST(WireReader, RejectsANameThatExpandsBeyond255Octets) {
   EXPECT_EQ(reader.error(), WireError::kNameTooLong);
 }
 
+// They need no label between them, and so no name ends the chain by its length.
+TEST(WireReader, FollowsNoMorePointersThanANameCanHaveLabels) {
+  constexpr unsigned kMost = 128;
+  MessageBytes bytes;
+  bytes.octets(Octets(12)).octets({1, 'a', 0});
+  for (unsigned i = 0; i <= kMost; ++i) {
+    bytes.pointer(i == 0 ? 12 : 15 + (i - 1) * 2);
+  }
+  Name name;
+  WireReader most(bytes.bytes(), 15 + (kMost - 1) * 2);
+  most.read_name(name);
+  EXPECT_EQ(most.error(), WireError::kNone);
+  EXPECT_EQ(name.to_text(), "a.");
+  WireReader one_more(bytes.bytes(), 15 + kMost * 2);
+  one_more.read_name(name);
+  EXPECT_EQ(one_more.error(), WireError::kBadPointer);
+}
+
 TEST(WireReader, TakesNoPointerWhereAPlainNameIsDue) {
   const Octets message{0, 1, 'a', 0xc0, 0};
   WireReader reader(message, 1);
