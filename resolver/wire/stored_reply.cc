@@ -64,7 +64,9 @@ ReplyKind kind_of(std::uint16_t rcode, bool has_alias, bool has_type) {
   return has_type ? ReplyKind::kAnswer : ReplyKind::kNoData;
 }
 
-// Notes where the TTLs stand, and what the records say.
+// Notes where the TTLs stand, and what the records say. The SOA record of a denial gets the TTL of
+// the denial, as its server should have given it (RFC 2308 section 3): so that who keeps the
+// response in turn forgets it with us, however old it was when it was told.
 ReplyFacts note_records(StoredReply& stored) {
   MessageReader reader(stored.message);
   QuestionView question;
@@ -73,6 +75,7 @@ ReplyFacts note_records(StoredReply& stored) {
   bool has_type = false;
   std::uint32_t least = std::numeric_limits<std::uint32_t>::max();
   std::optional<std::uint32_t> denial;
+  std::size_t denial_at = 0;  // of its TTL
   RecordView record;
   while (reader.next(record)) {
     stored.ttl_offsets.push_back(static_cast<std::uint16_t>(record.rdata_offset - kTtlBeforeRdata));
@@ -82,6 +85,7 @@ ReplyFacts note_records(StoredReply& stored) {
       has_alias = has_alias || record.header.type == rrtype::kCname;
     } else if (!denial) {
       denial = denial_ttl(record);
+      denial_at = stored.ttl_offsets.back();
     }
   }
   ReplyFacts facts;
@@ -90,6 +94,7 @@ ReplyFacts note_records(StoredReply& stored) {
     facts.ttl = least;
   } else if (facts.kind != ReplyKind::kFailure && denial) {
     facts.ttl = std::min(least, *denial);
+    store_u32(stored.message, denial_at, *denial);
   }
   return facts;
 }

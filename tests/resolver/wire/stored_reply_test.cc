@@ -192,15 +192,45 @@ TEST(StoredReply, StandsBehindAliasesOfOurs) {
 TEST(StoredReply, ADenialHoldsForOtherTypesAndNamesBelow) {
   const StoredReply reply = stored(denial_reply(), client_of("gone.org", rrtype::kA));
   for (const std::string_view name : {"Gone.org", "a.b.gone.org"}) {
-    const Written written =
-        write(reply, client_of(name, rrtype::kMx, {.edns = 1232}), {.age = 100});
+    const Written written = write(reply, client_of(name, rrtype::kMx, {.edns = 1232}), {.age = 5});
     EXPECT_EQ(written.message.rcode, rcode::kNxDomain);
     EXPECT_THAT(written.message.question, ElementsAre(std::string(name) + ". IN MX"));
     EXPECT_THAT(written.message.answer, IsEmpty());
     EXPECT_THAT(written.message.authority,
-                ElementsAre("org. 200 IN SOA ns.org. root.org. 1 2 3 4 20"));
+                ElementsAre("org. 15 IN SOA ns.org. root.org. 1 2 3 4 20"));
     EXPECT_TRUE(written.message.edns);
   }
+}
+
+// RFC 2308 section 6: with the TTL decremented. Of a larger one who keeps our response would see
+// MINIMUM alone, and begin anew with it each time.
+TEST(StoredReply, ADenialsSoaLastsAsLongAsTheDenial) {
+  const Octets soa =
+      MessageBytes().name("ns.org").name("root.org").u32(1).u32(2).u32(3).u32(4).u32(20).bytes();
+  const Octets target = MessageBytes().name("web.org").bytes();
+  const Query client = client_of("www.example.org", rrtype::kA);
+  const auto shown = [&](unsigned flags, std::uint32_t soa_ttl, bool alias, bool address) {
+    MessageBytes bytes;
+    bytes.header(1, flags, 1, (alias ? 1U : 0U) + (address ? 1U : 0U), 1, 0);
+    bytes.question("www.example.org", rrtype::kA);
+    if (alias) {
+      bytes.record("www.example.org", rrtype::kCname, 100, target);
+    }
+    if (address) {
+      bytes.record("web.org", rrtype::kA, 60, kAddress);
+    }
+    bytes.record("org", rrtype::kSoa, soa_ttl, soa);
+    return write(stored(bytes.bytes(), client), client, {.age = 8}).message.authority;
+  };
+  constexpr std::string_view kSoa = " IN SOA ns.org. root.org. 1 2 3 4 20";
+  for (const unsigned flags : {kReplyFlags, 0x8183U}) {
+    for (const bool alias : {false, true}) {
+      EXPECT_THAT(shown(flags, 300, alias, false), ElementsAre("org. 12" + std::string(kSoa)));
+      EXPECT_THAT(shown(flags, 10, alias, false), ElementsAre("org. 2" + std::string(kSoa)));
+    }
+  }
+  EXPECT_THAT(shown(kReplyFlags, 300, true, true), ElementsAre("org. 292" + std::string(kSoa)))
+      << "an answer's is no denial";
 }
 
 TEST(StoredReply, SaysWhatItIsAndHowLong) {
