@@ -254,9 +254,9 @@ std::size_t write_upstream_query(const Query& client, std::uint16_t id,
   const NameView name = client.asked_name();
   const bool has_edns = udp_payload_size != 0;
   constexpr std::uint16_t kKept = flag::kCheckingDisabled;
+  constexpr std::uint16_t kOurs = flag::kRecursionDesired | flag::kAuthenticData;
   store_u16(buffer, 0, id);
-  store_u16(buffer, 2,
-            static_cast<std::uint16_t>((client.flags & kKept) | flag::kRecursionDesired));
+  store_u16(buffer, 2, static_cast<std::uint16_t>((client.flags & kKept) | kOurs));
   store_u16(buffer, 4, 1);
   store_u32(buffer, 6, 0);
   store_u16(buffer, 10, has_edns ? 1 : 0);

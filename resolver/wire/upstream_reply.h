@@ -16,9 +16,10 @@
 namespace meshdns::dns {
 
 // The query to ask upstream on behalf of `client`: its asked_name() folded, type and class, RD set,
-// CD as the client's, an OPT of our own with DO as the client's (RFC 6891 section 6.2.6) and
-// `udp_payload_size`; 0 means no OPT, for servers without EDNS. `buffer` needs
-// kMaxUpstreamQueryOctets. Returns its size.
+// CD as the client's, AD set whatever the client's (the reply is for whoever asks, and without it a
+// server says nothing of what it validated: RFC 6840 sections 5.7 and 5.8), an OPT of our own with
+// DO as the client's (RFC 6891 section 6.2.6) and `udp_payload_size`; 0 means no OPT, for servers
+// without EDNS. `buffer` needs kMaxUpstreamQueryOctets. Returns its size.
 inline constexpr std::size_t kMaxUpstreamQueryOctets =
     kHeaderOctets + Query::kMaxQuestionOctets + kOptOctets;
 [[nodiscard]] std::size_t write_upstream_query(const Query& client, std::uint16_t id,

@@ -75,11 +75,26 @@ TEST(UpstreamQuery, AsksTheFoldedNameWithOurOpt) {
   EXPECT_FALSE(message->qr);
   EXPECT_TRUE(message->rd);
   EXPECT_TRUE(message->cd);
-  EXPECT_FALSE(message->ad);
   EXPECT_FALSE(message->ra);
   EXPECT_THAT(message->question, ElementsAre("www.example.org. IN AAAA"));
   EXPECT_EQ(message->udp_size, 1232);
   EXPECT_TRUE(message->dnssec_ok);
+}
+
+// RFC 6840 section 5.8: without AD or DO in the query a server does not say what it validated, and
+// the reply is for whoever asks. What the client sets makes no two questions of one.
+TEST(UpstreamQuery, WantsToKnowWhatIsAuthenticWhoeverAsks) {
+  std::vector<Octets> asked;
+  for (const unsigned flags : {0x0100U, 0x0120U, 0x0000U}) {
+    const Query client =
+        client_of("www.example.org", 1, {.flags = static_cast<std::uint16_t>(flags)});
+    Octets buffer(kMaxUpstreamQueryOctets);
+    buffer.resize(write_upstream_query(client, 77, 1232, buffer));
+    EXPECT_TRUE(judge(buffer)->ad);
+    asked.push_back(buffer);
+  }
+  EXPECT_EQ(asked[0], asked[1]);
+  EXPECT_EQ(asked[0], asked[2]);
 }
 
 TEST(UpstreamQuery, HasAnOptEvenForAPlainClientUnlessToldNot) {
