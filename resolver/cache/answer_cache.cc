@@ -139,10 +139,22 @@ void AnswerCache::store(const CachedQuestion& question, const ReplyFacts& facts,
 
 void AnswerCache::store_failure(const CachedQuestion& question, std::uint16_t rcode,
                                 TimePoint now) {
-  if (options_.max_octets != 0) {
-    const std::uint64_t at = hash(question);
-    shard_of(at).store_failure(at, question, rcode, now);
+  if (options_.max_octets == 0) {
+    return;
   }
+  const std::uint64_t name_hash = hash(question.name);
+  const std::uint64_t at = hash(name_hash, question);
+  if (shard_of(at).note_failure(at, question, now)) {
+    return;
+  }
+  if (may_be_denied(question.name.label_count())) {
+    const CachedQuestion denial = denial_of(question);
+    const std::uint64_t denial_at = hash(name_hash, denial);
+    if (shard_of(denial_at).note_failure(denial_at, denial, now)) {
+      return;
+    }
+  }
+  shard_of(at).store_failure(at, question, rcode, now);
 }
 
 std::size_t AnswerCache::flush(NameView name, bool below) {

@@ -53,9 +53,9 @@ class AnswerCache {
   // the bounds, in `reply` too.
   void store(const CachedQuestion& question, const ReplyFacts& facts, TimePoint now,
              StoredReply& reply);
-  // Upstream failed, or did not answer (SERVFAIL): an answer that there is stays, and may be told
-  // stale; else the failure is kept for 1 s, after each more of them for twice as long, up to 5 s
-  // (RFC 9520 section 3.2), so that an upstream that is well again is asked soon.
+  // Upstream failed, or did not answer (SERVFAIL): an answer or a denial that there is stays, and
+  // may be told stale; else the failure is kept for 1 s, after each more of them for twice as long,
+  // up to 5 s (RFC 9520 section 3.2), so that an upstream that is well again is asked soon.
   void store_failure(const CachedQuestion& question, std::uint16_t rcode, TimePoint now);
 
   // Forgets `name`, or with `below` all at and below it; returns how many entries.

@@ -212,21 +212,32 @@ void CacheShard::store(std::uint64_t hash, const CachedQuestion& question, Reply
   insert(std::move(entry));
 }
 
+bool CacheShard::note_failure(Entry* known, TimePoint now) const {
+  if (known == nullptr || known->kind == ReplyKind::kFailure ||
+      now - known->stored >= known->ttl + stale_for_) {
+    return false;
+  }
+  known->refresh_failed = true;
+  known->next_refresh = now + kRefreshPause;
+  return true;
+}
+
+bool CacheShard::note_failure(std::uint64_t hash, const CachedQuestion& question, TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  return note_failure(look_up(hash, question), now);
+}
+
 void CacheShard::store_failure(std::uint64_t hash, const CachedQuestion& question,
                                std::uint16_t rcode, TimePoint now) {
   const std::lock_guard lock(mutex_);
   Entry* const known = look_up(hash, question);
+  if (note_failure(known, now)) {
+    return;
+  }
   seconds ttl = kFirstFailure;
-  if (known != nullptr) {
-    const auto age = std::chrono::duration_cast<seconds>(now - known->stored);
-    if (known->kind != ReplyKind::kFailure && age < known->ttl + stale_for_) {
-      known->refresh_failed = true;
-      known->next_refresh = now + kRefreshPause;
-      return;
-    }
-    if (known->kind == ReplyKind::kFailure && age < kFailureMemory) {
-      ttl = std::min(known->ttl * 2, kLongestFailure);
-    }
+  if (known != nullptr && known->kind == ReplyKind::kFailure &&
+      now - known->stored < kFailureMemory) {
+    ttl = std::min(known->ttl * 2, kLongestFailure);
   }
   Owned entry = Entry::make(hash, question, {});
   entry->rcode = rcode;

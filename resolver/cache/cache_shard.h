@@ -39,6 +39,10 @@ class CacheShard {
                               StoredReply& reply);
   void store(std::uint64_t hash, const CachedQuestion& question, ReplyKind kind,
              std::chrono::seconds ttl, TimePoint now, const StoredReply& reply);
+  // Upstream failed to refresh what is kept; false where that is nothing, or a failure.
+  [[nodiscard]] bool note_failure(std::uint64_t hash, const CachedQuestion& question,
+                                  TimePoint now);
+  // Keeps a failure, unless another thread has brought an answer.
   void store_failure(std::uint64_t hash, const CachedQuestion& question, std::uint16_t rcode,
                      TimePoint now);
   void erase(std::uint64_t hash, const CachedQuestion& question);
@@ -56,6 +60,7 @@ class CacheShard {
   using Queue = boost::intrusive::list<Entry, boost::intrusive::constant_time_size<false>>;
 
   [[nodiscard]] Entry* look_up(std::uint64_t hash, const CachedQuestion& question) const;
+  [[nodiscard]] bool note_failure(Entry* known, TimePoint now) const;
   void insert(Owned entry);
   void remove(Entry& entry);
   void make_room();

@@ -25,6 +25,8 @@ namespace {
 
 constexpr ExtendedError kStaleError{extended_error::kStaleAnswer,
                                     "upstream does not answer; this was true before"};
+constexpr ExtendedError kStaleNoNameError{extended_error::kStaleNxDomainAnswer,
+                                          "upstream does not answer; there was no such name"};
 constexpr ExtendedError kFailureError{extended_error::kCachedError, "upstream failed a moment ago"};
 constexpr std::size_t kErrorOctets = kPlainUdpOctets;  // hold any error
 
@@ -110,12 +112,13 @@ CachedAnswers::Found CachedAnswers::answer_with(const CacheHit& hit, const Query
                                                 std::span<std::uint8_t> buffer) {
   const bool is_stale = hit.freshness == Freshness::kStale;
   TtlView ttl{.age = hit.age};
+  const ExtendedError* error = nullptr;
   if (is_stale) {
     ttl.at_most = static_cast<std::uint32_t>(options_.stale_ttl.count());
+    error = found_.rcode() == rcode::kNxDomain ? &kStaleNoNameError : &kStaleError;
   }
   const RebuildResult written = write_stored_reply(
-      found_, ttl, query, rebuild_options(transport, is_stale ? &kStaleError : nullptr),
-      limit(query, transport, buffer));
+      found_, ttl, query, rebuild_options(transport, error), limit(query, transport, buffer));
   if (written.status != RebuildStatus::kOk) {
     return {};
   }

@@ -191,6 +191,39 @@ TEST_F(StaleAnswers, ADenialIsNoFailure) {
   EXPECT_EQ(last().rcode, rcode::kNxDomain);
 }
 
+// That there is no such name is known under another key than what the name has.
+TEST_F(StaleAnswers, ADenialIsToldWhenUpstreamFailsToo) {
+  const Octets soa =
+      MessageBytes().name("ns.org").name("root.org").u32(1).u32(2).u32(3).u32(4).u32(60).bytes();
+  make();
+  resolve("gone.example.org");
+  answer(0, MessageBytes()
+                .header(0x9999, 0x8183, 1, 0, 1, 0)
+                .question("gone.example.org", rrtype::kA)
+                .record("org", rrtype::kSoa, 60, soa)
+                .bytes());
+  clock_.advance(seconds(61));
+  asked_.clear();
+  const auto expect_stale_denial = [&](const char* when) {
+    SCOPED_TRACE(when);
+    ASSERT_THAT(received_, SizeIs(1));
+    EXPECT_EQ(last().rcode, rcode::kNxDomain);
+    EXPECT_THAT(last().authority, ElementsAre("org. 30 IN SOA ns.org. root.org. 1 2 3 4 60"));
+    ASSERT_TRUE(last().extended_error);
+    EXPECT_EQ(last().extended_error->code, extended_error::kStaleNxDomainAnswer);
+  };
+  received_.clear();
+  resolve("gone.example.org", Transport::kUdp, {.edns = 1232});
+  EXPECT_THAT(received_, IsEmpty());
+  fail_all_attempts();
+  expect_stale_denial("upstream is asked first");
+  const std::size_t asked = asked_.size();
+  received_.clear();
+  resolve("gone.example.org", Transport::kUdp, {.edns = 1232});
+  expect_stale_denial("and then is not for half a minute");
+  EXPECT_THAT(asked_, SizeIs(asked));
+}
+
 TEST_F(StaleAnswers, WhoLeavesIsToldNothing) {
   age_an_answer();
   const QuestionId id = resolve("www.example.org");
