@@ -78,11 +78,7 @@ class GroupForwarder::Exchange final : public TimerQueue::Timer {
   Exchange& operator=(const Exchange&) = delete;
   ~Exchange() override;
 
-  void start() {
-    forwarder_.order_.arrange(forwarder_.healths_, now(), order_);
-    ask_besides();
-    next_turn();
-  }
+  void start();
   void on_due() override;
 
   [[nodiscard]] const Query& query() const { return client_.query(); }
@@ -138,6 +134,8 @@ class GroupForwarder::Exchange final : public TimerQueue::Timer {
     return std::ranges::find(tries_, index, &Try::server) != tries_.end();
   }
   void wait();
+  // Whatever a step that fails for want of memory leaves undone, the question is looked at again.
+  void come_back();
   void look_for_loop();
   void on_result(std::size_t index, unsigned number, AttemptResult result);
   void take(std::size_t index, AttemptResult result);
@@ -180,6 +178,21 @@ GroupForwarder::Exchange::~Exchange() {
   }
   for (Scout* const scout : scouts_) {
     scout->exchange = nullptr;
+  }
+}
+
+void GroupForwarder::Exchange::start() {
+  const SlotMap<Exchange>::Id id = id_;
+  GroupForwarder& forwarder = forwarder_;
+  try {
+    forwarder.order_.arrange(forwarder.healths_, now(), order_);
+    ask_besides();
+    next_turn();
+  } catch (...) {
+    if (forwarder.exchanges_.find(id) != nullptr) {  // else it is over, and so are we
+      come_back();
+    }
+    throw;
   }
 }
 
@@ -257,6 +270,10 @@ void GroupForwarder::Exchange::ask(std::size_t index) {
   tries_.push_back({.number = number, .server = index, .attempt = attempt, .sent = now()});
 }
 
+void GroupForwarder::Exchange::come_back() {
+  forwarder_.environment_.timers.schedule(*this, now() + forwarder_.options_.retry_interval);
+}
+
 void GroupForwarder::Exchange::wait() {
   const auto retry = now() + forwarder_.options_.retry_interval;
   forwarder_.environment_.timers.schedule(*this, std::min({retry, turn_end_, end_}));
@@ -264,6 +281,7 @@ void GroupForwarder::Exchange::wait() {
 
 void GroupForwarder::Exchange::on_due() {
   read_clock();
+  come_back();
   if (!client_.is_wanted()) {
     finish({ForwardStatus::kUnwanted, {}});
     return;

@@ -29,7 +29,15 @@ struct TimerDriver::State : std::enable_shared_from_this<State> {
   }
   void run() {
     running = true;
-    queue->run_due();
+    try {
+      queue->run_due();
+    } catch (...) {
+      stop_running();  // one that failed must not stop all others
+      throw;
+    }
+    stop_running();
+  }
+  void stop_running() {
     running = false;
     arm();
   }

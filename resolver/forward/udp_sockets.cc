@@ -188,11 +188,28 @@ void UdpSockets::on_ready() {
   const int count = ::epoll_wait(set_->descriptor.native_handle(), events.data(),
                                  static_cast<int>(events.size()), 0);
   const auto set = set_;  // a user may end us
-  for (const epoll_event& event :
-       std::span(events).first(static_cast<std::size_t>(std::max(count, 0)))) {
-    receive(*static_cast<Socket*>(event.data.ptr));
-    if (set->owner == nullptr) {
-      return;
+  auto left = std::span(events).first(static_cast<std::size_t>(std::max(count, 0)));
+  try {
+    for (; !left.empty(); left = left.subspan(1)) {
+      receive(*static_cast<Socket*>(left.front().data.ptr));
+      if (set->owner == nullptr) {
+        return;
+      }
+    }
+  } catch (...) {
+    if (set->owner != nullptr) {
+      go_on(left);
+    }
+    throw;
+  }
+  wait();
+}
+
+// Events are told once: what a step that failed has left is to be told again.
+void UdpSockets::go_on(std::span<const epoll_event> left) {
+  for (const epoll_event& event : left) {
+    if (auto& socket = *static_cast<Socket*>(event.data.ptr); socket.fd >= 0) {
+      static_cast<void>(watch(socket, EPOLL_CTL_MOD));  // else its question is asked again
     }
   }
   wait();

@@ -15,6 +15,8 @@
 #include <span>
 #include <vector>
 
+#include <sys/epoll.h>
+
 #include "base/ip_address.h"
 #include "base/socket_layer.h"
 
@@ -69,6 +71,7 @@ class UdpSockets {
   void discard(Socket& socket);
   void wait();
   void on_ready();
+  void go_on(std::span<const epoll_event> left);
   void receive(Socket& socket);
 
   std::size_t max_open_;

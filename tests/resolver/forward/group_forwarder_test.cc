@@ -1,8 +1,14 @@
 // One group's forwarder, in sequence, and what it learns of servers.
+#include "resolver/forward/group_forwarder.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <memory>
+#include <new>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +17,8 @@
 #include "resolver/forward/forward_client.h"
 #include "resolver/forward/server_health.h"
 #include "resolver/forward/upstream.h"
+#include "resolver/forward/upstream_server.h"
+#include "resolver/wire/query.h"
 #include "tests/resolver/forward/forwarder_fixture.h"
 
 namespace meshdns::dns {
@@ -314,6 +322,57 @@ TEST_F(ServerHealthTest, ALossyServerKeepsItsRetries) {
     reply(2);
     ASSERT_TRUE(asker.result.has_value());
     asked_.clear();
+  }
+}
+
+// Never answers; memory runs out at some of its questions.
+class UnluckyUpstream final : public Upstream {
+ public:
+  explicit UnluckyUpstream(std::vector<bool> fails) : fails_(std::move(fails)) {}
+  [[nodiscard]] const UpstreamServer& server() const override { return server_; }
+  AttemptId ask(const Query& /*query*/, milliseconds /*deadline*/, OnAttempt /*done*/) override {
+    const std::size_t number = asked_++;
+    if (number < fails_.size() && fails_[number]) {
+      throw std::bad_alloc();
+    }
+    return asked_;
+  }
+  void cancel(AttemptId /*attempt*/) override {}
+
+ private:
+  UpstreamServer server_;
+  std::vector<bool> fails_;
+  AttemptId asked_ = 0;
+};
+
+TEST_F(GroupForwarderTest, AQuestionEndsWhateverThereWasNoMemoryFor) {
+  for (const std::vector<bool>& fails : {std::vector<bool>{true},
+                                         {false, true},
+                                         {false, true, true},
+                                         std::vector<bool>(100, true)}) {
+    std::vector<std::unique_ptr<Upstream>> upstreams;
+    upstreams.push_back(std::make_unique<UnluckyUpstream>(fails));
+    forwarder_ = std::make_unique<GroupForwarder>(
+        std::move(upstreams), GroupForwarder::Options{},
+        GroupForwarder::Environment{
+            .timers = timers_, .health = health_, .loops = loops_, .metrics = metrics_});
+    Asker asker;
+    int failures = 0;
+    const auto take_step = [&failures](const auto& step) {
+      try {
+        step();
+      } catch (const std::bad_alloc&) {
+        ++failures;
+      }
+    };
+    take_step([&] { forwarder_->forward(asker); });
+    for (int i = 0; i < 500; ++i) {
+      clock_.advance(milliseconds(10));
+      take_step([&] { timers_.run_due(); });
+    }
+    EXPECT_GT(failures, 0);
+    EXPECT_TRUE(asker.result.has_value());
+    EXPECT_FALSE(timers_.next().has_value());
   }
 }
 

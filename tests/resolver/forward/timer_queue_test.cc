@@ -4,12 +4,15 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <random>
 #include <vector>
 
+#include <boost/asio/io_context.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "resolver/forward/timer_driver.h"
 #include "tests/support/manual_clock.h"
 
 namespace meshdns::dns {
@@ -117,6 +120,29 @@ TEST_F(TimerQueueTest, KeepsOrderThroughRandomChanges) {
   EXPECT_EQ(static_cast<long>(log_.size()), std::ranges::count(gone, false));
   EXPECT_TRUE(std::ranges::is_sorted(
       log_, {}, [&due](int name) { return due[static_cast<std::size_t>(name)]; }));
+}
+
+// Runs out of memory when it is due.
+class UnluckyTimer final : public TimerQueue::Timer {
+ public:
+  using Timer::Timer;
+  void on_due() override { throw std::bad_alloc(); }
+};
+
+TEST_F(TimerQueueTest, OneThatFailsDoesNotStopTheOthers) {
+  boost::asio::io_context io;
+  const TimerDriver driver(io, queue_);
+  UnluckyTimer unlucky(queue_);
+  queue_.schedule(unlucky, clock_.now());
+  add(1, milliseconds(0));
+  EXPECT_THROW(io.run(), std::bad_alloc);
+  io.run();
+  EXPECT_THAT(log_, ElementsAre(1));
+  // And so are those that come later.
+  add(2, milliseconds(0));
+  io.restart();
+  io.run();
+  EXPECT_THAT(log_, ElementsAre(1, 2));
 }
 
 }  // namespace

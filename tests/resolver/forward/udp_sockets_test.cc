@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <new>
 #include <span>
 #include <string>
 #include <vector>
@@ -99,6 +100,34 @@ TEST_F(UdpSocketsTest, HearsAllThatHasComeHoweverMuch) {
   say("y");
   EXPECT_TRUE(run_until([&] { return user.heard.size() == kMany + 1; })) << user.heard.size();
   EXPECT_EQ(user.errors, 0);
+}
+
+TEST_F(UdpSocketsTest, AUserWhoFailsMakesNobodyDeaf) {
+  Listener unlucky;
+  Listener other;
+  unlucky.on_each = [](std::size_t count) {
+    if (count == 1) {
+      throw std::bad_alloc();
+    }
+  };
+  ASSERT_NE(open(unlucky), nullptr);
+  say("a");
+  say("b");
+  ASSERT_NE(open(other), nullptr);
+  say("c");
+  int failures = 0;
+  EXPECT_TRUE(support::wait_until([&] {
+    try {
+      io_.restart();
+      io_.poll();
+    } catch (const std::bad_alloc&) {
+      ++failures;
+    }
+    return !other.heard.empty() && unlucky.heard.size() == 2;
+  }));
+  EXPECT_EQ(failures, 1);
+  EXPECT_THAT(unlucky.heard, ElementsAre("a", "b"));
+  EXPECT_THAT(other.heard, ElementsAre("c"));
 }
 
 TEST_F(UdpSocketsTest, WhatHasComeForOneIsNeverHeardByTheNext) {
