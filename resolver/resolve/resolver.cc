@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <memory>
+#include <new>
 #include <span>
 #include <utility>
 #include <vector>
@@ -261,13 +263,27 @@ void Resolver::on_forwarded(Errand& errand, ForwardResult result) {
     return;
   }
   const auto done = errands_.take(errand.id);
-  // Kept before anybody may ask anew; not what servers said that are not asked any more.
-  const bool may_keep = &errand.generation == generations_.back().get();
-  const SharedResult shared =
-      cached_.take(errand.question->query(), std::move(result), may_keep, buffer_);
-  distribute(environment_.questions.end(*errand.question), shared);
+  const SharedResult shared = keep(errand, std::move(result));
+  const auto waiters = environment_.questions.end(*errand.question);
+  try {
+    distribute(waiters, shared);
+  } catch (...) {
+    --errand.generation.open;
+    throw;
+  }
   // Only now: the forwarder is on the stack, and the sinks may have asked anew.
   --errand.generation.open;
+}
+
+// Kept before anybody may ask anew; not what servers said that are not asked any more.
+SharedResult Resolver::keep(const Errand& errand, ForwardResult result) {
+  const bool may_keep = &errand.generation == generations_.back().get();
+  try {
+    return cached_.take(errand.question->query(), std::move(result), may_keep, buffer_);
+  } catch (const std::bad_alloc&) {
+    // As good as a reply that cannot be used: whoever waits is told, or would wait for ever.
+    return {.status = ForwardStatus::kReply, .reply = {}, .stored = {}, .is_failure = true};
+  }
 }
 
 void Resolver::distribute(const std::vector<Waiter>& waiters, const SharedResult& result) {
@@ -280,10 +296,19 @@ void Resolver::distribute(const std::vector<Waiter>& waiters, const SharedResult
   for (auto& [party, questions] : others) {
     party->post_result(std::make_shared<const SharedResult>(result), std::move(questions));
   }
+  std::exception_ptr failure;
   for (const Waiter& waiter : waiters) {
-    if (waiter.party == this) {
-      give(waiter.question, result);
+    if (waiter.party != this) {
+      continue;
     }
+    try {
+      give(waiter.question, result);
+    } catch (...) {
+      failure = std::current_exception();  // the others have their replies all the same
+    }
+  }
+  if (failure) {
+    std::rethrow_exception(failure);
   }
 }
 
@@ -348,8 +373,14 @@ void Resolver::arm_stale_timer() {
   }
   stale_timer_->timer.expires_after(stale_times_.front().due - environment_.clock.now());
   stale_timer_->timer.async_wait([timer = stale_timer_](const boost::system::error_code& error) {
-    if (!error && timer->owner != nullptr) {
+    if (error || timer->owner == nullptr) {
+      return;
+    }
+    try {
       timer->owner->answer_stale();
+    } catch (...) {
+      timer->owner->arm_stale_timer();  // one that failed must not stop all others
+      throw;
     }
   });
 }

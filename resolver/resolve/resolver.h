@@ -149,6 +149,7 @@ class Resolver final : public WaitingParty {
   }
   QuestionId refuse(const Query& query, const ExtendedError& error, ReplySink& sink);
   void on_forwarded(Errand& errand, ForwardResult result);
+  [[nodiscard]] SharedResult keep(const Errand& errand, ForwardResult result);
   void distribute(const std::vector<Waiter>& waiters, const SharedResult& result);
   void give(QuestionId id, const SharedResult& result);
   // Asks upstream what is joined, if nobody does.

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
+#include <limits>
 #include <malloc.h>
 #include <new>
 
@@ -10,9 +11,13 @@ namespace {
 
 std::atomic<std::size_t> allocations{0};
 std::atomic<std::size_t> live{0};
+std::atomic<std::size_t> most{std::numeric_limits<std::size_t>::max()};
 
 void* allocate(std::size_t size, std::size_t alignment) {
   allocations.fetch_add(1, std::memory_order_relaxed);
+  if (size > most.load(std::memory_order_relaxed)) {
+    throw std::bad_alloc();
+  }
   const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
   void* const memory = std::aligned_alloc(alignment, rounded);  // NOLINT: stands in for new
   if (memory == nullptr) {
@@ -49,5 +54,9 @@ namespace meshdns::support {
 std::size_t allocation_count() { return allocations.load(std::memory_order_relaxed); }
 
 std::size_t live_bytes() { return live.load(std::memory_order_relaxed); }
+
+ShortMemory::ShortMemory(std::size_t most_octets) { most = most_octets; }
+
+ShortMemory::~ShortMemory() { most = std::numeric_limits<std::size_t>::max(); }
 
 }  // namespace meshdns::support

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -397,6 +398,20 @@ TEST_F(ResolverLoop, AProbeThatDoesNotComeBackChangesNothing) {
 TEST_F(ResolverLoop, AGuessedProbeIsAQuestionLikeAnyOther) {
   make_loop({kFirstServer});
   EXPECT_NE(resolve("meshdns-loop-0123456789abcdef0123456789abcdef.www.example.org"), 0U);
+}
+
+TEST_F(ResolverTest, AClientWhoCannotBeToldKeepsNobodyElseFromTheReply) {
+  make();
+  Query query;
+  ASSERT_EQ(parse_query(support::make_query("www.example.org", rrtype::kA), query),
+            ParseStatus::kOk);
+  resolver_->resolve(query, Transport::kUdp, kClient, CachedAnswers::Outcome::kNothing,
+                     [](const ResolvedReply& /*reply*/) { throw std::bad_alloc(); });
+  resolve("www.example.org");
+  EXPECT_THROW(answer(0, address_reply("www.example.org")), std::bad_alloc);
+  EXPECT_THAT(received_, SizeIs(1));
+  EXPECT_EQ(resolver_->in_flight(), 0U);
+  EXPECT_EQ(limits_->in_flight(), 0U);
 }
 
 }  // namespace
