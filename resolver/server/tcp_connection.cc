@@ -122,9 +122,7 @@ void TcpConnection::wait_readable() {
   socket_->descriptor.async_wait(stream_descriptor::wait_read,
                                  [self = shared_from_this()](const auto& /*error*/) {
                                    self->reads_ = false;
-                                   if (!self->closed_) {
-                                     self->read();
-                                   }
+                                   self->take_step(&TcpConnection::read);
                                  });
 }
 
@@ -135,11 +133,26 @@ void TcpConnection::wait_writable() {
   socket_->descriptor.async_wait(stream_descriptor::wait_write,
                                  [self = shared_from_this()](const auto& /*error*/) {
                                    self->writes_ = false;
-                                   if (!self->closed_) {
-                                     self->flush();
-                                     self->go_on();
-                                   }
+                                   self->take_step(&TcpConnection::on_writable);
                                  });
+}
+
+// One that failed waits for nothing any more: its client is told by the end.
+void TcpConnection::take_step(void (TcpConnection::*step)()) {
+  if (closed_) {
+    return;
+  }
+  try {
+    (this->*step)();
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
+void TcpConnection::on_writable() {
+  flush();
+  go_on();
 }
 
 void TcpConnection::read() {
@@ -259,6 +272,7 @@ void TcpConnection::answer(std::span<const std::uint8_t> request) {
 }
 
 void TcpConnection::on_resolved(const ResolvedReply& reply) {
+  const bool was_open = questions_.erase(reply.question) != 0;
   context_.metrics.count_answer(AnswerSource::kUpstream, reply.rcode);
   context_.metrics.answer_seconds.observe(std::chrono::duration<double>(reply.elapsed).count());
   last_activity_ = context_.clock.now();
@@ -267,7 +281,7 @@ void TcpConnection::on_resolved(const ResolvedReply& reply) {
           .elapsed = reply.elapsed,
           .message = reply.message});
   put(reply.message);
-  if (questions_.erase(reply.question) != 0 && !closed_) {
+  if (was_open && !closed_) {
     flush();
     go_on();
   }

@@ -82,6 +82,8 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
 
   void wait_readable();
   void wait_writable();
+  void take_step(void (TcpConnection::*step)());
+  void on_writable();
   void read();
   void process_frames();
   void answer(std::span<const std::uint8_t> request);

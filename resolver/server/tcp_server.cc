@@ -97,9 +97,18 @@ void TcpServer::wait() {
   state_->listener.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                               [state = state_](const boost::system::error_code& /*error*/) {
                                 if (state->owner != nullptr && !state->stopped) {
-                                  state->owner->accept_waiting();
+                                  state->owner->go_on();
                                 }
                               });
+}
+
+void TcpServer::go_on() {
+  try {
+    accept_waiting();
+  } catch (...) {
+    wait();  // a step that failed must not make us deaf
+    throw;
+  }
 }
 
 void TcpServer::accept_waiting() {
@@ -169,12 +178,12 @@ void TcpServer::admit(UniqueFd socket, const SocketAddress& client) {
   try {
     connection = std::make_shared<TcpConnection>(context_, *this, options_.timeouts,
                                                  std::move(socket), client);
+    connections_.emplace(connection.get(), connection);
   } catch (const std::exception&) {  // no memory, or the reactor cannot take it
     limits_.release(client.ip);
     context_.metrics.accept_failures.add();
     return;
   }
-  connections_.emplace(connection.get(), connection);
   context_.metrics.tcp_accepted.add();
   context_.metrics.tcp_connections.set(static_cast<double>(limits_.open()));
   connection->start();
@@ -220,7 +229,7 @@ void TcpServer::pause() {
   state_->pause_timer.expires_after(options_.accept_pause);
   state_->pause_timer.async_wait([state = state_](const boost::system::error_code& /*error*/) {
     if (state->owner != nullptr && !state->stopped) {
-      state->owner->accept_waiting();
+      state->owner->go_on();
     }
   });
 }

@@ -52,6 +52,7 @@ class TcpServer final : public TcpConnection::Owner {
   enum class AcceptResult : std::uint8_t { kAgain, kWait, kExhausted };
 
   void wait();
+  void go_on();
   void accept_waiting();
   [[nodiscard]] AcceptResult accept_one();
   void admit(UniqueFd socket, const SocketAddress& client);

@@ -57,10 +57,16 @@ void UdpServer::wait() {
   socket_->descriptor.async_wait(
       boost::asio::posix::stream_descriptor::wait_read,
       [self = shared_from_this()](const boost::system::error_code& /*error*/) {
-        if (!self->stopped_) {
-          self->drain();
-          self->wait();
+        if (self->stopped_) {
+          return;
         }
+        try {
+          self->drain();
+        } catch (...) {
+          self->wait();  // a step that failed must not make us deaf
+          throw;
+        }
+        self->wait();
       });
 }
 

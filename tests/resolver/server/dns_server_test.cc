@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <set>
 #include <string>
 #include <thread>
@@ -502,6 +503,46 @@ TEST_F(DnsServerTest, EveryWorkerSaysThatItIsWell) {
   EXPECT_TRUE(support::wait_until(
       [&] { return std::ranges::all_of(beats, [](const auto& count) { return count > 2; }); }));
   server_->stop();
+}
+
+// Memory that runs out costs the step that needed it, and what it was about.
+TEST_F(DnsServerTest, AStepThatFailsMakesNobodyDeaf) {
+  sockets_.set_fault([this](const support::SocketCall& call) {
+    int left = fault_count_;
+    if (static_cast<int>(call.step) == fault_error_ && left > 0 &&
+        fault_count_.compare_exchange_strong(left, left - 1)) {
+      throw std::bad_alloc();
+    }
+    return 0;
+  });
+  start();
+  const ScriptedUpstream upstream(support::always_address("192.0.2.1"));
+  server_->set_plan(support::plan_of({upstream.address()}));
+  int names = 0;
+  // Each outside name is another, so that none is in the cache.
+  const auto is_answered = [&](const std::string& name, DnsTransport transport) {
+    return support::ask(server(), {.name = name}, transport, milliseconds(500)).has_value();
+  };
+  const auto outside = [&] { return "n" + std::to_string(++names) + ".example.org"; };
+  for (const support::SocketStep step :
+       {support::SocketStep::kReceiveBatch, support::SocketStep::kSendBatch,
+        support::SocketStep::kAccept, support::SocketStep::kReceive, support::SocketStep::kSend,
+        support::SocketStep::kConnect}) {
+    SCOPED_TRACE(static_cast<int>(step));
+    fault_error_ = static_cast<int>(step);
+    fault_count_ = 2;
+    EXPECT_TRUE(support::wait_until([&] {
+      for (const DnsTransport transport : {DnsTransport::kUdp, DnsTransport::kTcp}) {
+        static_cast<void>(is_answered("backend.mesh", transport));
+        static_cast<void>(is_answered(outside(), transport));
+      }
+      return fault_count_ == 0;
+    }));
+    for (const DnsTransport transport : {DnsTransport::kUdp, DnsTransport::kTcp}) {
+      EXPECT_EQ(ask("backend.mesh", transport), "244.0.0.1");
+      EXPECT_EQ(ask(outside(), transport), "192.0.2.1");
+    }
+  }
 }
 
 // A client that has just been told that it is connected gets its answer.
