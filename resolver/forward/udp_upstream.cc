@@ -31,6 +31,9 @@ constexpr unsigned kCaseBit = 0x20;
 // So often must lower case be heard where mixed case was not, for the server to be taken for one
 // that drops the latter: a network loses some questions of either kind.
 constexpr unsigned kSuspiciousAnswers = 3;
+// For so long an answer to mixed case is waited for before lower case is tried: less than a policy
+// waits before it asks again, so that the second try is heard where the first was not understood.
+constexpr std::chrono::milliseconds kDeafAfter{150};
 
 // RFC 6891 section 7 says FORMERR; some say NOTIMP.
 bool refuses_edns(std::uint16_t rcode) {
@@ -143,9 +146,12 @@ void UdpUpstream::cancel(AttemptId number) {
   }
 }
 
+// A question that is not heard for long may have been lost; or its case was not understood. One
+// that is slow, or that nobody answers, says nothing of those that are asked beside it.
 bool UdpUpstream::keeps_case() const {
-  // One question that was not heard may have been lost; or its case was not understood.
-  return unheard_mixed_ == 0 && environment_.timers.now() >= lower_case_until_;
+  const TimePoint now = environment_.timers.now();
+  const bool may_be_deaf = unheard_since_ && now - *unheard_since_ >= kDeafAfter;
+  return !may_be_deaf && now >= lower_case_until_;
 }
 
 void UdpUpstream::send(Attempt& attempt) {
@@ -164,7 +170,7 @@ void UdpUpstream::send(Attempt& attempt) {
     const auto name = std::span(buffer).subspan(kHeaderOctets, attempt.query.asked_name().size());
     if (attempt.mixed_case) {
       mix_case(name, environment_.random);
-      ++unheard_mixed_;
+      unheard_since_ = unheard_since_.value_or(environment_.timers.now());
     }
     attempt.name_size = static_cast<std::uint8_t>(name.size());
     std::ranges::copy(name, attempt.name.begin());
@@ -309,12 +315,11 @@ void UdpUpstream::on_reply(Attempt& attempt, std::span<const std::uint8_t> reply
 void UdpUpstream::note_answer(const Attempt& attempt) {
   if (attempt.mixed_case) {
     lower_after_mixed_ = 0;
-  } else if (attempt.lower_case ||
-             (unheard_mixed_ != 0 && ++lower_after_mixed_ >= kSuspiciousAnswers)) {
+  } else if (attempt.lower_case || (unheard_since_ && ++lower_after_mixed_ >= kSuspiciousAnswers)) {
     lower_case_until_ = environment_.timers.now() + kLowerCaseHold;
     lower_after_mixed_ = 0;
   }
-  unheard_mixed_ = 0;
+  unheard_since_.reset();
 }
 
 void UdpUpstream::on_error(const Port& port) {

@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -89,7 +90,8 @@ class UdpUpstream final : public Upstream {
   std::vector<std::unique_ptr<Port>> ports_;       // in use
   std::vector<std::unique_ptr<Port>> idle_ports_;  // for the next questions
   TimePoint lower_case_until_{};
-  unsigned unheard_mixed_ = 0;      // questions in mixed case since the last answer
+  // When the first question in mixed case was sent since the last answer; nothing where none was.
+  std::optional<TimePoint> unheard_since_;
   unsigned lower_after_mixed_ = 0;  // answers in lower case alone, where mixed ones went unheard
 };
 

@@ -264,6 +264,10 @@ std::string spelling(const UpstreamQuery& query) {
   return {name.begin(), name.end()};
 }
 
+bool is_mixed(const UpstreamQuery& query) {
+  return std::ranges::any_of(spelling(query), [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
 TEST_F(UdpUpstreamTest, MixesTheCaseOfEachNameAnewAndGivesTheReplyInLowerCase) {
   serve([](const UpstreamQuery& query) -> Replies {
     return {make_reply(query, "NOERROR", addresses(query, "192.0.2.1"))};
@@ -277,6 +281,29 @@ TEST_F(UdpUpstreamTest, MixesTheCaseOfEachNameAnewAndGivesTheReplyInLowerCase) {
   }
   EXPECT_GE(spellings.size(), 15U);
   EXPECT_EQ(metrics().case_retries.value(), 0U);
+}
+
+// Whoever has somebody ask for a name that is never answered must not weaken all other questions.
+TEST_F(UdpUpstreamTest, MixesTheCaseOfQuestionsThatAreAskedBesideOthers) {
+  serve([](const UpstreamQuery& query) -> Replies {
+    return query.type == "TXT"
+               ? Replies{}
+               : Replies{make_reply(query, "NOERROR", addresses(query, "192.0.2.1"))};
+  });
+  constexpr std::size_t kQuestions = 20;
+  const Query silent = query_for("www.example.org", rrtype::kTxt);
+  const Query query = query_for("www.example.org");
+  for (int round = 0; round < 5; ++round) {
+    upstream_->ask(silent, kLong, [](const AttemptResult& /*result*/) {});
+    std::size_t answered = 0;
+    for (std::size_t i = 0; i < kQuestions; ++i) {
+      upstream_->ask(query, kLong, [&](const AttemptResult& /*result*/) { ++answered; });
+    }
+    run_until([&] { return answered == kQuestions; });
+  }
+  const auto in_lower = std::ranges::count_if(
+      script_->queries(), [](const UpstreamQuery& sent) { return !is_mixed(sent); });
+  EXPECT_LT(in_lower, 3) << "one in eight thousand by chance";
 }
 
 // A server that writes the question's name its own way.
@@ -316,9 +343,8 @@ TEST_F(UdpUpstreamTest, DoesNotTakeAReplyInAnotherCase) {
 
 TEST_F(UdpUpstreamTest, AsksAServerThatIsDeafToMixedCaseInLowerCase) {
   serve([](const UpstreamQuery& query) -> Replies {
-    const std::string sent = spelling(query);
-    const bool mixed = std::ranges::any_of(sent, [](char c) { return c >= 'A' && c <= 'Z'; });
-    return mixed ? Replies{} : Replies{make_reply(query, "NOERROR", addresses(query, "192.0.2.1"))};
+    return is_mixed(query) ? Replies{}
+                           : Replies{make_reply(query, "NOERROR", addresses(query, "192.0.2.1"))};
   });
   int unheard = 0;
   for (int i = 0; i < 12; ++i) {
