@@ -145,16 +145,16 @@ SharedResult CachedAnswers::take(const Query& asked, ForwardResult result, bool 
     if (status != RebuildStatus::kOk) {
       shared.reply = std::move(result.reply);
       shared.is_failure = !inspect_reply(shared.reply).truncated;
-      return shared;
-    }
-    shared.is_failure = facts.kind == ReplyKind::kFailure;
-    if (!shared.is_failure) {
-      if (may_keep) {
+    } else {
+      shared.is_failure = facts.kind == ReplyKind::kFailure;
+      if (!shared.is_failure && may_keep) {
         cache_.store(question, facts, clock_.now(), shared.stored);
       }
+      rcode = shared.is_failure ? shared.stored.rcode() : rcode;
+    }
+    if (!shared.is_failure) {
       return shared;
     }
-    rcode = shared.stored.rcode();
   }
   const bool was_asked = result.status == ForwardStatus::kReply ||
                          result.status == ForwardStatus::kTimeout ||

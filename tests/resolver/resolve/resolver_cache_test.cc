@@ -108,6 +108,27 @@ TEST_F(ResolverCacheTest, AFailureIsToldForAMomentAndThenAskedAgain) {
   EXPECT_THAT(asked_, SizeIs(asked + 1));
 }
 
+// RFC 9520 section 3.2: whatever it is that makes it one.
+TEST_F(ResolverCacheTest, AReplyThatCannotBeUsedIsAFailureToo) {
+  make();
+  resolve("www.example.org");
+  answer(0, MessageBytes()
+                .header(0x9999, 0x8180, 1, 1, 0, 0)
+                .question("www.example.org", rrtype::kA)
+                .record("www.example.org", rrtype::kA, 60, Octets{192, 0, 2})  // an octet short
+                .bytes());
+  ASSERT_THAT(received_, SizeIs(1));
+  EXPECT_EQ(last().rcode, rcode::kServFail);
+  resolve("www.example.org", Transport::kUdp, {.edns = 1232});
+  ASSERT_THAT(received_, SizeIs(2));
+  EXPECT_EQ(last().rcode, rcode::kServFail);
+  EXPECT_EQ(last().extended_error.value().code, extended_error::kCachedError);
+  EXPECT_THAT(asked_, SizeIs(1));
+  clock_.advance(seconds(1));
+  resolve("www.example.org");
+  EXPECT_THAT(asked_, SizeIs(2));
+}
+
 // RFC 8767.
 class StaleAnswers : public ResolverCacheTest {
  protected:
