@@ -1,12 +1,14 @@
 #include "discovery/control/dataplane_store.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <functional>
 #include <iterator>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,6 +27,7 @@
 #include "discovery/control/service_generator.h"
 #include "discovery/dataplane.h"
 #include "discovery/entity_id.h"
+#include "discovery/feeds/mesh_feed.h"
 #include "discovery/feeds/resource_encoding.h"
 #include "discovery/service.h"
 #include "discovery/xds/resource_set.h"
@@ -39,6 +42,24 @@ const Dataplane* first_of(const std::map<EntitySource, SourcedDataplane>& claims
 
 std::string name_of(const DataplaneId& id) {
   return is_of_a_mesh(id.kind) ? id.to_string() : id.name;
+}
+
+// Leaves out what resolvers take no more of.
+template <typename Items>
+void cut(Items& items, std::size_t most, std::string_view what,
+         std::vector<std::string>& warnings) {
+  if (items.size() > most) {
+    warnings.push_back(
+        fmt::format("it has {} {}, of which resolvers are told {}", items.size(), what, most));
+    items.erase(items.begin() + static_cast<std::ptrdiff_t>(most), items.end());
+  }
+}
+
+// A service that resolvers take: they would refuse all of one that has too much of something.
+void cut_for_resolvers(Service& service, std::vector<std::string>& warnings) {
+  cut(service.hostnames, kMaxServiceHostnames, "hostnames", warnings);
+  cut(service.addresses, kMaxServiceAddresses, "addresses", warnings);
+  cut(service.ports, kMaxServicePorts, "ports", warnings);
 }
 
 // A line that names a file, whose name may hold anything, as one line. What a document says is
@@ -271,6 +292,7 @@ void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitSta
   if (name_tables_) {
     name_tables_->put(generated.service, generated.endpoints);
   }
+  cut_for_resolvers(generated.service, generated.warnings);
   change.updates.push_back(
       {std::string(kServiceTypeUrl), id.to_string(), encode_service(generated.service)});
   change.updates.push_back({std::string(kClusterLoadAssignmentTypeUrl), id.to_string(),

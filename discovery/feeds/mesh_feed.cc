@@ -22,9 +22,6 @@
 namespace meshdns::discovery {
 namespace {
 
-constexpr int kMaxHostnames = 64;
-constexpr int kMaxAddresses = 1000;
-constexpr int kMaxPorts = 1000;
 constexpr std::size_t kMaxNameOctets = 253;  // RFC 1035 section 2.3.4, without the trailing dot
 constexpr std::size_t kMaxLabelOctets = 63;
 
@@ -51,10 +48,17 @@ bool is_hostname(std::string_view name) {
   return label > 0;
 }
 
+Result<void> check_count(std::string_view field, int count, std::size_t most) {
+  if (static_cast<std::size_t>(count) > most) {
+    return invalid(fmt::format("{}: {} are more than {}", field, count, most));
+  }
+  return {};
+}
+
 Result<std::vector<IpAddress>> decode_addresses(const mesh::v1::Service& message) {
-  if (message.addresses_size() > kMaxAddresses) {
-    return invalid(
-        fmt::format("addresses: {} are more than {}", message.addresses_size(), kMaxAddresses));
+  if (auto checked = check_count("addresses", message.addresses_size(), kMaxServiceAddresses);
+      !checked) {
+    return tl::unexpected(std::move(checked.error()));
   }
   std::vector<IpAddress> addresses;
   for (const std::string& text : message.addresses()) {
@@ -68,8 +72,8 @@ Result<std::vector<IpAddress>> decode_addresses(const mesh::v1::Service& message
 }
 
 Result<std::vector<ServicePort>> decode_ports(const mesh::v1::Service& message) {
-  if (message.ports_size() > kMaxPorts) {
-    return invalid(fmt::format("ports: {} are more than {}", message.ports_size(), kMaxPorts));
+  if (auto checked = check_count("ports", message.ports_size(), kMaxServicePorts); !checked) {
+    return tl::unexpected(std::move(checked.error()));
   }
   std::vector<ServicePort> ports;
   for (const auto& port : message.ports()) {
@@ -105,9 +109,9 @@ Result<Service> decode_service(std::string_view value) {
     }
   }
   service.zone = message.zone();
-  if (message.hostnames_size() > kMaxHostnames) {
-    return invalid(
-        fmt::format("hostnames: {} are more than {}", message.hostnames_size(), kMaxHostnames));
+  if (auto checked = check_count("hostnames", message.hostnames_size(), kMaxServiceHostnames);
+      !checked) {
+    return tl::unexpected(std::move(checked.error()));
   }
   for (const std::string& hostname : message.hostnames()) {
     if (!is_hostname(hostname)) {

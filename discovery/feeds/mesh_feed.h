@@ -4,6 +4,7 @@
 // Belongs to the control thread. What a bad resource held before stays in use.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -16,9 +17,15 @@
 
 namespace meshdns::discovery {
 
+// What a service may have of each. One with more is refused whole, so whoever makes services leaves
+// out what is beyond.
+inline constexpr std::size_t kMaxServiceHostnames = 64;
+inline constexpr std::size_t kMaxServiceAddresses = 1000;
+inline constexpr std::size_t kMaxServicePorts = 1000;
+
 // A service as the wire has it, checked: mesh and name present and fit for a resource name,
-// hostnames that are DNS names (at most 64, RFC 1035 section 2.3.4), at most 1,000 addresses, ports
-// within 1 to 65535 and not twice. The error names the field.
+// hostnames that are DNS names (RFC 1035 section 2.3.4), ports within 1 to 65535 and not twice, no
+// more of anything than there may be. The error names the field.
 [[nodiscard]] Result<Service> decode_service(std::string_view value);
 
 class MeshFeed {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,6 +24,7 @@
 namespace meshdns::discovery {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
@@ -127,6 +129,43 @@ TEST_F(DataplaneStoreTest, GivesServicesTheNamesOfAGeneratorForAsLongAsItIsThere
   store_.commit();
   EXPECT_THAT(hostnames(), ElementsAre("web.mesh"));
   EXPECT_EQ(store_.dataplanes(), 1U);
+}
+
+// As where a scheduler gives each instance a port of its own. A resolver refuses what has too many.
+TEST_F(DataplaneStoreTest, AServiceIsToldWithAsManyPortsAsAResolverTakes) {
+  DataplaneChange change = web_on(1);
+  auto dataplane = std::make_shared<Dataplane>(*change.put.front().second.dataplane);
+  for (std::uint16_t port = 2; port <= 1200; ++port) {
+    dataplane->inbounds.push_back(dataplane->inbounds.front());
+    dataplane->inbounds.back().port = port;
+  }
+  change.put.front().second.dataplane = dataplane;
+  store_.change(kFile, change);
+  store_.commit();
+  EXPECT_EQ(service().ports.size(), kMaxServicePorts);
+  EXPECT_THAT(store_.warnings(),
+              Contains("service default/web: it has 1200 ports, of which resolvers are told 1000"));
+}
+
+TEST_F(DataplaneStoreTest, AServiceIsToldWithAsManyNamesAsAResolverTakesItsOwnFirst) {
+  DataplaneChange change = web_on(80);
+  for (int i = 0; i < 100; ++i) {
+    auto generator = std::make_shared<Dataplane>();
+    generator->kind = EntityKind::kHostnameGenerator;
+    generator->name = fmt::format("g{}", i);
+    generator->generator =
+        HostnameGenerator{.selects = {},
+                          .match_labels = {},
+                          .hostname_template = fmt::format("{{{{ .Name }}}}.g{}.mesh", i)};
+    change.put.push_back({generator->id(), {generator, std::make_shared<const int>(1)}});
+  }
+  store_.change(kFile, change);
+  store_.commit();
+  EXPECT_EQ(hostnames().size(), kMaxServiceHostnames);
+  EXPECT_EQ(hostnames().front(), "web.mesh");
+  EXPECT_THAT(
+      store_.warnings(),
+      Contains("service default/web: it has 101 hostnames, of which resolvers are told 64"));
 }
 
 TEST_F(DataplaneStoreTest, AnExternalServiceHasItsHostsAddressAndIsNoDataplane) {
