@@ -1,6 +1,6 @@
-// Keeps a DataplaneDirectory in step with its folder: reads what an event tells of, sees a few times
-// a second whether the folder is another one, scans it every few seconds for what no event told of,
-// and lets graces end when they are due.
+// Keeps a DataplaneDirectory in step with its folder: reads what an event tells of, sees a few
+// times a second whether the folder is another one, scans it every few seconds for what no event
+// told of, and lets graces end when they are due.
 //
 // Belongs to the thread that runs the io_context.
 #pragma once

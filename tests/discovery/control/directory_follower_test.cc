@@ -5,11 +5,11 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <poll.h>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
-#include <poll.h>
 
 #include "base/clock.h"
 #include "base/file_system.h"
