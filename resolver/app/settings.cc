@@ -10,7 +10,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -32,7 +31,6 @@
 #include "resolver/app/token_file.h"
 #include "resolver/app/upstream_text.h"
 #include "resolver/app/xds_settings.h"
-#include "resolver/forward/upstream_server.h"
 #include "resolver/snapshot/port_lists.h"
 
 namespace meshdns::dns {

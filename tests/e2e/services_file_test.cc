@@ -16,7 +16,6 @@
 #include <gtest/gtest.h>
 
 #include "tests/e2e/resolver_fixture.h"
-#include "tests/support/dns_client.h"
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
 #include "tests/support/temporary_directory.h"

@@ -18,6 +18,7 @@
 #include "discovery/feeds/cluster_endpoints.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
+#include "discovery/xds/ads_client.h"
 #include "discovery/xds/held_versions.h"
 #include "discovery/xds/request.h"
 #include "discovery/xds/response.h"

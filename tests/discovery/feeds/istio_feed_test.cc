@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -17,12 +16,11 @@
 #include "discovery/feeds/name_table.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
+#include "discovery/xds/ads_client.h"
 #include "discovery/xds/held_versions.h"
-#include "discovery/xds/response.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "tests/discovery/feeds/feed_fixture.h"
-#include "tests/discovery/xds/fake_transport.h"
 #include "tests/support/istio_name_table.h"
 
 namespace meshdns::discovery {

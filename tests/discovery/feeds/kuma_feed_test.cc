@@ -15,12 +15,12 @@
 #include "discovery/feeds/kuma_mark.h"
 #include "discovery/service.h"
 #include "discovery/service_table.h"
+#include "discovery/xds/ads_client.h"
 #include "discovery/xds/held_versions.h"
 #include "discovery/xds/response.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "tests/discovery/feeds/feed_fixture.h"
-#include "tests/discovery/xds/fake_transport.h"
 #include "tests/support/kuma_listener.h"
 
 namespace meshdns::discovery {
