@@ -28,9 +28,11 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "discovery/xds/ads_server_stream.h"
 #include "discovery/xds/client_authenticator.h"
 #include "discovery/xds/client_status_service.h"
+#include "discovery/xds/connection_acceptor.h"
 #include "discovery/xds/discovery_method.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/refused_call.h"
@@ -207,6 +209,8 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
   }
 
   Result<void> listen();
+  // Any thread.
+  void hand_over(UniqueFd connection);
   void shut_down();
 
   const Options options;
@@ -226,14 +230,16 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
   bool stop_pusher = false;
 
   int port = 0;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections;
   std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<ConnectionAcceptor> acceptor;  // null: gRPC listens, on a unix socket
   std::thread pusher;
 };
 
 Result<void> AdsServer::Impl::listen() {
   // gRPC would resolve a name; we take none.
-  if (const auto address = SocketAddress::parse(options.listen);
-      !address && !options.listen.starts_with("unix:")) {
+  const auto address = SocketAddress::parse(options.listen);
+  if (!address && !options.listen.starts_with("unix:")) {
     return fail("xDS listen address", address.error());
   }
   const auto milliseconds = [](std::chrono::milliseconds value) {
@@ -245,7 +251,6 @@ Result<void> AdsServer::Impl::listen() {
   builder.RegisterCallbackGenericService(this)
       .SetMaxReceiveMessageSize(receive_bytes)
       .SetMaxSendMessageSize(-1)
-      .AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0)  // a second server must fail, not share
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.keepalive_time))
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(options.keepalive_timeout))
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1)
@@ -253,19 +258,42 @@ Result<void> AdsServer::Impl::listen() {
       // Whose pings after every request wake the client; what is to be read makes its own room.
       .AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0)
       .AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-                          kMinimumPingIntervalMilliseconds)
-      .AddListeningPort(options.listen, credentials, &port);
+                          kMinimumPingIntervalMilliseconds);
+  if (address) {
+    auto listening = ConnectionAcceptor::listen(*address, options.keepalive_timeout, logger);
+    if (!listening) {
+      return fail(fmt::format("cannot listen for xDS on {}", options.listen), listening.error());
+    }
+    acceptor = *std::move(listening);
+    port = acceptor->port();
+    connections = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials);
+  } else {
+    builder.AddListeningPort(options.listen, credentials);
+  }
   server = builder.BuildAndStart();
-  if (server == nullptr || (port == 0 && !options.listen.starts_with("unix:"))) {
+  if (server == nullptr) {
     return fail(ErrorCode::kNetwork, fmt::format("cannot listen for xDS on {}", options.listen));
+  }
+  if (acceptor) {
+    acceptor->start([this](UniqueFd connection) { hand_over(std::move(connection)); });
   }
   pusher = std::thread([this] { run_pusher(); });
   return {};
 }
 
+void AdsServer::Impl::hand_over(UniqueFd connection) {
+  grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters taken;
+  taken.fd = connection.release();
+  connections->HandleNewConnection(&taken);
+}
+
 void AdsServer::Impl::shut_down() {
   if (!pusher.joinable()) {
     return;
+  }
+  if (acceptor) {
+    acceptor->stop();
   }
   for (const StreamPtr& stream : some_streams(std::numeric_limits<std::size_t>::max())) {
     stream->end({grpc::StatusCode::UNAVAILABLE, "shutting down"});

@@ -105,8 +105,10 @@ FOLDER_THIRD_PARTIES = {
     "cmake": {"Asio", "Boost.Beast", "Boost.JSON"},
 }
 
-# What reads meshdns-cp's flags does so with CLI11, as meshdns does.
+# What reads meshdns-cp's flags does so with CLI11, as meshdns does; and one source takes connections
+# for gRPC.
 FILE_THIRD_PARTIES = {
+    "discovery/xds/connection_acceptor.cc": {"sockets"},
     "discovery/control/main.cc": {"CLI11"},
     "discovery/control/api_verbs.cc": {"CLI11"},
     "discovery/control/run_flags.cc": {"CLI11"},
