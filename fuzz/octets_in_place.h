@@ -11,9 +11,9 @@
 
 namespace meshdns::fuzz {
 
-// 0 where it is cut.
+// A Number there; 0 where it is cut.
 template <std::unsigned_integral Number>
-[[nodiscard]] Number load(std::string_view file, std::size_t offset) {
+[[nodiscard]] std::size_t load(std::string_view file, std::size_t offset) {
   return OctetReader(file.substr(offset)).number<Number>();
 }
 
