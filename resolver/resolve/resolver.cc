@@ -60,6 +60,28 @@ std::size_t cut_labels_of(const RouteTable::Match& route) {
   return route.labels == 0 ? 0 : route.labels - 1;
 }
 
+// Steps for one client after the other: whoever cannot be told keeps nobody else from it.
+class OneByOne {
+ public:
+  template <typename Step>
+  void take_step(const Step& step) {
+    try {
+      step();
+    } catch (...) {
+      failure_ = std::current_exception();
+    }
+  }
+  // Throws what the last step threw that failed.
+  void finish() const {
+    if (failure_) {
+      std::rethrow_exception(failure_);
+    }
+  }
+
+ private:
+  std::exception_ptr failure_;
+};
+
 }  // namespace
 
 // A client's question.
@@ -171,22 +193,30 @@ QuestionId Resolver::resolve(const Query& query, Transport transport, const IpAd
     environment_.metrics.refused.add();
     return refuse(query, {extended_error::kOther, "too many questions are waiting"}, sink);
   }
-  Question& question = questions_.emplace(query);
-  const QuestionId id = question.id;
-  question.transport = transport;
-  question.client = client;
-  question.sink = std::move(sink);
-  question.started = environment_.clock.now();
-  question.has_stale = found == CachedAnswers::Outcome::kStale;
-  question.cut_labels = cut_labels_of(route);
-  if (question.has_stale) {
-    stale_times_.push_back({.due = question.started + options_.stale_after, .question = id});
-    if (stale_times_.size() == 1) {
-      arm_stale_timer();
+  QuestionId id = 0;
+  SharedQuestions::Joined joined;
+  try {
+    Question& question = questions_.emplace(query);
+    id = question.id;
+    question.transport = transport;
+    question.client = client;
+    question.sink = std::move(sink);
+    question.started = environment_.clock.now();
+    question.has_stale = found == CachedAnswers::Outcome::kStale;
+    question.cut_labels = cut_labels_of(route);
+    if (question.has_stale) {
+      stale_times_.push_back({.due = question.started + options_.stale_after, .question = id});
+      if (stale_times_.size() == 1) {
+        arm_stale_timer();
+      }
     }
+    joined = environment_.questions.join(query, epoch_, {.party = this, .question = id});
+    question.shared = joined.question;
+  } catch (...) {  // for want of memory: as if it had never come
+    questions_.erase(id);
+    environment_.limits.release(client);
+    throw;
   }
-  const auto joined = environment_.questions.join(query, epoch_, {.party = this, .question = id});
-  question.shared = joined.question;
   ask(joined);
   return questions_.find(id) != nullptr ? id : 0;
 }
@@ -287,6 +317,17 @@ SharedResult Resolver::keep(const Errand& errand, ForwardResult result) {
 }
 
 void Resolver::distribute(const std::vector<Waiter>& waiters, const SharedResult& result) {
+  OneByOne each;
+  each.take_step([&] { tell_others(waiters, result); });
+  for (const Waiter& waiter : waiters) {
+    if (waiter.party == this) {
+      each.take_step([&] { give(waiter.question, result); });
+    }
+  }
+  each.finish();
+}
+
+void Resolver::tell_others(const std::vector<Waiter>& waiters, const SharedResult& result) {
   std::map<WaitingParty*, std::vector<QuestionId>> others;
   for (const Waiter& waiter : waiters) {
     if (waiter.party != this) {
@@ -296,28 +337,16 @@ void Resolver::distribute(const std::vector<Waiter>& waiters, const SharedResult
   for (auto& [party, questions] : others) {
     party->post_result(std::make_shared<const SharedResult>(result), std::move(questions));
   }
-  std::exception_ptr failure;
-  for (const Waiter& waiter : waiters) {
-    if (waiter.party != this) {
-      continue;
-    }
-    try {
-      give(waiter.question, result);
-    } catch (...) {
-      failure = std::current_exception();  // the others have their replies all the same
-    }
-  }
-  if (failure) {
-    std::rethrow_exception(failure);
-  }
 }
 
 void Resolver::post_result(std::shared_ptr<const SharedResult> result,
                            std::vector<QuestionId> questions) {
   boost::asio::post(environment_.io, [this, given = std::move(result), ids = std::move(questions)] {
+    OneByOne each;
     for (const QuestionId id : ids) {
-      give(id, *given);
+      each.take_step([&] { give(id, *given); });
     }
+    each.finish();
   });
 }
 

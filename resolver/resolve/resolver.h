@@ -151,6 +151,7 @@ class Resolver final : public WaitingParty {
   void on_forwarded(Errand& errand, ForwardResult result);
   [[nodiscard]] SharedResult keep(const Errand& errand, ForwardResult result);
   void distribute(const std::vector<Waiter>& waiters, const SharedResult& result);
+  void tell_others(const std::vector<Waiter>& waiters, const SharedResult& result);
   void give(QuestionId id, const SharedResult& result);
   // Asks upstream what is joined, if nobody does.
   void ask(const SharedQuestions::Joined& joined);

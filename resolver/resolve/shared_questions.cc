@@ -35,20 +35,19 @@ SharedQuestions::Joined SharedQuestions::join(const Query& client, std::uint64_t
   const std::uint64_t hash = hash_of(client, epoch);
   Shard& shard = shard_of(hash);
   const std::scoped_lock lock(shard.mutex);
-  auto& entry = shard.by_hash[hash];
-  if (entry && entry->equals(client, epoch)) {
-    entry->waiters_.push_back(waiter);
-    ++entry->wanted_;
-    entry->repeated_ = true;
-    return {.question = entry, .is_first = false};
+  if (const auto known = shard.by_hash.find(hash);
+      known != shard.by_hash.end() && known->second->equals(client, epoch)) {
+    SharedQuestion& question = *known->second;
+    question.waiters_.push_back(waiter);
+    ++question.wanted_;
+    question.repeated_ = true;
+    return {.question = known->second, .is_first = false};
   }
   auto made = std::make_shared<SharedQuestion>(client, epoch);
   made->hash_ = hash;
   made->waiters_.push_back(waiter);
   made->wanted_ = 1;
-  if (!entry) {
-    entry = made;
-  }
+  shard.by_hash.emplace(hash, made);  // unless another one has the place
   return {.question = std::move(made), .is_first = true};
 }
 

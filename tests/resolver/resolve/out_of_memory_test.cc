@@ -1,15 +1,21 @@
 // What becomes of a question whose reply there is no memory for.
 #include <cstddef>
+#include <new>
+#include <string>
 #include <utility>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "resolver/forward/upstream.h"
+#include "resolver/resolve/cached_answers.h"
+#include "resolver/resolve/resolver.h"
 #include "resolver/wire/protocol.h"
+#include "resolver/wire/query.h"
 #include "resolver/wire/transport.h"
 #include "tests/resolver/resolve/resolver_fixture.h"
 #include "tests/support/allocation_counter.h"
+#include "tests/support/dns_message.h"
 
 namespace meshdns::dns {
 namespace {
@@ -36,6 +42,42 @@ TEST_F(OutOfMemory, TheClientIsToldAndTheQuestionIsAskedAnew) {
   answer(1, address_reply("www.example.org", kAddresses));
   ASSERT_THAT(received_, SizeIs(2));
   EXPECT_THAT(received_[1].message.answer, SizeIs(kAddresses));
+}
+
+TEST_F(OutOfMemory, AQuestionThatThereIsNoRoomForCountsAgainstNoLimit) {
+  constexpr std::size_t kLessThanAQuestion = 300;
+  make();
+  const auto refused = [&](const std::string& name) {
+    Query query;
+    EXPECT_EQ(parse_query(support::make_query(name, rrtype::kA), query), ParseStatus::kOk);
+    const support::ShortMemory memory(kLessThanAQuestion);
+    try {
+      resolver_->resolve(query, Transport::kUdp, kClient, CachedAnswers::Outcome::kNothing,
+                         [](const ResolvedReply& /*reply*/) {});
+    } catch (const std::bad_alloc&) {
+      return true;
+    }
+    return false;
+  };
+  for (const char* const name : {"a.example.org", "b.example.org"}) {
+    // The second time there is room for the client's own, and none for what it shares.
+    EXPECT_TRUE(refused(name));
+    EXPECT_EQ(resolver_->in_flight(), 0U);
+    EXPECT_EQ(limits_->in_flight(), 0U);
+    received_.clear();
+    asked_.clear();
+    resolve(name);
+    ASSERT_THAT(asked_, SizeIs(1)) << "nobody waits for what was never asked";
+    answer(0, address_reply(name));
+    EXPECT_THAT(received_, SizeIs(1));
+  }
+  // Where the table of shared questions has a place for it, nothing is left there: the workers end.
+  for (int i = 0; i < 100; ++i) {
+    asked_.clear();
+    resolve("c" + std::to_string(i) + ".example.org");
+    answer(0, address_reply("c" + std::to_string(i) + ".example.org"));
+    EXPECT_TRUE(refused("d" + std::to_string(i) + ".example.org"));
+  }
 }
 
 }  // namespace

@@ -405,12 +405,16 @@ TEST_F(ResolverTest, AClientWhoCannotBeToldKeepsNobodyElseFromTheReply) {
   Query query;
   ASSERT_EQ(parse_query(support::make_query("www.example.org", rrtype::kA), query),
             ParseStatus::kOk);
-  resolver_->resolve(query, Transport::kUdp, kClient, CachedAnswers::Outcome::kNothing,
-                     [](const ResolvedReply& /*reply*/) { throw std::bad_alloc(); });
-  resolve("www.example.org");
+  for (Resolver* const worker : {resolver_.get(), other_.get()}) {
+    worker->resolve(query, Transport::kUdp, kClient, CachedAnswers::Outcome::kNothing,
+                    [](const ResolvedReply& /*reply*/) { throw std::bad_alloc(); });
+    resolve_at(*worker, "www.example.org");
+  }
   EXPECT_THROW(answer(0, address_reply("www.example.org")), std::bad_alloc);
   EXPECT_THAT(received_, SizeIs(1));
-  EXPECT_EQ(resolver_->in_flight(), 0U);
+  EXPECT_THROW(run_posted(), std::bad_alloc);
+  EXPECT_THAT(received_, SizeIs(2));
+  EXPECT_EQ(resolver_->in_flight() + other_->in_flight(), 0U);
   EXPECT_EQ(limits_->in_flight(), 0U);
 }
 
