@@ -251,6 +251,8 @@ Result<void> AdsServer::Impl::listen() {
   builder.RegisterCallbackGenericService(this)
       .SetMaxReceiveMessageSize(receive_bytes)
       .SetMaxSendMessageSize(-1)
+      .AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                          milliseconds(options.handshake_timeout))
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.keepalive_time))
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(options.keepalive_timeout))
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1)

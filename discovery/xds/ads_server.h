@@ -46,6 +46,9 @@ class AdsServer {
     std::size_t max_names = 200'000;
     std::size_t max_types = 32;                 // one stream
     std::size_t max_node_bytes = 256UL << 10U;  // the first request's Node, metadata included
+    // For a connection to begin HTTP/2, after TLS where that is: so long it may take a descriptor
+    // and say nothing.
+    std::chrono::milliseconds handshake_timeout{10'000};
     std::chrono::milliseconds keepalive_time{30'000};
     std::chrono::milliseconds keepalive_timeout{10'000};
     std::chrono::milliseconds shutdown_grace{500};

@@ -1,15 +1,21 @@
 // Our client against our server, over real gRPC.
+#include <array>
 #include <chrono>
 #include <memory>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/types.h>
 
 #include "base/clock.h"
+#include "base/ip_address.h"
 #include "base/metrics.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/ads_server.h"
 #include "discovery/xds/metrics.h"
@@ -304,6 +310,23 @@ struct ListenCase {
   std::string listen;
   ErrorCode want;
 };
+
+// Nor may who connects and says nothing keep a descriptor for long.
+TEST(AdsServer, ClosesAConnectionThatDoesNotBegin) {
+  const TestServer server({.handshake_timeout = std::chrono::milliseconds(100)});
+  sockaddr_storage storage{};
+  const auto size =
+      static_cast<socklen_t>(SocketAddress::parse(server.address()).value().to_sockaddr(storage));
+  const UniqueFd silent(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto* const name = reinterpret_cast<const sockaddr*>(&storage);  // NOLINT: as it asks
+  ASSERT_EQ(::connect(silent.get(), name, size), 0);
+  std::array<char, 4096> octets{};
+  ssize_t count = 1;
+  while (count > 0) {  // its own settings come first
+    count = ::read(silent.get(), octets.data(), octets.size());
+  }
+  EXPECT_EQ(count, 0) << "it is closed";
+}
 
 TEST(AdsServer, RefusesAnAddressItCannotListenOn) {
   const TestServer taken;
