@@ -77,12 +77,16 @@ struct MeantAnswer {
 [[nodiscard]] std::string compare_answer(std::span<const std::uint8_t> answer,
                                          const MeantAnswer& meant);
 
-// `result` and `written` are what rebuild_reply() made of `reply` for `client`, whose question is
-// the reply's.
+// A stored denial's SOA record lasts no longer than the denial (RFC 2308 section 3).
+enum class Rebuilt : std::uint8_t { kAtOnce, kFromStore };
+
+// `result` and `written` are what rebuild_reply(), or write_stored_reply(), made of `reply` for
+// `client`, whose question is the reply's.
 [[nodiscard]] std::string compare_rebuilt(std::span<const std::uint8_t> reply,
                                           const dns::Query& client,
                                           const dns::RebuildResult& result,
-                                          std::span<const std::uint8_t> written);
+                                          std::span<const std::uint8_t> written,
+                                          Rebuilt how = Rebuilt::kAtOnce);
 
 // `ours` is what Name::from_text() made of `text`, and `printed` what to_text() made of that;
 // without a meaning when `ours` is none.

@@ -41,7 +41,8 @@ void check_stored(const std::vector<std::uint8_t>& reply, const dns::Query& clie
   require(result.status == direct.status && result.size == direct.size &&
           result.rcode == direct.rcode && result.truncated == direct.truncated);
   buffer.resize(result.size);
-  require_same(meshdns::fuzz::compare_rebuilt(reply, client, result, buffer));
+  require_same(meshdns::fuzz::compare_rebuilt(reply, client, result, buffer,
+                                              meshdns::fuzz::Rebuilt::kFromStore));
 }
 
 }  // namespace
