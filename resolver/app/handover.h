@@ -74,6 +74,10 @@ class HandoverServer {
   void on_time(TimePoint now);
   // A successor is being served.
   [[nodiscard]] bool is_busy() const { return phase_ != Phase::kIdle; }
+  // The resolver was asked to let its state folder go: hand_over() or go_on() follows.
+  [[nodiscard]] bool has_frozen() const {
+    return phase_ == Phase::kFreezing || phase_ == Phase::kOffered;
+  }
 
  private:
   enum class Phase : std::uint8_t { kIdle, kGreeting, kFreezing, kOffered };

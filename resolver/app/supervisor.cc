@@ -314,9 +314,11 @@ void Supervisor::on_death(const Child& child, int status) {
 void Supervisor::start_again(const Child& child, const std::string& how) {
   const TimePoint now = environment_.clock.now();
   const auto uptime = now - child.started;
-  if (handover_.is_busy()) {
+  if (handover_.has_frozen()) {
     log_->error("the resolver died while a successor takes over: {}", how);
-    return;  // it has the sockets, or go_on() follows
+    // It has the sockets; or else it is never given them now, and go_on() follows.
+    handover_.on_frozen({.kind = MessageKind::kFrozen, .text = "the resolver died"}, now);
+    return;
   }
   if (current() != nullptr) {
     log_->error("the resolver died, another one takes its place: {}", how);

@@ -256,5 +256,32 @@ TEST_F(Handover, SurvivesTheDeathOfBothSides) {
   expect_goes_on();
 }
 
+// Whoever has connected and said nothing has been given nothing.
+TEST_F(Handover, ASilentSuccessorKeepsNobodyFromStartingTheResolverAgain) {
+  constexpr std::chrono::seconds kBound{20};
+  const ScriptedSuccessor silent(resolver_.state_folder());
+  ASSERT_TRUE(silent.is_connected());
+  const ScriptedSuccessor second(resolver_.state_folder());
+  ASSERT_TRUE(second.wait_for(MessageKind::kRefused).has_value()) << "the first is being heard";
+  ASSERT_EQ(::kill(resolver_.resolver_pid().value(), SIGKILL), 0);
+  EXPECT_TRUE(wait_until([&] { return has_said(resolver_.process(), "answers again"); }, kBound))
+      << resolver_.log();
+  EXPECT_EQ(resolver_.address_of("web.mesh"), address_);
+}
+
+// It cannot let go any more, and is not waited for.
+TEST_F(Handover, GoesOnWhenTheResolverDiesBeforeItHasLetGo) {
+  const pid_t resolver = resolver_.resolver_pid().value();
+  ASSERT_EQ(::kill(resolver, SIGSTOP), 0);
+  const ScriptedSuccessor successor(resolver_.state_folder());
+  successor.say({.kind = MessageKind::kHello, .number = dns::kHandoverVersion});
+  ASSERT_TRUE(wait_until([&] { return has_said(resolver_.process(), "a successor takes over"); }));
+  ASSERT_EQ(::kill(resolver, SIGKILL), 0);
+  const auto refused = successor.wait_for(MessageKind::kRefused);
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_THAT(refused->text, HasSubstr("the resolver died"));
+  expect_goes_on();
+}
+
 }  // namespace
 }  // namespace meshdns::support
