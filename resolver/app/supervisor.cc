@@ -320,9 +320,10 @@ void Supervisor::start_again(const Child& child, const std::string& how) {
     handover_.on_frozen({.kind = MessageKind::kFrozen, .text = "the resolver died"}, now);
     return;
   }
-  if (current() != nullptr) {
+  // A frozen one answers, but it has let its state folder go, and learns nothing any more.
+  if (Child* const next = current(); next != nullptr && !next->frozen) {
     log_->error("the resolver died, another one takes its place: {}", how);
-    if (Child* const next = current(); next != nullptr && !next->serving && !next->begin_at) {
+    if (!next->serving && !next->begin_at) {
       next->begin_at = now + kTableTime;
     }
     return;
@@ -565,9 +566,12 @@ void Supervisor::hand_over() {
 }
 
 // The resolver has let its state folder go: a fresh one takes its place, and it answers meanwhile.
+// One that is just being started was not asked to.
 void Supervisor::go_on(const std::string& reason) {
   log_->error("going on, the successor has failed: {}", escape_text(reason));
-  if (!stopping_) {
+  const Child* const child = current();
+  const bool is_starting = child != nullptr && !child->serving;
+  if (!stopping_ && !is_starting) {
     spawn_at_ = environment_.clock.now();
   }
 }

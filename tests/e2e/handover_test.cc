@@ -2,7 +2,9 @@
 // is lost, and whatever goes wrong with the successor, the predecessor goes on.
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -281,6 +283,66 @@ TEST_F(Handover, GoesOnWhenTheResolverDiesBeforeItHasLetGo) {
   ASSERT_TRUE(refused.has_value());
   EXPECT_THAT(refused->text, HasSubstr("the resolver died"));
   expect_goes_on();
+}
+
+// One that has nobody to tell it its table is a second on its way.
+TEST_F(Handover, AResolverThatIsBeingStartedIsNotStartedTwice) {
+  control_plane_.kill();
+  ASSERT_EQ(::kill(resolver_.resolver_pid().value(), SIGSTOP), 0);
+  for (const char* const file : {"/table.image", "/table.settled", "/mesh.feed"}) {
+    std::filesystem::remove(resolver_.state_folder() + file);
+  }
+  ASSERT_EQ(::kill(resolver_.resolver_pid().value(), SIGKILL), 0);
+  const auto starts = [&] {
+    const std::string log = resolver_.log();
+    std::size_t count = 0;
+    for (auto at = log.find("serving DNS"); at != std::string::npos;
+         at = log.find("serving DNS", at + 1)) {
+      ++count;
+    }
+    return count;
+  };
+  ASSERT_TRUE(wait_until([&] { return starts() == 2; }));
+  const ScriptedSuccessor early(resolver_.state_folder());
+  early.say({.kind = MessageKind::kHello, .number = dns::kHandoverVersion});
+  const auto refused = early.wait_for(MessageKind::kRefused);
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_THAT(refused->text, HasSubstr("is just being started"));
+  ASSERT_TRUE(wait_until([&] { return has_said(resolver_.process(), "answers again"); }));
+  EXPECT_EQ(starts(), 2U);
+}
+
+// The one that has let its state folder go answers meanwhile, and learns nothing any more.
+TEST_F(Handover, WhoTakesThePlaceOfAFrozenResolverIsStartedAgainToo) {
+  constexpr std::chrono::seconds kBound{20};
+  const pid_t frozen = resolver_.resolver_pid().value();
+  const auto other_than = [&](pid_t known) {
+    pid_t found = 0;
+    static_cast<void>(wait_until(
+        [&] {
+          for (const pid_t child : resolver_.process().children()) {
+            found = child != frozen && child != known ? child : found;
+          }
+          return found != 0;
+        },
+        kBound));
+    return found;
+  };
+  control_plane_.kill();
+  {
+    const ScriptedSuccessor successor(resolver_.state_folder());
+    successor.say({.kind = MessageKind::kHello, .number = dns::kHandoverVersion});
+    ASSERT_TRUE(successor.wait_for(MessageKind::kOffered).has_value());
+    // So that the next one waits for somebody to tell it its table.
+    for (const char* const file : {"/table.image", "/table.settled", "/mesh.feed"}) {
+      std::filesystem::remove(resolver_.state_folder() + file);
+    }
+  }
+  const pid_t first = other_than(frozen);
+  ASSERT_NE(first, 0) << resolver_.log();
+  ASSERT_EQ(::kill(first, SIGKILL), 0);
+  EXPECT_NE(other_than(first), 0) << resolver_.log();
+  EXPECT_EQ(resolver_.address_of("web.mesh"), address_) << "answered by the frozen one";
 }
 
 }  // namespace
