@@ -10,8 +10,6 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/address.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -56,22 +54,6 @@ using boost::system::error_code;
 // How often to look at the files of TLS and tokens.
 constexpr std::chrono::seconds kAccessInterval{1};
 constexpr mode_t kPortFileMode = 0644;
-
-// Tries to bind it, since gRPC only writes to standard error why it cannot.
-error_code try_to_bind(boost::asio::io_context& io, const SocketAddress& address) {
-  using boost::asio::ip::tcp;
-  const tcp::endpoint endpoint(boost::asio::ip::make_address(address.ip.to_string()), address.port);
-  error_code error;
-  tcp::acceptor acceptor(io);
-  acceptor.open(endpoint.protocol(), error);
-  if (!error) {
-    acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-  }
-  if (!error) {
-    acceptor.bind(endpoint, error);
-  }
-  return error;
-}
 
 }  // namespace
 
@@ -180,18 +162,16 @@ struct ControlPlane::Impl {
     const auto audience = [this](const NodeInfo& node) {
       return mesh_of(node).and_then([&](const std::string& mesh) { return admit(node, mesh); });
     };
-    if (const auto address = SocketAddress::parse(options.listen)) {
-      if (const error_code error = try_to_bind(io, *address)) {
-        return fail(ErrorCode::kNetwork,
-                    fmt::format("cannot listen for xDS on {}: {}; choose another with --listen",
-                                options.listen, error.message()));
-      }
-    }
     AdsServer::Options ads;
     ads.listen = options.listen;
     access->configure(ads);
     return AdsServer::start(ads, audience, logs.logger("xds"), xds_metrics)
-        .map([this](std::unique_ptr<AdsServer> made) { server = std::move(made); });
+        .map([this](std::unique_ptr<AdsServer> made) { server = std::move(made); })
+        .map_error([](Error error) {
+          error.message +=
+              error.code == ErrorCode::kNetwork ? "; choose another with --listen" : "";
+          return error;
+        });
   }
 
   Result<void> start_admin() {

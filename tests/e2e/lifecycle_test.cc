@@ -300,6 +300,37 @@ TEST(LifecycleControlPlaneCheck, NamesFileLineAndReason) {
   EXPECT_THAT(result.output + result.error, HasSubstr("bad.yaml:7"));
 }
 
+TEST(LifecycleControlPlaneStart, SaysWhichAddressItCannotHaveAndWhatToDo) {
+  const TemporaryDirectory folder;
+  const UniqueFd taken = bind_socket(loopback(0), DnsTransport::kTcp);
+  const std::string taken_address = loopback(port_of(taken.get())).to_string();
+  const std::string free_address = loopback(0).to_string();
+  struct Case {
+    const char* flag;
+    std::string says;
+  };
+  for (const Case& each :
+       {Case{"--listen", "cannot listen for xDS on " + taken_address +
+                             ": Address already in use; choose another with --listen"},
+        Case{"--admin", taken_address + ": Address already in use for admin HTTP; choose another "
+                                        "with --admin"},
+        Case{"--api", taken_address + ": Address already in use for the API; choose another with "
+                                      "--api"}}) {
+    std::vector<std::string> command{program_path("meshdns-cp"),
+                                     "run",
+                                     "--dataplanes",
+                                     folder.path(),
+                                     "--state-dir",
+                                     folder.path()};
+    for (const std::string flag : {"--listen", "--admin", "--api"}) {
+      command.insert(command.end(), {flag, flag == each.flag ? taken_address : free_address});
+    }
+    const auto result = run_command(command);
+    EXPECT_EQ(result.exit_code, 2) << each.flag;
+    EXPECT_THAT(result.output + result.error, HasSubstr(each.says));
+  }
+}
+
 TEST(LifecycleVersion, IsPrintedByBothPrograms) {
   for (const char* const program : {"meshdns", "meshdns-cp"}) {
     const auto result = run_command({program_path(program), "version"});
