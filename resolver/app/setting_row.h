@@ -112,9 +112,10 @@ struct SettingLabel {
   std::string_view help;
 };
 
-// A value at kPlace(config) that kParse makes of one text.
-template <auto kPlace, auto kParse>
-constexpr Setting value_of(const SettingLabel& label, SettingScope scope = SettingScope::kRestart) {
+// A value that is stored and printed in a way of its own.
+constexpr Setting special(const SettingLabel& label, decltype(Setting::add) add,
+                          decltype(Setting::print) print,
+                          SettingScope scope = SettingScope::kRestart) {
   return {.key = label.key,
           .flag = label.flag,
           .value = label.value,
@@ -122,8 +123,16 @@ constexpr Setting value_of(const SettingLabel& label, SettingScope scope = Setti
           .shape = SettingShape::kText,
           .scope = scope,
           .clear = nullptr,
-          .add = [](Config& c, const std::string& t) { return store_parsed(kParse(t), kPlace(c)); },
-          .print = [](const Config& c) { return SettingTexts{print_item(kPlace(c))}; }};
+          .add = add,
+          .print = print};
+}
+
+// A value at kPlace(config) that kParse makes of one text.
+template <auto kPlace, auto kParse>
+constexpr Setting value_of(const SettingLabel& label, SettingScope scope = SettingScope::kRestart) {
+  return special(
+      label, [](Config& c, const std::string& t) { return store_parsed(kParse(t), kPlace(c)); },
+      [](const Config& c) { return SettingTexts{print_item(kPlace(c))}; }, scope);
 }
 
 // "true" or "false" at kPlace(config).
@@ -145,21 +154,6 @@ constexpr Setting list_of(const SettingLabel& label, SettingScope scope) {
       .clear = [](Config& c) { kPlace(c).clear(); },
       .add = [](Config& c, const std::string& t) { return append_parsed(kParse(t), kPlace(c)); },
       .print = [](const Config& c) { return print_items(kPlace(c)); }};
-}
-
-// A value that is stored and printed in a way of its own.
-constexpr Setting special(const SettingLabel& label, decltype(Setting::add) add,
-                          decltype(Setting::print) print,
-                          SettingScope scope = SettingScope::kRestart) {
-  return {.key = label.key,
-          .flag = label.flag,
-          .value = label.value,
-          .help = label.help,
-          .shape = SettingShape::kText,
-          .scope = scope,
-          .clear = nullptr,
-          .add = add,
-          .print = print};
 }
 
 }  // namespace meshdns::dns
