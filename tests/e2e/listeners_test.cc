@@ -21,6 +21,7 @@
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
 #include "tests/support/scripted_upstream.h"
+#include "tests/support/wait_until.h"
 
 namespace meshdns::support {
 namespace {
@@ -125,9 +126,9 @@ TEST(Listeners, QuestionsOnOneConnectionAreAllAnswered) {
 // A program that will be left with few descriptors.
 class Descriptors : public testing::Test {
  protected:
+  void leave(std::size_t spare) { leave(resolver_.resolver_pid().value(), spare); }
   // Leaves it this many beside those that it has open.
-  void leave(std::size_t spare) {
-    const pid_t pid = resolver_.resolver_pid().value();
+  static void leave(pid_t pid, std::size_t spare) {
     const std::filesystem::directory_iterator open("/proc/" + std::to_string(pid) + "/fd");
     const auto used = static_cast<std::size_t>(std::distance(begin(open), end(open)));
     const rlimit limit{.rlim_cur = used + spare, .rlim_max = used + spare};
@@ -136,6 +137,24 @@ class Descriptors : public testing::Test {
 
   ResolverProgram resolver_;
 };
+
+TEST_F(Descriptors, ThatAControlPlaneRunsOutOfKeepNobodyOutForGood) {
+  ControlPlaneProgram control_plane;
+  control_plane.put({.name = "web-1", .service = "web"});
+  control_plane.start();
+  leave(control_plane.process().pid(), 20);
+  const SocketAddress xds = loopback(control_plane.port());
+  std::vector<UniqueFd> crowd;
+  for (int i = 0; i < 60; ++i) {
+    crowd.push_back(connect_socket(xds, DnsTransport::kTcp));
+  }
+  ASSERT_TRUE(wait_until([&] {
+    return control_plane.log().find("clients wait for their connections") != std::string::npos;
+  })) << control_plane.log();
+  crowd.clear();
+  resolver_.start_ready(control_plane);
+  EXPECT_NE(resolver_.wait_for_address("web.mesh"), "") << control_plane.log();
+}
 
 TEST_F(Descriptors, ThatRunOutMakeTcpWaitAndUdpGoesOn) {
   const ScriptedUpstream upstream(silence());

@@ -1,5 +1,6 @@
 #include "discovery/control/dataplane_store.h"
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -166,6 +167,29 @@ TEST_F(DataplaneStoreTest, AServiceIsToldWithAsManyNamesAsAResolverTakesItsOwnFi
   EXPECT_THAT(
       store_.warnings(),
       Contains("service default/web: it has 101 hostnames, of which resolvers are told 64"));
+}
+
+TEST_F(DataplaneStoreTest, AServiceIsToldWithAsManyAddressesAsAResolverTakes) {
+  DataplaneChange change;
+  for (std::uint8_t block = 0; block < 5; ++block) {
+    for (std::uint8_t host = 1; host <= 240; ++host) {
+      auto external = std::make_shared<Dataplane>();
+      external->kind = EntityKind::kExternalService;
+      external->mesh = "default";
+      external->name = fmt::format("web-{}-{}", block, host);
+      Inbound& inbound = external->inbounds.emplace_back();
+      inbound.address = IpAddress(std::array<std::uint8_t, 4>{198, 51, block, host});
+      inbound.port = 443;
+      inbound.tags = {{"kuma.io/service", "web"}};
+      change.put.push_back({external->id(), {external, std::make_shared<const int>(1)}});
+    }
+  }
+  store_.change(kFile, change);
+  store_.commit();
+  EXPECT_EQ(service().addresses.size(), kMaxServiceAddresses);
+  EXPECT_THAT(
+      store_.warnings(),
+      Contains("service default/web: it has 1200 addresses, of which resolvers are told 1000"));
 }
 
 TEST_F(DataplaneStoreTest, AnExternalServiceHasItsHostsAddressAndIsNoDataplane) {
