@@ -71,8 +71,11 @@ CacheHit AnswerCache::find(const CachedQuestion& question, std::size_t cut_label
   StoredReply other;
   const CacheHit denied =
       find_denial(question, name_hash, cut_labels, now, is_missing ? reply : other);
-  const bool is_better = denied.freshness == Freshness::kFresh ||
-                         (denied.freshness == Freshness::kStale && is_missing);
+  // An answer ends the denial of its name: one that stands beside it is the older, and a denial is
+  // no failure to refresh it (RFC 8767 section 4).
+  const bool is_better =
+      denied.freshness == Freshness::kFresh ||
+      (denied.freshness == Freshness::kStale && hit.freshness != Freshness::kFailure);
   if (!is_better) {
     return hit;
   }
@@ -123,13 +126,14 @@ void AnswerCache::store(const CachedQuestion& question, const ReplyFacts& facts,
   }
   const CachedQuestion denial = denial_of(question);
   const std::uint64_t name_hash = hash(question.name);
+  const std::uint64_t at = hash(name_hash, question);
   if (facts.kind == ReplyKind::kNoSuchName) {
     denied_depths_.fetch_or(depth_bit(question.name.label_count()), std::memory_order_relaxed);
-    const std::uint64_t at = hash(name_hash, denial);
-    shard_of(at).store(at, denial, facts.kind, ttl, now, reply);
+    const std::uint64_t denial_at = hash(name_hash, denial);
+    shard_of(denial_at).store(denial_at, denial, facts.kind, ttl, now, reply);
+    shard_of(at).erase(at, question);  // what was there is no more, even if the denial is evicted
     return;
   }
-  const std::uint64_t at = hash(name_hash, question);
   shard_of(at).store(at, question, facts.kind, ttl, now, reply);
   if (may_be_denied(question.name.label_count())) {
     const std::uint64_t denial_at = hash(name_hash, denial);
@@ -144,17 +148,15 @@ void AnswerCache::store_failure(const CachedQuestion& question, std::uint16_t rc
   }
   const std::uint64_t name_hash = hash(question.name);
   const std::uint64_t at = hash(name_hash, question);
-  if (shard_of(at).note_failure(at, question, now)) {
-    return;
-  }
+  bool is_known = shard_of(at).note_failure(at, question, now);
   if (may_be_denied(question.name.label_count())) {
     const CachedQuestion denial = denial_of(question);
     const std::uint64_t denial_at = hash(name_hash, denial);
-    if (shard_of(denial_at).note_failure(denial_at, denial, now)) {
-      return;
-    }
+    is_known = shard_of(denial_at).note_failure(denial_at, denial, now) || is_known;
   }
-  shard_of(at).store_failure(at, question, rcode, now);
+  if (!is_known) {
+    shard_of(at).store_failure(at, question, rcode, now);
+  }
 }
 
 std::size_t AnswerCache::flush(NameView name, bool below) {

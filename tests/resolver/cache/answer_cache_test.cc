@@ -1,6 +1,7 @@
 #include "resolver/cache/answer_cache.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -95,8 +96,8 @@ class Cache {
     ASSERT_EQ(status, RebuildStatus::kOk);
     cache.store(question_of(query), facts, clock.now(), stored);
   }
-  void fail(std::string_view name) {
-    cache.store_failure(question_of(query_for(name, rrtype::kA)), rcode::kServFail, clock.now());
+  void fail(std::string_view name, unsigned type = rrtype::kA) {
+    cache.store_failure(question_of(query_for(name, type)), rcode::kServFail, clock.now());
   }
   CacheHit find(std::string_view name, unsigned type = rrtype::kA, bool dnssec_ok = false,
                 std::size_t cut_labels = 0) {
@@ -312,9 +313,42 @@ TEST(AnswerCache, AFreshDenialComesBeforeAStaleAnswer) {
   cache.deny("www.example.", kNxDomainFlags, 100, 100);
   ASSERT_EQ(cache.freshness("www.example."), Freshness::kFresh);
   EXPECT_EQ(cache.found.rcode(), rcode::kNxDomain);
+}
+
+// RFC 8767 section 4: NXDOMAIN refreshes what is kept as any answer does.
+TEST(AnswerCache, AStaleAnswerIsNotToldOverANewerDenial) {
+  Cache cache;
+  cache.answer("www.example.", 60);
+  cache.answer("www.example.", 60, rrtype::kAaaa, Octets(16));
+  cache.clock.advance(seconds(61));
+  cache.deny("www.example.", kNxDomainFlags, 100, 100);
   cache.clock.advance(seconds(101));
+  const std::array<unsigned, 2> types{rrtype::kA, rrtype::kAaaa};
+  for (const unsigned type : types) {
+    ASSERT_EQ(cache.freshness("www.example.", type), Freshness::kStale);
+    EXPECT_EQ(cache.found.rcode(), rcode::kNxDomain);
+  }
+  cache.fail("www.example.", rrtype::kAaaa);
+  for (const unsigned type : types) {
+    EXPECT_TRUE(cache.find("www.example.", type).refresh_failed) << "upstream is asked on and on";
+  }
+  cache.answer("www.example.", 60);
+  cache.clock.advance(seconds(61));
   ASSERT_EQ(cache.freshness("www.example."), Freshness::kStale);
-  EXPECT_EQ(cache.found.rcode(), rcode::kNoError) << "a stale denial never hides what was there";
+  EXPECT_EQ(cache.found.rcode(), rcode::kNoError) << "the newest word";
+}
+
+TEST(AnswerCache, AStaleAnswerDoesNotComeBackWhenTheDenialThatEndedItIsEvicted) {
+  Cache cache({.max_octets = std::size_t{256} << 10U});
+  cache.answer("www.example.", 60);
+  // Asked for again, it outlives others.
+  EXPECT_EQ(cache.freshness("www.example."), Freshness::kFresh);
+  cache.clock.advance(seconds(61));
+  cache.deny("www.example.", kNxDomainFlags, 100, 100);
+  for (int i = 0; i < 5000; ++i) {
+    cache.answer("flood" + std::to_string(i) + ".example.", 60);
+  }
+  EXPECT_EQ(cache.freshness("www.example."), Freshness::kMiss);
 }
 
 TEST(AnswerCache, OneOfThoseWhoAskForAPopularNameRefreshesIt) {
