@@ -1,18 +1,24 @@
 #include "resolver/app/host_lookup.h"
 
+#include <algorithm>
 #include <ares.h>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <poll.h>
 #include <string>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/ip_address.h"
 #include "base/result.h"
@@ -60,13 +66,62 @@ void on_answer(void* argument, int status, int /*timeouts*/, ares_addrinfo* info
   }
 }
 
-std::string csv_of(const std::vector<SocketAddress>& servers) {
-  std::string text;
-  for (const SocketAddress& server : servers) {
-    text += (text.empty() ? "" : ",") + server.to_string();
+// c-ares keeps no scope of a server, and refuses all of them where one has one. So it is told a
+// server's place in the list where the port should stand, and we connect to what stands there.
+int set_servers(ares_channel channel, const std::vector<SocketAddress>& servers) {
+  std::vector<ares_addr_port_node> nodes(std::min<std::size_t>(servers.size(), UINT16_MAX));
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const auto octets = servers[i].ip.octets();
+    ares_addr_port_node& node = nodes[i];
+    node = {};
+    node.family = servers[i].ip.is_v4() ? AF_INET : AF_INET6;
+    std::memcpy(&node.addr, octets.data(), octets.size());
+    node.udp_port = static_cast<int>(i) + 1;
+    node.tcp_port = node.udp_port;
+    if (i > 0) {
+      nodes[i - 1].next = &node;
+    }
   }
-  return text;
+  return ares_set_servers_ports(channel, nodes.empty() ? nullptr : nodes.data());
 }
+
+ares_socket_t open_socket(int family, int type, int protocol, void* /*servers*/) {
+  return ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+}
+
+int close_socket(ares_socket_t fd, void* /*servers*/) { return ::close(fd); }
+
+int connect_socket(ares_socket_t fd, const sockaddr* place, ares_socklen_t /*size*/, void* given) {
+  const auto& servers = *static_cast<const std::vector<SocketAddress>*>(given);
+  const auto told = SocketAddress::from_sockaddr(*place);
+  if (!told || told->port == 0 || told->port > servers.size()) {
+    errno = EINVAL;
+    return -1;
+  }
+  sockaddr_storage storage{};
+  const std::size_t size = servers[told->port - 1U].to_sockaddr(storage);
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own idiom.
+  return ::connect(fd, reinterpret_cast<const sockaddr*>(&storage), static_cast<socklen_t>(size));
+}
+
+ares_ssize_t receive(ares_socket_t fd, void* into, std::size_t size, int flags, sockaddr* from,
+                     ares_socklen_t* from_size, void* /*servers*/) {
+  return ::recvfrom(fd, into, size, flags, from, from_size);
+}
+
+ares_ssize_t send(ares_socket_t fd, const iovec* parts, int count, void* /*servers*/) {
+  msghdr message{};
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): sendmsg does not write there.
+  message.msg_iov = const_cast<iovec*>(parts);
+  message.msg_iovlen = static_cast<std::size_t>(count);
+  return ::sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+constexpr ares_socket_functions kSocketFunctions{.asocket = open_socket,
+                                                 .aclose = close_socket,
+                                                 .aconnect = connect_socket,
+                                                 .arecvfrom = receive,
+                                                 .asendv = send};
 
 // Waits for the channel's sockets once.
 void process(ares_channel channel) {
@@ -105,16 +160,20 @@ Result<std::vector<IpAddress>> look_up(const std::string& host,
   options.tries = kTries;
   // Given rather than read from resolv.conf and nsswitch.conf: no search list, /etc/hosts first.
   options.ndomains = 0;
-  std::string lookups = "fb";
+  // Without servers it would ask those of resolv.conf, where we may stand.
+  std::string lookups = servers.empty() ? "f" : "fb";
   options.lookups = lookups.data();
   const int flags = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS;
   int status = ares_init_options(&channel.ares, &options, flags);
   if (status == ARES_SUCCESS) {
-    status = ares_set_servers_ports_csv(channel.ares, csv_of(servers).c_str());
+    status = set_servers(channel.ares, servers);
   }
   if (status != ARES_SUCCESS) {
     return failed(ares_strerror(status));
   }
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): they only read it.
+  auto* const given = const_cast<std::vector<SocketAddress>*>(&servers);
+  ares_set_socket_functions(channel.ares, &kSocketFunctions, given);
   ares_addrinfo_hints hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_flags = ARES_AI_NOSORT;

@@ -17,7 +17,9 @@
 #include <gtest/gtest.h>
 
 #include "base/unique_fd.h"
+#include "tests/e2e/network.h"
 #include "tests/support/dns_client.h"
+#include "tests/support/network_namespace.h"
 #include "tests/support/programs.h"
 #include "tests/support/scripted_upstream.h"
 #include "tests/support/temporary_directory.h"
@@ -200,6 +202,22 @@ TEST_F(ResolvConf, ThatMayNotBeReadLeavesTheServersOfBefore) {
   resolver_.folder().write("resolv.conf", text_for(second_));
   fs::permissions(path, fs::perms::all);
   expect_change_to("192.0.2.2", "after all");
+}
+
+// As routers announce themselves (RFC 8106): for clients' questions and for our own.
+TEST_F(ResolvConf, AServerOfOneLinkFindsTheControlPlaneToo) {
+  MESHDNS_NEEDS_PRIVATE_NETWORK();
+  ip("addr add fe80::53/64 dev lo nodad");
+  const ScriptedUpstream router(always_address("127.0.0.1"), "::");
+  ControlPlaneProgram control_plane;
+  control_plane.put({.name = "web-1", .service = "web"});
+  control_plane.start();
+  resolver_.folder().write("resolv.conf",
+                           fmt::format("nameserver [fe80::53%lo]:{}\n", router.address().port));
+  resolver_.start({"--control-plane", fmt::format("cp.example.org:{}", control_plane.port())});
+  EXPECT_EQ(answer(), "127.0.0.1");
+  EXPECT_NE(resolver_.wait_for_address("web.mesh"), "") << resolver_.log();
+  ip("addr del fe80::53/64 dev lo");
 }
 
 // What each option of a resolv.conf does to questions.

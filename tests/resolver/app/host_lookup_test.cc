@@ -96,6 +96,15 @@ TEST_F(HostLookupTest, AsksTheNextServerWhenOneFails) {
   EXPECT_GT(broken.queries().size(), 0U);
 }
 
+// As resolv.conf has it where a router announces itself (RFC 8106).
+TEST_F(HostLookupTest, AServerWithAScopeKeepsTheOthersFromNothing) {
+  const ScriptedUpstream good(support::always_address("192.0.2.7"));
+  const SocketAddress scoped = SocketAddress::parse("[fe80::53%lo]:53").value();
+  const auto answer = look_up("cp.example.org", {scoped, good.address()});
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_THAT(texts(*answer), UnorderedElementsAre("192.0.2.7"));
+}
+
 TEST_F(HostLookupTest, FailsWithTheNameWhenThereAreNoAddresses) {
   for (const std::string rcode : {"NXDOMAIN", "NOERROR"}) {
     const ScriptedUpstream server(
