@@ -44,6 +44,9 @@ struct FreeBuffer {
 };
 using Field = std::unique_ptr<ldns_rdf, FreeField>;
 
+// RFC 2181 section 8. Whoever is told more takes it for 0, or for a week.
+constexpr std::uint32_t kMaxTtl = 0x7fff'ffff;
+
 std::string at(const std::string& path, int line) { return fmt::format("{}:{}", path, line); }
 
 std::span<const std::uint8_t> octets_of(const ldns_rdf* field) {
@@ -53,6 +56,10 @@ std::span<const std::uint8_t> octets_of(const ldns_rdf* field) {
 Result<StaticRecord> to_record(const ldns_rr& record, const std::string& origin) {
   if (ldns_rr_get_class(&record) != LDNS_RR_CLASS_IN) {
     return fail(ErrorCode::kInvalidArgument, origin + ": only class IN is served");
+  }
+  if (ldns_rr_ttl(&record) > kMaxTtl) {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: the TTL is above {} (RFC 2181 section 8)", origin, kMaxTtl));
   }
   const auto owner = Name::from_wire(octets_of(ldns_rr_owner(&record)));
   const std::unique_ptr<ldns_buffer, FreeBuffer> buffer(ldns_buffer_new(LDNS_MAX_PACKETLEN));

@@ -59,6 +59,8 @@ TEST(ParseZoneFile, NamesFileLineAndReason) {
       {"$ORIGIN x.\n\n\na NOTYPE 1\n", "z:4"},
       {"$INCLUDE /etc/passwd\n", "$INCLUDE is not followed"},
       {"a.x. CH TXT \"t\"\n", "only class IN"},
+      {"a.x. 2147483647 A 192.0.2.1\nb.x. 2147483648 A 192.0.2.1\n", "z:2: the TTL is above"},
+      {"$TTL 4294967295\na.x. A 192.0.2.1\n", "z:2: the TTL is above"},
       {{"a.x. A 192.0.2.1\n\0", 18}, "z:2: holds a zero octet"},
   };
   for (const BadText& row : rows) {
