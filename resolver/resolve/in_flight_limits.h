@@ -8,6 +8,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "base/address_hash.h"
 #include "base/ip_address.h"
 
 namespace meshdns::dns {
@@ -22,7 +23,8 @@ class InFlightLimits {
 
   explicit InFlightLimits(const Options& options) : options_(options) {}
 
-  // Whether one more question of this client may wait; if so, release() must follow.
+  // Whether one more question of this client may wait; if so, release() must follow. Throws
+  // std::bad_alloc, and nothing has changed.
   [[nodiscard]] bool acquire(const IpAddress& client);
   void release(const IpAddress& client);
 
@@ -33,8 +35,9 @@ class InFlightLimits {
 
   Options options_;
   std::atomic<std::size_t> total_{0};
-  std::mutex mutex_;                                      // guards all below
-  std::unordered_map<IpAddress, std::size_t> by_client_;  // without those that have none
+  std::mutex mutex_;  // guards all below
+  // Without those that have none.
+  std::unordered_map<IpAddress, std::size_t, AddressHash> by_client_;
 };
 
 }  // namespace meshdns::dns

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "base/address_hash.h"
 #include "base/ip_address.h"
 
 namespace meshdns::dns {
@@ -33,7 +34,7 @@ class ConnectionLimits {
   Options options_;
   mutable std::mutex mutex_;  // guards all below
   std::size_t total_ = 0;
-  std::unordered_map<IpAddress, std::size_t> by_client_;
+  std::unordered_map<IpAddress, std::size_t, AddressHash> by_client_;
 };
 
 }  // namespace meshdns::dns
