@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -83,10 +84,11 @@ class GroupForwarder::Exchange final : public TimerQueue::Timer {
 
   [[nodiscard]] const Query& query() const { return client_.query(); }
   void add_scout(Scout& scout) { scouts_.push_back(&scout); }
+  void remove_scout(const Scout& scout) { std::erase(scouts_, &scout); }
   // What a scout heard; it is gone after this.
   void take_scout(const Scout& scout, std::size_t index, AttemptResult result) {
     read_clock();
-    std::erase(scouts_, &scout);
+    remove_scout(scout);
     take(index, std::move(result));
   }
 
@@ -137,6 +139,8 @@ class GroupForwarder::Exchange final : public TimerQueue::Timer {
   // Whatever a step that fails for want of memory leaves undone, the question is looked at again.
   void come_back();
   void look_for_loop();
+  void open_try(unsigned number, std::size_t index, const Query& query,
+                std::chrono::milliseconds deadline, OnAttempt done);
   void on_result(std::size_t index, unsigned number, AttemptResult result);
   void take(std::size_t index, AttemptResult result);
   void note_silent_equals();
@@ -264,10 +268,21 @@ void GroupForwarder::Exchange::ask(std::size_t index) {
   ServerState& state = states_[index];
   state.asked = state.asked.value_or(now());
   const unsigned number = ++last_try_;
-  const AttemptId attempt = server(index).upstream->ask(
-      client_.query(), left(),
-      [this, index, number](AttemptResult result) { on_result(index, number, std::move(result)); });
-  tries_.push_back({.number = number, .server = index, .attempt = attempt, .sent = now()});
+  open_try(number, index, client_.query(), left(), [this, index, number](AttemptResult result) {
+    on_result(index, number, std::move(result));
+  });
+}
+
+// Noted first: what is asked is always known, and so is cancelled before we go.
+void GroupForwarder::Exchange::open_try(unsigned number, std::size_t index, const Query& query,
+                                        std::chrono::milliseconds deadline, OnAttempt done) {
+  tries_.push_back({.number = number, .server = index, .attempt = 0, .sent = now()});
+  try {
+    tries_.back().attempt = server(index).upstream->ask(query, deadline, std::move(done));
+  } catch (...) {
+    tries_.pop_back();
+    throw;
+  }
 }
 
 void GroupForwarder::Exchange::come_back() {
@@ -307,7 +322,7 @@ void GroupForwarder::Exchange::on_due() {
 
 // It should have been answered by now, and somebody has asked the same: maybe we did.
 void GroupForwarder::Exchange::look_for_loop() {
-  Server& suspect = server(current_);
+  const Server& suspect = server(current_);
   const Options& options = forwarder_.options_;
   const auto waited = now() - states_[current_].asked.value_or(now());
   if (probe_ || !client_.is_repeated() || left() < kShortestAttempt ||
@@ -318,18 +333,16 @@ void GroupForwarder::Exchange::look_for_loop() {
   probe_ =
       std::make_unique<LoopProbe>(forwarder_.environment_.loops, client_.query(), *suspect.health);
   const unsigned number = ++last_try_;
-  const AttemptId attempt = suspect.upstream->ask(
-      probe_->query, std::min(kLongestProbe, left()),
-      [this, index = current_, number](const AttemptResult& /*result*/) {
-        read_clock();
-        forget_tries([number](const Try& open) { return open.number == number; });
-        probe_.reset();
-        if (server(index).health->is_looping(now())) {
-          looped_ = true;
-          on_failure(index);
-        }
-      });
-  tries_.push_back({.number = number, .server = current_, .attempt = attempt, .sent = now()});
+  open_try(number, current_, probe_->query, std::min(kLongestProbe, left()),
+           [this, index = current_, number](const AttemptResult& /*result*/) {
+             read_clock();
+             forget_tries([number](const Try& open) { return open.number == number; });
+             probe_.reset();
+             if (server(index).health->is_looping(now())) {
+               looped_ = true;
+               on_failure(index);
+             }
+           });
 }
 
 void GroupForwarder::Exchange::on_result(std::size_t index, unsigned number, AttemptResult result) {
@@ -456,7 +469,14 @@ void GroupForwarder::forward(ForwardClient& client) {
     client.on_forwarded({ForwardStatus::kNoUpstream, {}});
     return;
   }
-  exchanges_.emplace(*this, client).start();
+  Exchange* exchange = nullptr;
+  try {
+    exchange = &exchanges_.emplace(*this, client);
+  } catch (const std::bad_alloc&) {
+    client.on_forwarded({ForwardStatus::kNetworkError, {}});
+    return;
+  }
+  exchange->start();
 }
 
 void GroupForwarder::send_scout(std::size_t server, Exchange& exchange) {
@@ -464,10 +484,16 @@ void GroupForwarder::send_scout(std::size_t server, Exchange& exchange) {
   scout.server = server;
   scout.sent = environment_.timers.now();
   scout.exchange = &exchange;
-  exchange.add_scout(scout);
-  scout.attempt = servers_[server].upstream->ask(
-      scout.query, options_.total_timeout,
-      [this, &scout](AttemptResult result) { on_scout(scout, std::move(result)); });
+  try {
+    exchange.add_scout(scout);
+    scout.attempt = servers_[server].upstream->ask(
+        scout.query, options_.total_timeout,
+        [this, &scout](AttemptResult result) { on_scout(scout, std::move(result)); });
+  } catch (...) {
+    exchange.remove_scout(scout);
+    scouts_.erase(scout.id);
+    throw;
+  }
 }
 
 void GroupForwarder::on_scout(Scout& scout, AttemptResult result) {

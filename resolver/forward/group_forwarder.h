@@ -63,7 +63,8 @@ class GroupForwarder {
   // Questions still open are dropped; their clients are not told.
   ~GroupForwarder();
 
-  // The client may be told from within when there is no server to ask.
+  // The client may be told from within: when there is no server to ask, or no memory for it. What
+  // is thrown comes of a step of the asking, which goes on.
   void forward(ForwardClient& client);
 
   [[nodiscard]] std::size_t server_count() const { return servers_.size(); }

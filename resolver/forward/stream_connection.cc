@@ -1,5 +1,6 @@
 #include "resolver/forward/stream_connection.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -118,9 +119,11 @@ void StreamConnection::on_read(std::size_t count) {
 }
 
 void StreamConnection::send(std::span<const std::uint8_t> message) {
-  queued_.push_back(static_cast<std::uint8_t>(message.size() >> 8U));
-  queued_.push_back(static_cast<std::uint8_t>(message.size()));
-  queued_.insert(queued_.end(), message.begin(), message.end());
+  const std::size_t at = queued_.size();
+  queued_.resize(at + 2 + message.size());  // all of it, or nothing
+  queued_[at] = static_cast<std::uint8_t>(message.size() >> 8U);
+  queued_[at + 1] = static_cast<std::uint8_t>(message.size());
+  std::ranges::copy(message, queued_.begin() + static_cast<std::ptrdiff_t>(at + 2));
   if (writing_.empty()) {
     write();
   }

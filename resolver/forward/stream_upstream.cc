@@ -109,14 +109,19 @@ AttemptId StreamUpstream::ask(const Query& query, std::chrono::milliseconds dead
                               OnAttempt done) {
   const auto attempt = std::make_shared<Attempt>(++last_id_, query, std::move(done));
   open_.emplace(attempt->number, attempt);
-  environment_.timers.schedule(attempt->deadline.emplace(*this, *attempt),
-                               environment_.timers.now() + deadline);
-  environment_.timers.cancel(idle_);
-  waiting_.push_back(attempt);
-  if (!connection_) {
-    connect();
-  } else if (connection_->is_ready()) {
-    send_waiting();
+  try {
+    environment_.timers.schedule(attempt->deadline.emplace(*this, *attempt),
+                                 environment_.timers.now() + deadline);
+    environment_.timers.cancel(idle_);
+    waiting_.push_back(attempt);
+    if (!connection_) {
+      connect();
+    } else if (connection_->is_ready()) {
+      send_waiting();
+    }
+  } catch (...) {
+    cancel(attempt->number);
+    throw;
   }
   return attempt->number;
 }
@@ -147,8 +152,13 @@ void StreamUpstream::withdraw(const AttemptPtr& attempt) {
 void StreamUpstream::connect() {
   StreamConnection::Owner& owner = *this;
   connection_ = std::make_shared<StreamConnection>(environment_.io, server_.tls.get(), owner);
-  connection_->start(server_.server.address);
-  expect_something(patience_.for_set_up());
+  try {
+    connection_->start(server_.server.address);
+    expect_something(patience_.for_set_up());
+  } catch (...) {  // or nobody would ever try again
+    drop_connection();
+    throw;
+  }
 }
 
 void StreamUpstream::on_accepted() { expect_something(patience_.for_set_up()); }
@@ -268,11 +278,15 @@ void StreamUpstream::on_closed(const std::string& reason) {
   lose_connection(Ending::kClosed);
 }
 
-void StreamUpstream::lose_connection(Ending ending) {
+void StreamUpstream::drop_connection() {
   connection_->close();
   connection_.reset();
   environment_.timers.cancel(silence_);
   expects_ = false;
+}
+
+void StreamUpstream::lose_connection(Ending ending) {
+  drop_connection();
   // On one that did not come about nothing was asked; a refusal is final.
   const bool is_refusal = asked_.empty() && ending == Ending::kClosed;
   std::deque<AttemptPtr> concerned;
@@ -330,10 +344,7 @@ void StreamUpstream::close_when_idle() {
 
 void StreamUpstream::on_idle() {
   if (is_idle() && connection_) {
-    connection_->close();
-    connection_.reset();
-    environment_.timers.cancel(silence_);
-    expects_ = false;
+    drop_connection();
   }
 }
 

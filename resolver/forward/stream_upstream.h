@@ -95,6 +95,7 @@ class StreamUpstream final : public Upstream, private StreamConnection::Owner {
   void on_silence();
   void note_failure(const std::string& reason);
   void note_message();
+  void drop_connection();
   // Its questions are asked again, or have failed.
   void lose_connection(Ending ending);
   void close_when_idle();

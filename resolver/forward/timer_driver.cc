@@ -39,7 +39,12 @@ struct TimerDriver::State : std::enable_shared_from_this<State> {
   }
   void stop_running() {
     running = false;
-    arm();
+    try {
+      arm();
+    } catch (...) {
+      queue->tell_again();
+      throw;
+    }
   }
 
   boost::asio::steady_timer timer;

@@ -13,8 +13,10 @@ void TimerQueue::schedule(Timer& timer, TimePoint due) {
   heap_.push_back(nullptr);
   put(&timer, heap_.size() - 1);
   move_up(timer.place_);
-  if (earlier && on_earlier_) {
+  is_untold_ = is_untold_ || earlier;
+  if (is_untold_ && on_earlier_) {
     on_earlier_();
+    is_untold_ = false;
   }
 }
 

@@ -52,8 +52,11 @@ class TimerQueue {
   }
   // Calls on_due() of what is due now, in order, and of what they schedule for now.
   void run_due();
-  // Called when next() has become earlier.
+  // Called when next() has become earlier. Where it throws, it is called again as soon as anything
+  // is scheduled: so whoever drives the queue is told in the end.
   void on_earlier(std::function<void()> callback) { on_earlier_ = std::move(callback); }
+  // Whoever drives the queue could not make use of what it was told: the same.
+  void tell_again() { is_untold_ = true; }
 
  private:
   void move_up(std::size_t place);
@@ -62,6 +65,7 @@ class TimerQueue {
 
   const Clock& clock_;
   std::function<void()> on_earlier_;
+  bool is_untold_ = false;
   std::vector<Timer*> heap_;  // the earliest first
 };
 

@@ -133,8 +133,13 @@ UdpUpstream::~UdpUpstream() {
 AttemptId UdpUpstream::ask(const Query& query, std::chrono::milliseconds deadline, OnAttempt done) {
   Attempt& attempt =
       attempts_.emplace(*this, query, environment_.timers.now() + deadline, std::move(done));
-  environment_.timers.schedule(attempt, attempt.deadline);
-  send(attempt);
+  try {
+    environment_.timers.schedule(attempt, attempt.deadline);
+    send(attempt);
+  } catch (...) {
+    cancel(attempt.number);
+    throw;
+  }
   return attempt.number;
 }
 
@@ -190,6 +195,11 @@ void UdpUpstream::send(Attempt& attempt) {
 
 UdpUpstream::Port* UdpUpstream::take_port() {
   if (idle_ports_.empty()) {
+    if (ports_.size() == ports_.capacity()) {
+      // For all of them in either: nothing fails once a socket is open, nor when it is left.
+      idle_ports_.reserve(2 * ports_.size() + 1);
+      ports_.reserve(2 * ports_.size() + 1);
+    }
     idle_ports_.push_back(std::make_unique<Port>(*this));
   }
   Port& port = *idle_ports_.back();

@@ -43,7 +43,8 @@ class Upstream {
   [[nodiscard]] virtual const UpstreamServer& server() const = 0;
 
   // Asks `query`, which must live until `done` is called or the attempt is cancelled. `done` is
-  // called once, at the latest at `deadline` from now and never from within ask().
+  // called once, at the latest at `deadline` from now and never from within ask(). Where that
+  // throws for want of memory nothing was asked, and `done` is never called.
   virtual AttemptId ask(const Query& query, std::chrono::milliseconds deadline, OnAttempt done) = 0;
   // Nobody wants it any more: `done` is destroyed and not called. Nothing happens when it is over.
   virtual void cancel(AttemptId attempt) = 0;

@@ -8,11 +8,17 @@
 namespace meshdns::dns {
 
 bool InFlightLimits::acquire(const IpAddress& client) {
-  if (total_.fetch_add(1) < options_.total && (client.is_loopback() || acquire_of(client))) {
-    return true;
+  bool fits = total_.fetch_add(1) < options_.total;
+  try {
+    fits = fits && (client.is_loopback() || acquire_of(client));
+  } catch (...) {
+    total_.fetch_sub(1);
+    throw;
   }
-  total_.fetch_sub(1);
-  return false;
+  if (!fits) {
+    total_.fetch_sub(1);
+  }
+  return fits;
 }
 
 bool InFlightLimits::acquire_of(const IpAddress& client) {

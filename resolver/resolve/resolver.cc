@@ -131,6 +131,7 @@ struct Resolver::StaleTimer {
   StaleTimer(boost::asio::io_context& io, Resolver& resolver) : timer(io), owner(&resolver) {}
   boost::asio::steady_timer timer;
   Resolver* owner;
+  bool is_armed = false;
 };
 
 Resolver::Resolver(const Options& options, Environment environment)
@@ -206,9 +207,7 @@ QuestionId Resolver::resolve(const Query& query, Transport transport, const IpAd
     question.cut_labels = cut_labels_of(route);
     if (question.has_stale) {
       stale_times_.push_back({.due = question.started + options_.stale_after, .question = id});
-      if (stale_times_.size() == 1) {
-        arm_stale_timer();
-      }
+      arm_stale_timer();
     }
     joined = environment_.questions.join(query, epoch_, {.party = this, .question = id});
     question.shared = joined.question;
@@ -227,9 +226,19 @@ void Resolver::ask(const SharedQuestions::Joined& joined) {
     return;
   }
   Generation& generation = *generations_.back();
-  ++generation.open;
   GroupForwarder& group = *generation.groups[route_of(joined.question->query()).group];
-  group.forward(errands_.emplace(*this, joined.question, generation, group));
+  Errand* errand = nullptr;
+  try {
+    errand = &errands_.emplace(*this, joined.question, generation, group);
+  } catch (const std::bad_alloc&) {
+    // Whoever has joined meanwhile is told, or would wait for ever.
+    distribute(
+        environment_.questions.end(*joined.question),
+        {.status = ForwardStatus::kNetworkError, .reply = {}, .stored = {}, .is_failure = true});
+    return;
+  }
+  ++generation.open;
+  group.forward(*errand);
 }
 
 QuestionId Resolver::refuse(const Query& query, const ExtendedError& error, ReplySink& sink) {
@@ -397,7 +406,7 @@ void Resolver::answer_stale() {
 }
 
 void Resolver::arm_stale_timer() {
-  if (stale_times_.empty()) {
+  if (stale_times_.empty() || stale_timer_->is_armed) {
     return;
   }
   stale_timer_->timer.expires_after(stale_times_.front().due - environment_.clock.now());
@@ -405,6 +414,7 @@ void Resolver::arm_stale_timer() {
     if (error || timer->owner == nullptr) {
       return;
     }
+    timer->is_armed = false;
     try {
       timer->owner->answer_stale();
     } catch (...) {
@@ -412,6 +422,7 @@ void Resolver::arm_stale_timer() {
       throw;
     }
   });
+  stale_timer_->is_armed = true;
 }
 
 std::size_t Resolver::write_reply(const Question& question, const SharedResult& result,

@@ -1,6 +1,6 @@
 #include "resolver/server/tcp_connection.h"
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -307,10 +307,11 @@ void TcpConnection::put(std::span<const std::uint8_t> message) {
   if (unsent() == 0) {
     last_written_ = context_.clock.now();
   }
-  const std::array<std::uint8_t, 2> length = {static_cast<std::uint8_t>(message.size() >> 8U),
-                                              static_cast<std::uint8_t>(message.size())};
-  output_.insert(output_.end(), length.begin(), length.end());
-  output_.insert(output_.end(), message.begin(), message.end());
+  const std::size_t at = output_.size();
+  output_.resize(at + 2 + message.size());  // all of it, or nothing
+  output_[at] = static_cast<std::uint8_t>(message.size() >> 8U);
+  output_[at + 1] = static_cast<std::uint8_t>(message.size());
+  std::ranges::copy(message, output_.begin() + static_cast<std::ptrdiff_t>(at + 2));
 }
 
 void TcpConnection::flush() {

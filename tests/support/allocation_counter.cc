@@ -38,6 +38,13 @@ void* operator new(std::size_t size) { return allocate(size, alignof(std::max_al
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<std::size_t>(alignment));
 }
+void* operator new(std::size_t size, const std::nothrow_t& /*nothrow*/) noexcept {
+  try {
+    return allocate(size, alignof(std::max_align_t));
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 // The sanitizers' own do not come by the one above.
 void* operator new[](std::size_t size) { return allocate(size, alignof(std::max_align_t)); }
 void operator delete(void* memory) noexcept { deallocate(memory); }

@@ -497,6 +497,26 @@ TEST_F(StreamUpstreamTest, AsksWithoutEdnsWhoDoesNotKnowIt) {
   EXPECT_EQ(server_->questions().size(), 2);
 }
 
+TEST_F(StreamUpstreamTest, AQuestionThatThereIsNoMemoryForIsOverAtOnceAndTheNextIsAsked) {
+  serve(answer);
+  // The first timer is the question's, the second the connection's.
+  for (const int unlucky : {1, 2}) {
+    int number = 0;
+    timers_.on_earlier([&] {
+      if (++number == unlucky) {
+        throw std::bad_alloc();
+      }
+    });
+    EXPECT_THROW(begin("www.example.org"), std::bad_alloc);
+    advance(kLong + milliseconds(10));
+    EXPECT_TRUE(results_.empty()) << "whoever asked may be gone";
+    timers_.on_earlier({});
+    EXPECT_EQ(ask("next.example.org"), AttemptStatus::kReply);
+    results_.clear();
+    advance(std::chrono::minutes(1));  // the connection is idle, and closed
+  }
+}
+
 TEST_F(StreamUpstreamTest, EndsWithQuestionsOpenAndTellsNobody) {
   serve([](const Question& /*question*/) -> Reaction { return {}; });
   begin("www.example.");

@@ -96,6 +96,26 @@ TEST_F(TimerQueueTest, TellsWhenSomethingIsDueEarlier) {
   EXPECT_EQ(queue_.next(), clock_.now() + milliseconds(10));
 }
 
+TEST_F(TimerQueueTest, TellsAgainWhenItCouldNotBeHeard) {
+  int told = 0;
+  bool fails = true;
+  queue_.on_earlier([&] {
+    ++told;
+    if (fails) {
+      throw std::bad_alloc();
+    }
+  });
+  EXPECT_THROW(add(1, milliseconds(10)), std::bad_alloc);
+  fails = false;
+  add(2, milliseconds(20));
+  EXPECT_EQ(told, 2) << "or nobody would ever look at the queue again";
+  add(3, milliseconds(30));
+  EXPECT_EQ(told, 2);
+  queue_.tell_again();
+  add(4, milliseconds(40));
+  EXPECT_EQ(told, 3);
+}
+
 TEST_F(TimerQueueTest, KeepsOrderThroughRandomChanges) {
   std::mt19937 random(4711);
   constexpr int kTimers = 500;

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <set>
 #include <span>
 #include <string>
@@ -554,6 +555,25 @@ INSTANTIATE_TEST_SUITE_P(
                       SocketFault{"SendFull", support::SocketStep::kSend, EAGAIN},
                       SocketFault{"ReceiveFails", support::SocketStep::kReceive, ECONNREFUSED}),
     [](const auto& tested) { return tested.param.name; });
+
+TEST_F(UdpUpstreamTest, AQuestionThatThereIsNoMemoryForIsOverAtOnce) {
+  for (const support::SocketStep step :
+       {support::SocketStep::kSocket, support::SocketStep::kConnect, support::SocketStep::kSend}) {
+    serve(support::silence());
+    const Query query = query_for("www.example.org");
+    sockets_.set_fault([step](const support::SocketCall& call) -> int {
+      return call.step == step ? throw std::bad_alloc() : 0;
+    });
+    bool called = false;
+    EXPECT_THROW(upstream_->ask(query, kShort, [&](const AttemptResult&) { called = true; }),
+                 std::bad_alloc);
+    sockets_.set_fault({});
+    io_.restart();
+    io_.run_for(kShort * 2);
+    EXPECT_FALSE(called) << "whoever asked may be gone";
+    EXPECT_EQ(udp_->open_count(), 0U);
+  }
+}
 
 TEST_F(UdpUpstreamTest, MayGoWithQuestionsOpen) {
   serve(support::silence());

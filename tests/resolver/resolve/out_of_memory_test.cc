@@ -1,4 +1,5 @@
 // What becomes of a question whose reply there is no memory for.
+#include <chrono>
 #include <cstddef>
 #include <new>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "resolver/forward/upstream.h"
 #include "resolver/resolve/cached_answers.h"
+#include "resolver/resolve/in_flight_limits.h"
 #include "resolver/resolve/resolver.h"
 #include "resolver/wire/protocol.h"
 #include "resolver/wire/query.h"
@@ -78,6 +80,59 @@ TEST_F(OutOfMemory, AQuestionThatThereIsNoRoomForCountsAgainstNoLimit) {
     answer(0, address_reply("c" + std::to_string(i) + ".example.org"));
     EXPECT_TRUE(refused("d" + std::to_string(i) + ".example.org"));
   }
+}
+
+// Whatever step of the asking there is no memory for.
+TEST_F(OutOfMemory, NobodyWaitsForEverForWhatCouldNotBeAsked) {
+  constexpr std::size_t kMost = 20'000;
+  for (std::size_t most = 8; most < kMost; most += most / 8) {
+    SCOPED_TRACE(most);
+    make();
+    // There is room for more clients, and none for another question on its way.
+    for (int i = 0; i < 200; ++i) {
+      resolve("equal.example.org");
+    }
+    answer(0, address_reply("equal.example.org"));
+    constexpr int kOpen = 64;
+    for (int i = 0; i < kOpen; ++i) {
+      resolve("open" + std::to_string(i) + ".example.org");
+    }
+    received_.clear();
+    Query query;
+    ASSERT_EQ(parse_query(support::make_query("www.example.org", rrtype::kA), query),
+              ParseStatus::kOk);
+    std::size_t told = 0;
+    std::size_t refused = 0;
+    {
+      const support::ShortMemory memory(most);
+      try {
+        resolver_->resolve(query, Transport::kUdp, kClient, CachedAnswers::Outcome::kNothing,
+                           [&told](const ResolvedReply& /*reply*/) { ++told; });
+      } catch (const std::bad_alloc&) {
+        ++refused;
+      }
+    }
+    resolve_at(*other_, "www.example.org");
+    for (int i = 0; i < 2; ++i) {  // a failure that was kept is over then
+      advance(std::chrono::seconds(6));
+      run_posted();
+    }
+    EXPECT_LE(told + refused, 2U);
+    EXPECT_GE(told + refused, 1U);
+    EXPECT_EQ(received_.size(), kOpen + 1U) << "all are told, and another worker's client, too";
+    EXPECT_EQ(resolver_->in_flight() + other_->in_flight(), 0U);
+    EXPECT_EQ(limits_->in_flight(), 0U);
+    asked_.clear();
+  }
+}
+
+TEST_F(OutOfMemory, ARefusedQuestionCountsAgainstNobody) {
+  InFlightLimits limits({});
+  {
+    const support::ShortMemory memory(1);
+    EXPECT_THROW((void)limits.acquire(kClient), std::bad_alloc);
+  }
+  EXPECT_EQ(limits.in_flight(), 0U);
 }
 
 }  // namespace
