@@ -87,6 +87,7 @@ class UdpUpstream::Attempt final : public TimerQueue::Timer {
   OnAttempt done;
   Port* port = nullptr;  // null before it is sent, and over the stream
   std::uint16_t id = 0;
+  TimePoint sent;  // the last time
   Edns edns = Edns::kYes;
   bool mixed_case = false;
   bool lower_case = false;  // the mix was lost once
@@ -168,6 +169,7 @@ void UdpUpstream::send(Attempt& attempt) {
     } while (std::ranges::find(port->attempts, attempt.id, &Attempt::id) != port->attempts.end());
     attempt.port = port;
     port->attempts.push_back(&attempt);
+    attempt.sent = environment_.timers.now();
     attempt.mixed_case = !attempt.lower_case && keeps_case();
     std::array<std::uint8_t, kMaxUpstreamQueryOctets> buffer{};
     const std::size_t size = write_upstream_query(
@@ -175,7 +177,7 @@ void UdpUpstream::send(Attempt& attempt) {
     const auto name = std::span(buffer).subspan(kHeaderOctets, attempt.query.asked_name().size());
     if (attempt.mixed_case) {
       mix_case(name, environment_.random);
-      unheard_since_ = unheard_since_.value_or(environment_.timers.now());
+      unheard_since_ = unheard_since_.value_or(attempt.sent);
     }
     attempt.name_size = static_cast<std::uint8_t>(name.size());
     std::ranges::copy(name, attempt.name.begin());
@@ -323,9 +325,11 @@ void UdpUpstream::on_reply(Attempt& attempt, std::span<const std::uint8_t> reply
 }
 
 void UdpUpstream::note_answer(const Attempt& attempt) {
+  // One that was asked before the mixed one says nothing of it: all answers may be slow.
+  const bool overtook = unheard_since_ && attempt.sent >= *unheard_since_;
   if (attempt.mixed_case) {
     lower_after_mixed_ = 0;
-  } else if (attempt.lower_case || (unheard_since_ && ++lower_after_mixed_ >= kSuspiciousAnswers)) {
+  } else if (attempt.lower_case || (overtook && ++lower_after_mixed_ >= kSuspiciousAnswers)) {
     lower_case_until_ = environment_.timers.now() + kLowerCaseHold;
     lower_after_mixed_ = 0;
   }

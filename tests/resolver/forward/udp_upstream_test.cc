@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <new>
 #include <set>
@@ -18,12 +19,14 @@
 #include <boost/asio/io_context.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/unique_fd.h"
 #include "resolver/forward/metrics.h"
 #include "resolver/forward/random_ids.h"
 #include "resolver/forward/stream_upstream.h"
@@ -38,6 +41,7 @@
 #include "tests/support/dns_message.h"
 #include "tests/support/faulty_socket_layer.h"
 #include "tests/support/ldns_judge.h"
+#include "tests/support/manual_clock.h"
 #include "tests/support/port_statistics.h"
 #include "tests/support/recording_upstream.h"
 #include "tests/support/scripted_upstream.h"
@@ -305,6 +309,90 @@ TEST_F(UdpUpstreamTest, MixesTheCaseOfQuestionsThatAreAskedBesideOthers) {
   const auto in_lower = std::ranges::count_if(
       script_->queries(), [](const UpstreamQuery& sent) { return !is_mixed(sent); });
   EXPECT_LT(in_lower, 3) << "one in eight thousand by chance";
+}
+
+// One server, each of whose answers takes a while, on a clock that the test owns.
+class SlowServer : public ::testing::Test {
+ protected:
+  static constexpr milliseconds kStep{10};
+  static constexpr milliseconds kAnswerTime{300};
+  struct Taken {
+    Octets octets;
+    sockaddr_storage from{};
+    TimePoint at;
+  };
+
+  // A question is asked, another one may be answered, and some time goes by.
+  void step() {
+    upstream_.ask(query_, kLong, [this](const AttemptResult& /*result*/) { ++answered_; });
+    Taken taken{.octets = Octets(kMaxMessageOctets), .at = clock_.now()};
+    socklen_t size = sizeof taken.from;
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own idiom.
+    auto* const from = reinterpret_cast<sockaddr*>(&taken.from);
+    const ssize_t received =
+        ::recvfrom(server_.get(), taken.octets.data(), taken.octets.size(), 0, from, &size);
+    ASSERT_GT(received, 0);
+    taken.octets.resize(static_cast<std::size_t>(received));
+    was_mixed_.push_back(std::ranges::any_of(
+        std::span(taken.octets).subspan(kHeaderOctets, query_.asked_name().size()),
+        [](std::uint8_t octet) { return octet >= 'A' && octet <= 'Z'; }));
+    taken_.push_back(std::move(taken));
+    clock_.advance(kStep);
+    while (!taken_.empty() && clock_.now() - taken_.front().at >= kAnswerTime) {
+      answer(taken_.front());
+      taken_.pop_front();
+    }
+  }
+  // Without records.
+  void answer(Taken& taken) {
+    taken.octets.resize(kHeaderOctets + query_.question().size());
+    taken.octets[2] |= 0x80U;
+    taken.octets[11] = 0;  // no OPT
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own idiom.
+    const auto* const to = reinterpret_cast<const sockaddr*>(&taken.from);
+    ASSERT_GT(::sendto(server_.get(), taken.octets.data(), taken.octets.size(), 0, to,
+                       sizeof(sockaddr_in)),
+              0);
+    const std::size_t before = answered_;
+    ASSERT_TRUE(support::wait_until([&] {
+      io_.restart();
+      io_.poll();
+      return answered_ == before + 1;
+    }));
+  }
+
+  boost::asio::io_context io_;
+  support::FaultySocketLayer sockets_;
+  MetricRegistry registry_;
+  ForwardMetrics metrics_{registry_};
+  std::unique_ptr<Logs> logs_ = Logs::create({.level = "off"}).value();
+  support::ManualClock clock_;
+  TimerQueue timers_{clock_};
+  RandomIds random_;
+  UdpSockets udp_{kMaxOpen, io_, sockets_};
+  UniqueFd server_ = support::bind_socket({.ip = IpAddress::parse("127.0.0.1").value(), .port = 0},
+                                          DnsTransport::kUdp);
+  const UpstreamServer plain_{.address = {.ip = IpAddress::parse("127.0.0.1").value(),
+                                          .port = support::port_of(server_.get())}};
+  UdpUpstream upstream_{
+      std::make_unique<StreamUpstream>(
+          PreparedServer{.server = plain_},
+          StreamUpstream::Environment{.io = io_, .timers = timers_, .log = logs_->logger("fwd")},
+          metrics_.upstream(plain_)),
+      {.sockets = udp_, .timers = timers_, .random = random_},
+      metrics_.upstream(plain_)};
+  const Query query_ = query_for("www.a-long-name-that-is-never-mixed-to-itself.example.org");
+  std::deque<Taken> taken_;
+  std::vector<bool> was_mixed_;
+  std::size_t answered_ = 0;
+};
+
+TEST_F(SlowServer, IsNotTakenForOneThatDropsMixedCase) {
+  for (int i = 0; i < 300; ++i) {
+    step();
+  }
+  constexpr std::ptrdiff_t kLast = 60;  // two rounds
+  EXPECT_GT(std::count(was_mixed_.end() - kLast, was_mixed_.end(), true), kLast / 4);
 }
 
 // A server that writes the question's name its own way.
