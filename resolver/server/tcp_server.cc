@@ -59,9 +59,12 @@ TcpServer::TcpServer(WorkerContext& context, ConnectionLimits& limits, const Opt
     : context_(context),
       limits_(limits),
       options_(options),
-      state_(std::make_shared<State>(context.io, std::move(socket), *this)) {}
+      state_(std::make_shared<State>(context.io, std::move(socket), *this)) {
+  context_.tcp_servers.push_back(this);
+}
 
 TcpServer::~TcpServer() {
+  std::erase(context_.tcp_servers, this);
   state_->owner = nullptr;
   state_->pause_timer.cancel();
   state_->check_timer.cancel();
@@ -192,9 +195,20 @@ void TcpServer::admit(UniqueFd socket, const SocketAddress& client) {
 
 bool TcpServer::evict(const IpAddress* client, std::chrono::milliseconds at_least) {
   const TimePoint idle_before = context_.clock.now() - at_least;
-  std::shared_ptr<TcpConnection> idle;
-  std::shared_ptr<TcpConnection> half;
-  std::optional<TimePoint> half_since;
+  Eviction eviction;
+  for (const TcpServer* const server : context_.tcp_servers) {
+    server->look_for(client, idle_before, eviction);
+  }
+  const auto& chosen = eviction.idle ? eviction.idle : eviction.half;
+  if (!chosen) {
+    return false;
+  }
+  chosen->close(&context_.metrics.tcp_evicted);
+  return true;
+}
+
+void TcpServer::look_for(const IpAddress* client, TimePoint idle_before, Eviction& eviction) const {
+  auto& [idle, half] = eviction;
   for (const auto& [key, connection] : connections_) {
     if (client != nullptr && connection->client() != *client) {
       continue;
@@ -205,18 +219,11 @@ bool TcpServer::evict(const IpAddress* client, std::chrono::milliseconds at_leas
         idle = connection;
       }
     } else if (const auto since = connection->half_frame_since()) {
-      if (!half_since || *since < *half_since) {
+      if (!half || *since < half->half_frame_since()) {
         half = connection;
-        half_since = since;
       }
     }
   }
-  const auto& chosen = idle ? idle : half;
-  if (!chosen) {
-    return false;
-  }
-  chosen->close(&context_.metrics.tcp_evicted);
-  return true;
 }
 
 void TcpServer::on_closed(TcpConnection& connection) {

@@ -56,9 +56,16 @@ class TcpServer final : public TcpConnection::Owner {
   void accept_waiting();
   [[nodiscard]] AcceptResult accept_one();
   void admit(UniqueFd socket, const SocketAddress& client);
-  // Closes the connection that has been idle longest, and so long at least, else the one with the
-  // oldest half of a frame, of this client or of all; false if there is none.
+  // Who makes way: the connection that has been idle longest, else the one with the oldest half of
+  // a frame.
+  struct Eviction {
+    std::shared_ptr<TcpConnection> idle;
+    std::shared_ptr<TcpConnection> half;
+  };
+  // Closes a connection of this client or of all, at whichever address it came in; false if there
+  // is none, or none that has been idle for so long at least.
   [[nodiscard]] bool evict(const IpAddress* client, std::chrono::milliseconds at_least);
+  void look_for(const IpAddress* client, TimePoint idle_before, Eviction& eviction) const;
   void pause();
   void check_later();
   void check_timeouts();

@@ -24,6 +24,7 @@ class io_context;
 namespace meshdns::dns {
 
 class DatagramBatch;
+class TcpServer;
 class UdpServer;
 
 struct WorkerContext {
@@ -42,6 +43,8 @@ struct WorkerContext {
   // Have replies to send, which the worker has them do at the end of its step: those that one step
   // brings leave together.
   std::vector<std::shared_ptr<UdpServer>> with_replies = {};
+  // All that there are: they share the limits on connections.
+  std::vector<const TcpServer*> tcp_servers = {};
 };
 
 }  // namespace meshdns::dns

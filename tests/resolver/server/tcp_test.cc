@@ -346,6 +346,20 @@ TEST_F(TcpTest, LetsTheLongestIdleConnectionMakeWayAtTheLimit) {
   EXPECT_THAT(metrics(), HasSubstr("meshdns_tcp_closed_total{reason=\"evicted\"} 1\n"));
 }
 
+TEST_F(TcpTest, LetsAnIdleConnectionAtOneAddressMakeWayForOneAtAnother) {
+  DnsServer::Options options = default_options();
+  options.connections = {.total = 2, .per_client = 2};
+  start(options, {"127.0.0.1", "127.0.0.2"});
+  const UniqueFd first = connect();
+  const UniqueFd second = connect();
+  ASSERT_TRUE(is_answered(first));
+  ASSERT_TRUE(is_answered(second));
+  const UniqueFd elsewhere =
+      support::connect_socket(server_->addresses().at(1), DnsTransport::kTcp);
+  EXPECT_TRUE(is_answered(elsewhere));
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_tcp_closed_total{reason=\"evicted\"} 1\n"));
+}
+
 TEST_F(TcpTest, LetsAConnectionOnHalfAFrameMakeWayWhenNoneIsIdle) {
   DnsServer::Options options = default_options();
   options.connections = {.total = 3, .per_client = 100};
