@@ -39,6 +39,13 @@ void Heartbeats::beat(std::size_t thread, TimePoint now) {
   }
 }
 
+void Heartbeats::listen(TimePoint now, milliseconds watchdog) {
+  if (listened_ && now - *listened_ > 2 * beat_interval(watchdog)) {
+    forgive(now);
+  }
+  listened_ = now;
+}
+
 void Heartbeats::forgive(TimePoint now) {
   for (TimePoint& last : last_) {
     last = std::max(last, now);

@@ -32,7 +32,10 @@ class Heartbeats {
 
   // A thread that there is none of is ignored.
   void beat(std::size_t thread, TimePoint now);
-  // For when nobody could be heard until now: who listens was stopped, or the machine slept.
+  // Who listens looks at its clock, as often as it can. Where that was long ago, it was stopped, or
+  // the machine slept, or a disk held it up: nobody could be heard, and nobody is missed for it.
+  void listen(TimePoint now, std::chrono::milliseconds watchdog);
+  // For when nobody could be heard until now.
   void forgive(TimePoint now);
   // The first thread that has been silent for `watchdog`, which is above 0.
   [[nodiscard]] std::optional<Silence> silence(TimePoint now,
@@ -42,6 +45,7 @@ class Heartbeats {
 
  private:
   std::vector<TimePoint> last_;
+  std::optional<TimePoint> listened_{};
 };
 
 }  // namespace meshdns::dns

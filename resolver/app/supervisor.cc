@@ -91,7 +91,7 @@ std::variant<ExitCode, Supervisor::Resolver> Supervisor::run() {
       }
     }
     wait(now);
-    now = environment_.clock.now();
+    now = listen();
     on_time(now);
   }
   if (!handed_over_) {
@@ -222,13 +222,7 @@ void Supervisor::wait(TimePoint now) {
   if (::poll(entries.data(), entries.size(), timeout) < 0 && errno != EINTR) {
     log_->error("{}", errno_error(errno, "cannot wait").message);
   }
-  // Who woke much too late was stopped, or the machine slept: nobody could beat meanwhile.
-  const TimePoint woken = environment_.clock.now();
-  if (interval.count() != 0 && woken - now > 2 * interval) {
-    for (Child& child : children_) {
-      child.beats.forgive(woken);
-    }
-  }
+  const TimePoint woken = listen();
   for (Child& child : children_) {
     on_channel(child);
   }
@@ -237,6 +231,19 @@ void Supervisor::wait(TimePoint now) {
   }
   handover_.on_readable(woken);
   on_signals();
+}
+
+// The time. Whatever comes between two looks at it, a pause of any length or what this thread has
+// to do, is told from a resolver that hangs.
+TimePoint Supervisor::listen() {
+  const TimePoint now = environment_.clock.now();
+  const auto watchdog = loaded_.config.watchdog;
+  if (watchdog.count() != 0) {
+    for (Child& child : children_) {
+      child.beats.listen(now, watchdog);
+    }
+  }
+  return now;
 }
 
 void Supervisor::on_signals() {

@@ -83,6 +83,7 @@ class Supervisor final : public HandoverServer::Host {
   [[nodiscard]] Resolver become_resolver(UniqueFd channel, pid_t parent);
   [[nodiscard]] std::optional<TimePoint> wake_at() const;
   void wait(TimePoint now);
+  [[nodiscard]] TimePoint listen();
   void on_signals();
   void reap();
   void on_death(const Child& child, int status);

@@ -67,6 +67,23 @@ TEST_F(HeartbeatsTest, NobodyIsMissedForATimeInWhichNobodyCouldBeHeard) {
   EXPECT_EQ(beats_.due(kWatchdog), woken + kWatchdog);
 }
 
+TEST_F(HeartbeatsTest, APauseOfWhoListensIsNobodysSilenceWhereverItFalls) {
+  const milliseconds step = beat_interval(kWatchdog);
+  TimePoint now = kBegin;
+  beats_.listen(now, kWatchdog);
+  beats_.listen(now += seconds(3600), kWatchdog);
+  EXPECT_FALSE(beats_.silence(now, kWatchdog));
+  // And the one after it is as good as the first; nobody has said anything meanwhile.
+  beats_.listen(now += seconds(2), kWatchdog);
+  EXPECT_FALSE(beats_.silence(now, kWatchdog));
+  // Who listens all the time misses who is silent.
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_FALSE(beats_.silence(now, kWatchdog));
+    beats_.listen(now += step, kWatchdog);
+  }
+  EXPECT_TRUE(beats_.silence(now, kWatchdog));
+}
+
 TEST_F(HeartbeatsTest, AThreadThatThereIsNoneOfIsIgnored) {
   beats_.beat(3, kBegin + seconds(9));
   EXPECT_EQ(beats_.due(kWatchdog), kBegin + kWatchdog);
