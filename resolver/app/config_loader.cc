@@ -1,5 +1,6 @@
 #include "resolver/app/config_loader.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdlib>
@@ -29,6 +30,7 @@
 #include "resolver/app/setting_text.h"
 #include "resolver/app/xds_settings.h"
 #include "resolver/forward/upstream_server.h"
+#include "resolver/server/listener.h"
 
 extern char**
     environ;  // NOLINT(readability-redundant-declaration): POSIX leaves it to the program.
@@ -156,6 +158,14 @@ void fill_derived(Config& config, const ConfigSources& sources) {
 void check_addresses(const Config& config, ConfigMerger& merger) {
   if (config.listen.empty()) {
     merger.report_key("listen", "is empty (write at least one ADDRESS:PORT)");
+  }
+  for (auto one = config.listen.begin(); one != config.listen.end(); ++one) {
+    const auto other = std::find_if(config.listen.begin(), one,
+                                    [&one](const auto& address) { return overlap(*one, address); });
+    if (other != one) {
+      merger.report_key("listen", fmt::format("{} and {}: one includes the other (write one)",
+                                              other->to_string(), one->to_string()));
+    }
   }
   const auto check_servers = [&merger](const char* key,
                                        const std::vector<UpstreamServer>& servers) {

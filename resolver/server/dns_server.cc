@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include "base/ip_address.h"
@@ -145,9 +146,19 @@ Result<std::vector<std::string>> DnsServer::set_listeners(
   };
   std::vector<ListenAddress> missing;
   for (const ListenAddress& wanted : addresses) {
-    if (std::ranges::find(addresses_, wanted.address, &Address::configured) == addresses_.end()) {
-      missing.push_back(wanted);
+    if (std::ranges::find(addresses_, wanted.address, &Address::configured) != addresses_.end()) {
+      continue;
     }
+    // The old one is let go only once the new one is there.
+    const auto held = std::ranges::find_if(
+        addresses_, [&wanted](const Address& one) { return overlap(one.bound, wanted.address); });
+    if (held != addresses_.end()) {
+      return fail(ErrorCode::kAlreadyExists,
+                  fmt::format("cannot listen on {} while this resolver listens on {}, of which one "
+                              "includes the other: that takes a restart",
+                              wanted.address.to_string(), held->bound.to_string()));
+    }
+    missing.push_back(wanted);
   }
   std::vector<std::string> notes;
   if (!missing.empty()) {

@@ -191,6 +191,11 @@ class Binder {
 
 }  // namespace
 
+bool overlap(const SocketAddress& one, const SocketAddress& other) {
+  return one.port != 0 && one.port == other.port && one.ip.family() == other.ip.family() &&
+         (one == other || one.ip.is_unspecified() || other.ip.is_unspecified());
+}
+
 Result<void> prepare_inherited(SocketLayer& sockets, const SocketAddress& bound,
                                const SocketPair& pair) {
   if (!is_ready_to_use(pair.udp.get()) || !set_udp_options(sockets, pair.udp.get(), bound)) {

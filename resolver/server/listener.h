@@ -26,6 +26,10 @@ struct ListenAddress {
   bool optional = false;
 };
 
+// Whether no two sockets can have both: they are the same, or one is a wildcard that includes the
+// other. Port 0 is no port yet.
+[[nodiscard]] bool overlap(const SocketAddress& one, const SocketAddress& other);
+
 // One worker's sockets of one address.
 struct SocketPair {
   UniqueFd udp;

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -253,6 +254,32 @@ TEST_F(Supervisor, KeepsTheAddressesOfAReload) {
     const auto children = process.children();
     return !children.empty() && children.back() != before && answers(second);
   })) << process.standard_error();
+}
+
+// No socket can have the new address while the old one is served.
+TEST_F(Supervisor, SaysThatAReloadToAnAddressWhichIncludesTheOldOneTakesARestart) {
+  const SocketAddress one = loopback(free_port());
+  const SocketAddress all{.ip = IpAddress(), .port = one.port};
+  const auto configure = [&](const SocketAddress& address) {
+    return resolver_.folder().write("m.yaml", "listen: [\"" + address.to_string() + "\"]\n");
+  };
+  for (const auto& [from, to] : {std::pair(one, all), std::pair(all, one)}) {
+    const std::string config = configure(from);
+    Process process({.argv = {program_path("meshdns"), "run", "--config", config, "--admin", "none",
+                              "--state-dir", resolver_.state_folder()}});
+    const auto answers = [&] { return ask(one, {.name = "web.mesh"}).has_value(); };
+    ASSERT_TRUE(wait_until(answers)) << process.standard_error();
+    (void)configure(to);
+    process.signal(SIGHUP);
+    EXPECT_TRUE(wait_until([&] {
+      return process.standard_error().find("cannot listen on " + to.to_string() +
+                                           " while this resolver listens on " + from.to_string()) !=
+             std::string::npos;
+    })) << process.standard_error();
+    EXPECT_TRUE(answers());
+    process.signal(SIGTERM);
+    EXPECT_EQ(process.wait(), 0);
+  }
 }
 
 TEST_F(Supervisor, RefusesASecondStartOnTheStateFolder) {

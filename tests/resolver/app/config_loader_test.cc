@@ -145,6 +145,13 @@ TEST(ParseConfig, ChecksWhatConcernsMoreThanOneKey) {
                           "keep an address so long)"));
   EXPECT_THAT(parse_config("listen: []\n", "x").errors,
               ElementsAre("x:1: listen: is empty (write at least one ADDRESS:PORT)"));
+  EXPECT_THAT(parse_config("listen: ['127.0.0.1', '0.0.0.0']\n", "x").errors,
+              ElementsAre(HasSubstr("127.0.0.1:53 and 0.0.0.0:53: one includes the other")));
+  EXPECT_THAT(parse_config("listen: ['0.0.0.0:5', '[::]:5', '127.0.0.1:6', '127.0.0.1:0', "
+                           "'0.0.0.0:0']\n",
+                           "x")
+                  .errors,
+              IsEmpty());
   EXPECT_THAT(parse_config("zones: []\n", "x").errors, ElementsAre(HasSubstr("zones: is empty")));
   EXPECT_THAT(parse_config("upstreams: {servers: ['0.0.0.0', '192.0.2.1:0']}\n", "x").errors,
               ElementsAre(HasSubstr("0.0.0.0:53 is no place to send to"),

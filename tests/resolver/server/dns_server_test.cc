@@ -360,6 +360,19 @@ TEST_F(DnsServerTest, KeepsItsAddressesWhenANewOneCannotBeHad) {
   EXPECT_EQ(ask("backend.mesh"), "244.0.0.1");
 }
 
+TEST_F(DnsServerTest, SaysThatItIsItselfWhoHoldsANewAddress) {
+  start();
+  const SocketAddress own = server();
+  const ListenAddress wildcard{.address = {.ip = IpAddress(), .port = own.port}};
+  const auto result = server_->set_listeners(std::vector{wildcard});
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message,
+              HasSubstr("cannot listen on " + wildcard.address.to_string() +
+                        " while this resolver listens on " + own.to_string()));
+  EXPECT_THAT(server_->addresses(), ::testing::ElementsAre(own));
+  EXPECT_EQ(ask("backend.mesh"), "244.0.0.1");
+}
+
 TEST_F(DnsServerTest, AnswersWhatIsOpenBeforeItStops) {
   DnsServer::Options options = default_options();
   options.worker.resolver.forward.turn = std::chrono::seconds(30);
