@@ -101,6 +101,10 @@ std::optional<TimePoint> TcpConnection::half_frame_since() const {
   return questions_.empty() && unsent() == 0 ? frame_started_ : std::nullopt;
 }
 
+std::optional<TimePoint> TcpConnection::unread_since() const {
+  return unsent() != 0 ? std::optional(unread_since_) : std::nullopt;
+}
+
 void TcpConnection::check_timeouts(TimePoint now) {
   const bool idle = is_idle() && now - last_activity_ >= timeouts_.idle;
   const bool half = frame_started_ && now - *frame_started_ >= timeouts_.frame;
@@ -306,6 +310,7 @@ void TcpConnection::put(std::span<const std::uint8_t> message) {
   }
   if (unsent() == 0) {
     last_written_ = context_.clock.now();
+    unread_since_ = last_written_;
   }
   const std::size_t at = output_.size();
   output_.resize(at + 2 + message.size());  // all of it, or nothing

@@ -76,6 +76,8 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   [[nodiscard]] TimePoint idle_since() const { return last_activity_; }
   // Since when half a frame is all there is; nothing while there is more, or less.
   [[nodiscard]] std::optional<TimePoint> half_frame_since() const;
+  // Since when there have been answers that the client has not read, read as it may meanwhile.
+  [[nodiscard]] std::optional<TimePoint> unread_since() const;
 
  private:
   struct Socket;
@@ -109,6 +111,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   std::set<QuestionId> questions_;    // forwarded and open
   TimePoint last_activity_;
   TimePoint last_written_;
+  TimePoint unread_since_;                  // of what output_ holds
   std::optional<TimePoint> frame_started_;  // set while half a frame is there
   bool reads_ = false;                      // a wait is open
   bool writes_ = false;

@@ -1,6 +1,7 @@
 #include "resolver/server/tcp_server.h"
 
 #include <cerrno>
+#include <chrono>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -28,6 +29,8 @@ namespace {
 
 // What the kernel may hold of a connection's answers, without growing.
 constexpr int kSendBufferBytes = 128 << 10;
+// Who has answers to read for longer may have to make way. Most read them in a moment.
+constexpr std::chrono::seconds kSlowReader{1};
 // Connections to accept before others get their turn.
 constexpr int kMaxAccepts = 64;
 
@@ -199,7 +202,8 @@ bool TcpServer::evict(const IpAddress* client, std::chrono::milliseconds at_leas
   for (const TcpServer* const server : context_.tcp_servers) {
     server->look_for(client, idle_before, eviction);
   }
-  const auto& chosen = eviction.idle ? eviction.idle : eviction.half;
+  const auto& [idle, half, slow] = eviction;
+  const auto& chosen = idle ? idle : half ? half : slow;
   if (!chosen) {
     return false;
   }
@@ -208,7 +212,8 @@ bool TcpServer::evict(const IpAddress* client, std::chrono::milliseconds at_leas
 }
 
 void TcpServer::look_for(const IpAddress* client, TimePoint idle_before, Eviction& eviction) const {
-  auto& [idle, half] = eviction;
+  auto& [idle, half, slow] = eviction;
+  const TimePoint slow_before = context_.clock.now() - kSlowReader;
   for (const auto& [key, connection] : connections_) {
     if (client != nullptr && connection->client() != *client) {
       continue;
@@ -221,6 +226,10 @@ void TcpServer::look_for(const IpAddress* client, TimePoint idle_before, Evictio
     } else if (const auto since = connection->half_frame_since()) {
       if (!half || *since < half->half_frame_since()) {
         half = connection;
+      }
+    } else if (const auto unread = connection->unread_since(); unread && *unread <= slow_before) {
+      if (!slow || *unread < slow->unread_since()) {
+        slow = connection;
       }
     }
   }

@@ -57,10 +57,11 @@ class TcpServer final : public TcpConnection::Owner {
   [[nodiscard]] AcceptResult accept_one();
   void admit(UniqueFd socket, const SocketAddress& client);
   // Who makes way: the connection that has been idle longest, else the one with the oldest half of
-  // a frame.
+  // a frame, else the one that has been slow for longest to read its answers.
   struct Eviction {
     std::shared_ptr<TcpConnection> idle;
     std::shared_ptr<TcpConnection> half;
+    std::shared_ptr<TcpConnection> slow;
   };
   // Closes a connection of this client or of all, at whichever address it came in; false if there
   // is none, or none that has been idle for so long at least.

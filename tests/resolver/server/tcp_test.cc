@@ -383,6 +383,26 @@ TEST_F(TcpTest, LetsAConnectionOnHalfAFrameMakeWayWhenNoneIsIdle) {
   EXPECT_THAT(metrics(), HasSubstr("meshdns_tcp_closed_total{reason=\"evicted\"} 1\n"));
 }
 
+// A read now and then would keep its place for ever.
+TEST_F(TcpTest, LetsASlowReaderMakeWayWhenNoneIsIdle) {
+  DnsServer::Options options = default_options();
+  options.connections = {.total = 1, .per_client = 100};
+  start(options);
+  const UniqueFd slow = connect();
+  Octets stream;
+  for (int i = 0; i < 5000; ++i) {
+    const Octets frame = framed(support::encode({.name = "many.mesh"}));
+    stream.insert(stream.end(), frame.begin(), frame.end());
+  }
+  ::send(slow.get(), stream.data(), stream.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  EXPECT_TRUE(support::wait_until([&] {
+    clock_.advance(milliseconds(100));
+    return is_answered(connect());
+  }));
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_tcp_closed_total{reason=\"evicted\"} "));
+  EXPECT_THAT(metrics(), HasSubstr("meshdns_tcp_closed_total{reason=\"timeout\"} 0\n"));
+}
+
 TEST_F(TcpTest, RefusesConnectionsOverTheLimitWhenAllAreAtWork) {
   DnsServer::Options options = default_options();
   options.connections = {.total = 2, .per_client = 100};
