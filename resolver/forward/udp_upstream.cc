@@ -34,6 +34,10 @@ constexpr unsigned kSuspiciousAnswers = 3;
 // For so long an answer to mixed case is waited for before lower case is tried: less than a policy
 // waits before it asks again, so that the second try is heard where the first was not understood.
 constexpr std::chrono::milliseconds kDeafAfter{150};
+// Or twice as long as the server takes, if that is more; though never for longer than this, so that
+// a question to one that drops mixed case from now on is heard within its time.
+constexpr std::chrono::milliseconds kDeafAfterAtMost{1000};
+constexpr int kUsualWeight = 8;
 
 // RFC 6891 section 7 says FORMERR; some say NOTIMP.
 bool refuses_edns(std::uint16_t rcode) {
@@ -156,7 +160,9 @@ void UdpUpstream::cancel(AttemptId number) {
 // that is slow, or that nobody answers, says nothing of those that are asked beside it.
 bool UdpUpstream::keeps_case() const {
   const TimePoint now = environment_.timers.now();
-  const bool may_be_deaf = unheard_since_ && now - *unheard_since_ >= kDeafAfter;
+  const auto patience =
+      std::clamp<std::chrono::nanoseconds>(2 * usual_, kDeafAfter, kDeafAfterAtMost);
+  const bool may_be_deaf = unheard_since_ && now - *unheard_since_ >= patience;
   return !may_be_deaf && now >= lower_case_until_;
 }
 
@@ -329,6 +335,8 @@ void UdpUpstream::note_answer(const Attempt& attempt) {
   const bool overtook = unheard_since_ && attempt.sent >= *unheard_since_;
   if (attempt.mixed_case) {
     lower_after_mixed_ = 0;
+    const std::chrono::nanoseconds took = environment_.timers.now() - attempt.sent;
+    usual_ = std::max(took, usual_ - (usual_ - took) / kUsualWeight);
   } else if (attempt.lower_case || (overtook && ++lower_after_mixed_ >= kSuspiciousAnswers)) {
     lower_case_until_ = environment_.timers.now() + kLowerCaseHold;
     lower_after_mixed_ = 0;

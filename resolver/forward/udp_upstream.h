@@ -92,7 +92,8 @@ class UdpUpstream final : public Upstream {
   TimePoint lower_case_until_{};
   // When the first question in mixed case was sent since the last answer; nothing where none was.
   std::optional<TimePoint> unheard_since_;
-  unsigned lower_after_mixed_ = 0;  // answers in lower case alone, where mixed ones went unheard
+  std::chrono::nanoseconds usual_{0};  // that answers to mixed case take, the slower ones of late
+  unsigned lower_after_mixed_ = 0;     // answers in lower case alone, where mixed ones went unheard
 };
 
 }  // namespace meshdns::dns
