@@ -17,6 +17,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "resolver/app/control_loop.h"
+#include "tests/support/dns_client.h"
 #include "tests/support/scripted_upstream.h"
 #include "tests/support/wait_until.h"
 
@@ -94,6 +95,20 @@ TEST_F(HostLookupTest, AsksTheNextServerWhenOneFails) {
   ASSERT_TRUE(answer) << answer.error().message;
   EXPECT_THAT(texts(*answer), UnorderedElementsAre("192.0.2.7"));
   EXPECT_GT(broken.queries().size(), 0U);
+}
+
+TEST_F(HostLookupTest, AsksOverTcpForWhatIsTruncated) {
+  const ScriptedUpstream server([](const UpstreamQuery& query) {
+    const bool is_udp = query.transport == support::DnsTransport::kUdp;
+    return Messages{make_reply(query, "NOERROR",
+                               query.type == "A" && !is_udp
+                                   ? std::vector{query.name + " 60 IN A 192.0.2.7"}
+                                   : std::vector<std::string>(),
+                               is_udp ? support::Truncated::kYes : support::Truncated::kNo)};
+  });
+  const auto answer = look_up("cp.example.org", {server.address()});
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_THAT(texts(*answer), UnorderedElementsAre("192.0.2.7"));
 }
 
 // As resolv.conf has it where a router announces itself (RFC 8106).
