@@ -106,8 +106,9 @@ class GroupForwarder::Exchange final : public TimerQueue::Timer {
   };
   // Asks a server for a name that will come back if the server leads to us.
   struct LoopProbe {
-    LoopProbe(LoopGuard& guard, const Query& question, ServerHealth& server)
-        : name(guard, question.asked_name(), server), query(question) {
+    LoopProbe(LoopGuard& guard, const Query& question, LoopGuard::Domain domain,
+              ServerHealth& server)
+        : name(guard, question.asked_name(), domain, server), query(question) {
       query.name = name.name();
       query.assign_question(query.name, question.qtype, question.qclass);
     }
@@ -139,6 +140,8 @@ class GroupForwarder::Exchange final : public TimerQueue::Timer {
   // Whatever a step that fails for want of memory leaves undone, the question is looked at again.
   void come_back();
   void look_for_loop();
+  void send_probe(std::size_t index, LoopGuard::Domain domain);
+  void on_probe(std::size_t index, LoopGuard::Domain domain);
   void open_try(unsigned number, std::size_t index, const Query& query,
                 std::chrono::milliseconds deadline, OnAttempt done);
   void on_result(std::size_t index, unsigned number, AttemptResult result);
@@ -330,19 +333,35 @@ void GroupForwarder::Exchange::look_for_loop() {
       !suspect.health->claim_loop_probe(now())) {
     return;
   }
-  probe_ =
-      std::make_unique<LoopProbe>(forwarder_.environment_.loops, client_.query(), *suspect.health);
+  send_probe(current_, LoopGuard::Domain::kOfQuestion);
+}
+
+void GroupForwarder::Exchange::send_probe(std::size_t index, LoopGuard::Domain domain) {
+  probe_ = std::make_unique<LoopProbe>(forwarder_.environment_.loops, client_.query(), domain,
+                                       *server(index).health);
   const unsigned number = ++last_try_;
-  open_try(number, current_, probe_->query, std::min(kLongestProbe, left()),
-           [this, index = current_, number](const AttemptResult& /*result*/) {
+  open_try(number, index, probe_->query, std::min(kLongestProbe, left()),
+           [this, index, number, domain](const AttemptResult& /*result*/) {
              read_clock();
              forget_tries([number](const Try& open) { return open.number == number; });
-             probe_.reset();
-             if (server(index).health->is_looping(now())) {
-               looped_ = true;
-               on_failure(index);
-             }
+             on_probe(index, domain);
            });
+}
+
+// Whatever was said to it.
+void GroupForwarder::Exchange::on_probe(std::size_t index, LoopGuard::Domain domain) {
+  const bool came_back = probe_->name.came_back();
+  probe_.reset();
+  const bool is_first = domain == LoopGuard::Domain::kOfQuestion;
+  if (is_first && !came_back) {
+    return;
+  }
+  if (is_first && left() >= kShortestAttempt && !server(index).health->is_looping(now())) {
+    send_probe(index, LoopGuard::Domain::kNone);
+    return;
+  }
+  looped_ = true;
+  on_failure(index);
 }
 
 void GroupForwarder::Exchange::on_result(std::size_t index, unsigned number, AttemptResult result) {

@@ -23,6 +23,11 @@ constexpr std::string_view kPrefix = "meshdns-loop-";
 constexpr std::size_t kRandomOctets = 16;
 constexpr std::size_t kLabelOctets = kPrefix.size() + 2 * kRandomOctets;
 
+// There is no such top-level domain. One that is reserved (RFC 6761) would not go round: whoever
+// knows it answers it.
+constexpr std::array<std::uint8_t, 14> kNoDomain{12,  'm', 'e', 's', 'h', 'd', 'n',
+                                                 's', '-', 'l', 'o', 'o', 'p', 0};
+
 using Label = std::array<std::uint8_t, kLabelOctets>;
 
 Label make_label() {
@@ -65,10 +70,18 @@ bool has_prefix(NameView name) {
 
 }  // namespace
 
-LoopGuard::Probe::Probe(LoopGuard& guard, NameView question, ServerHealth& server) : guard_(guard) {
-  const Name name = below(question, make_label());
+LoopGuard::Probe::Probe(LoopGuard& guard, NameView question, Domain domain, ServerHealth& server)
+    : guard_(guard) {
+  const Name name =
+      below(domain == Domain::kOfQuestion ? question : NameView(kNoDomain), make_label());
   const std::scoped_lock lock(guard_.mutex_);
-  place_ = guard_.probes_.insert(guard_.probes_.end(), {.name = name, .server = server});
+  place_ = guard_.probes_.insert(guard_.probes_.end(),
+                                 {.name = name, .domain = domain, .server = server});
+}
+
+bool LoopGuard::Probe::came_back() const {
+  const std::scoped_lock lock(guard_.mutex_);
+  return place_->came_back;
 }
 
 LoopGuard::Probe::~Probe() {
@@ -87,6 +100,10 @@ bool LoopGuard::catches(NameView name) {
         probes_, [name](const Probe::Entry& probe) { return probe.name.view() == name; });
     if (found == probes_.end()) {
       return false;
+    }
+    found->came_back = true;
+    if (found->domain == Domain::kOfQuestion) {
+      return true;
     }
     server = &found->server;
   }

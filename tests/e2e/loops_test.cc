@@ -1,12 +1,16 @@
 // Upstream servers that lead back to us: found, named and left alone, with any way round.
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/ip_address.h"
+#include "base/unique_fd.h"
 #include "tests/support/datagram_relay.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/peers.h"
@@ -111,6 +115,36 @@ TEST(Loops, ThroughForwardersOfOthersAreFound) {
   ASSERT_TRUE(reply.has_value());
   EXPECT_EQ(reply->rcode(), "SERVFAIL");
   expect_loop(resolver, middle->address());
+}
+
+// Whoever serves a domain sees what is asked for in it, and may have somebody ask us for the same.
+TEST(Loops, AreNotFeignedByWhoSeesTheNameThatIsAskedFor) {
+  constexpr const char* kProbe = "meshdns-loop-";
+  const ScriptedUpstream upstream([](const UpstreamQuery& query) {
+    const bool is_told = query.name.find("slow") == std::string::npos;
+    return is_told ? always_address("192.0.2.1")(query) : std::vector<std::vector<std::uint8_t>>();
+  });
+  ResolverProgram resolver;
+  resolver.start({"--upstream", upstream.address().to_string()});
+  std::array<UniqueFd, 2> clients;
+  for (UniqueFd& client : clients) {
+    client = connect_socket(resolver.dns(), DnsTransport::kUdp);
+    ASSERT_TRUE(send_message(client.get(), DnsTransport::kUdp, encode({.name = "slow.example"})));
+  }
+  std::string seen;
+  ASSERT_TRUE(wait_until([&] {
+    for (const UpstreamQuery& query : upstream.queries()) {
+      std::string name = query.name;
+      std::ranges::transform(name, name.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+      });
+      seen = name.starts_with(kProbe) ? name : seen;
+    }
+    return !seen.empty();
+  }));
+  EXPECT_TRUE(ask(resolver.dns(), {.name = seen}).has_value());
+  EXPECT_EQ(resolver.address_of("www.example.org"), "192.0.2.1") << resolver.log();
+  EXPECT_EQ(sum_of(resolver, "meshdns_forward_loops_total"), 0);
 }
 
 }  // namespace

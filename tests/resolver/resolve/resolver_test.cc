@@ -333,46 +333,67 @@ class ResolverLoop : public ResolverTest {
     advance(std::chrono::milliseconds(400));  // not answered, so looked into and asked once more
     ASSERT_THAT(asked_, SizeIs(3));
   }
-  [[nodiscard]] std::string probe_name() const {
-    return asked_.at(1).query->question_name().to_text();
+  [[nodiscard]] std::string probe_name(std::size_t attempt = 1) const {
+    return asked_.at(attempt).query->question_name().to_text();
+  }
+  // A probe goes round: it comes in as a question, and what we say goes back the way it came.
+  void send_round(std::size_t attempt) {
+    EXPECT_EQ(resolve(probe_name(attempt), Transport::kUdp, {.edns = 1232}), 0U);
+    answer(attempt, {}, rcode::kServFail);
   }
 };
 
-TEST_F(ResolverLoop, IsFoundByANameThatComesBackAndEndsTheQuestion) {
+TEST_F(ResolverLoop, IsFoundByTwoNamesThatComeBackAndEndsTheQuestion) {
   make_loop({kFirstServer});
   EXPECT_THAT(probe_name(), ::testing::MatchesRegex("meshdns-loop-[0-9a-f]+.www.example.org."));
-  EXPECT_EQ(resolve(probe_name(), Transport::kUdp, {.edns = 1232}), 0U);
+  send_round(1);
   ASSERT_THAT(received_, SizeIs(1)) << "the probe is answered at once";
   EXPECT_EQ(received_[0].message.rcode, rcode::kServFail);
-  answer(1, {}, rcode::kServFail);
-  ASSERT_THAT(received_, SizeIs(3));
-  EXPECT_EQ(received_[1].message.rcode, rcode::kServFail);
-  EXPECT_EQ(received_[1].message.extended_error.value().text,
+  ASSERT_THAT(asked_, SizeIs(4));
+  EXPECT_THAT(probe_name(3), ::testing::MatchesRegex("meshdns-loop-[0-9a-f]+.meshdns-loop."));
+  send_round(3);
+  ASSERT_THAT(received_, SizeIs(4));
+  EXPECT_EQ(received_[2].message.rcode, rcode::kServFail);
+  EXPECT_EQ(received_[2].message.extended_error.value().text,
             "the upstream server leads back to this resolver");
   EXPECT_EQ(forward_metrics_.upstream({.address = kFirstServer}).loops.value(), 1U);
 }
 
 TEST_F(ResolverLoop, TakesThatServerAloneOutForAWhile) {
   make_loop({kFirstServer, kSecondServer});
-  resolve(probe_name());
-  answer(1, {}, rcode::kServFail);
-  ASSERT_THAT(asked_, SizeIs(4));
-  EXPECT_EQ(asked_.at(3).server, kSecondServer);
-  resolve("other.example.org");
+  send_round(1);
+  send_round(3);
+  ASSERT_THAT(asked_, SizeIs(5));
   EXPECT_EQ(asked_.at(4).server, kSecondServer);
+  resolve("other.example.org");
+  EXPECT_EQ(asked_.at(5).server, kSecondServer);
   clock_.advance(ServerHealth::kLoopHold);
   resolve("third.example.org");
-  EXPECT_EQ(asked_.at(5).server, kFirstServer);
+  EXPECT_EQ(asked_.at(6).server, kFirstServer);
 }
 
 TEST_F(ResolverLoop, WithNoOtherServerIsAnsweredAtOnceMeanwhile) {
   make_loop({kFirstServer});
-  resolve(probe_name());
-  answer(1, {}, rcode::kServFail);
+  send_round(1);
+  send_round(3);
   const auto before = received_.size();
   EXPECT_EQ(resolve("other.example.org"), 0U);
   EXPECT_THAT(received_, SizeIs(before + 1));
-  EXPECT_THAT(asked_, SizeIs(3));
+  EXPECT_THAT(asked_, SizeIs(4));
+}
+
+// Whoever serves the domain that is asked for sees the probe's name, and may have a web page ask us
+// for it.
+TEST_F(ResolverLoop, ThatAStrangerFeignsEndsItsQuestionAndHoldsNoServer) {
+  make_loop({kFirstServer});
+  send_round(1);
+  answer(3, address_reply(probe_name(3)));  // of the second nobody but the server has heard
+  EXPECT_THAT(received_, SizeIs(3));
+  EXPECT_EQ(forward_metrics_.upstream({.address = kFirstServer}).loops.value(), 0U);
+  asked_.clear();
+  resolve("other.example.org");
+  ASSERT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(asked_.at(0).server, kFirstServer);
 }
 
 TEST_F(ResolverLoop, IsNotSuspectedTwiceASecond) {
