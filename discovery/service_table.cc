@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <iterator>
@@ -21,54 +22,78 @@
 #include "discovery/service.h"
 
 namespace meshdns::discovery {
+namespace {
+
+// Times at which held entries go are as far apart: each costs a look at all that are held.
+constexpr std::chrono::seconds kBetweenExpiries{1};
+
+}  // namespace
 
 ServiceTable::ServiceTable(std::vector<std::string> feeds, Clock& clock, Logger& logger,
                            MetricRegistry& metrics)
-    : feeds_(std::move(feeds)),
-      clock_(clock),
+    : clock_(clock),
       logger_(logger),
       held_total_(metrics.counter("meshdns_table_held_down_total",
-                                  "Entries whose removal was held down for a minute.")) {}
+                                  "Entries whose removal was held down for a minute.")) {
+  for (std::string& name : feeds) {
+    feeds_.push_back({.name = std::move(name)});
+  }
+}
 
 TableChange ServiceTable::apply(const ServiceDelta& delta) {
-  const auto feed = std::ranges::find(feeds_, delta.feed);
+  const auto feed = std::ranges::find(feeds_, delta.feed, &Feed::name);
   assert(feed != feeds_.end());
   const auto rank = static_cast<std::size_t>(feed - feeds_.begin());
   Removals removals = removals_of(rank, delta);
   hold_with_services(rank, removals);
-  const std::size_t before =
-      services_.count_of(rank) + records_.count_of(rank) + endpoints_.count_of(rank);
+  const bool is_held = removals.size() > 0 && is_of_most(rank, removals.size());
 
   TableChange change;
   for (const Service& service : delta.services) {
-    held_services_.erase({rank, service.id});
+    feed->held.services.erase(service.id);
     if (const PackedService packed(service); services_.set(rank, packed)) {
       change.services.push_back(packed);
     }
   }
   for (const NameRecord& record : delta.records) {
-    held_records_.erase({rank, record.name});
+    feed->held.records.erase(record.name);
     if (records_.set(rank, record)) {
       change.records.push_back(record);
     }
   }
   for (const ServiceEndpoints& endpoints : delta.endpoints) {
-    held_endpoints_.erase({rank, endpoints.service});
+    feed->held.endpoints.erase(endpoints.service);
     if (endpoints_.set(rank, endpoints)) {
       change.endpoints.push_back(endpoints);
     }
   }
-  const std::size_t leaving = removals.size();
-  if (leaving >= kHoldDownMinimum && leaving * 2 > before) {
-    logger_.warn(
-        "a response removes most of the table; the removed names answer for {} s more "
-        "feed={} removed={} of={}",
-        kHoldDown.count(), delta.feed, leaving, before);
-    hold(rank, removals);
+  if (is_held) {
+    hold(*feed, removals);
   } else {
     remove(rank, removals, change);
   }
   return change;
+}
+
+bool ServiceTable::is_of_most(std::size_t rank, std::size_t leaving) {
+  Feed& feed = feeds_[rank];
+  const TimePoint now = clock_.now();
+  if (now >= feed.minute_ends) {
+    feed.minute_ends = now + kHoldDown;
+    feed.most = 0;
+    feed.is_hold_told = false;
+  }
+  const std::size_t here = services_.count_of(rank) + records_.count_of(rank) +
+                           endpoints_.count_of(rank) - feed.held.size();
+  feed.most = std::max(feed.most, here);
+  const bool is_of_most = leaving >= kHoldDownMinimum && (here - leaving) * 2 < feed.most;
+  if (is_of_most && !std::exchange(feed.is_hold_told, true)) {
+    logger_.warn(
+        "most of the table is removed; the removed names answer for {} s more "
+        "feed={} removed={} left={} of={}",
+        kHoldDown.count(), feed.name, leaving, here - leaving, feed.most);
+  }
+  return is_of_most;
 }
 
 ServiceTable::Removals ServiceTable::removals_of(std::size_t rank,
@@ -78,10 +103,14 @@ ServiceTable::Removals ServiceTable::removals_of(std::size_t rank,
   const auto take = [&](const auto& entries, const auto& held, const auto& listed, auto key_of,
                         const auto& removed, auto& into) {
     const auto counts = [&](const auto& key) {
-      return entries.has(rank, key) && !held.contains({rank, key});
+      return entries.has(rank, key) && !held.contains(key);
     };
     if (!delta.full_state) {
       std::ranges::copy_if(removed, std::back_inserter(into), counts);
+      // A response may name one twice.
+      std::ranges::sort(into);
+      const auto repeated = std::ranges::unique(into);
+      into.erase(repeated.begin(), repeated.end());
       return;
     }
     std::set<typename std::decay_t<decltype(removed)>::value_type> kept;
@@ -89,49 +118,52 @@ ServiceTable::Removals ServiceTable::removals_of(std::size_t rank,
     std::ranges::copy_if(entries.keys_of(rank), std::back_inserter(into),
                          [&](const auto& key) { return !kept.contains(key) && counts(key); });
   };
+  const Held& held = feeds_[rank].held;
   Removals removals;
-  take(services_, held_services_, delta.services, &Service::id, delta.removed_services,
+  take(services_, held.services, delta.services, &Service::id, delta.removed_services,
        removals.services);
-  take(records_, held_records_, delta.records, &NameRecord::name, delta.removed_records,
+  take(records_, held.records, delta.records, &NameRecord::name, delta.removed_records,
        removals.records);
-  take(endpoints_, held_endpoints_, delta.endpoints, &ServiceEndpoints::service,
+  take(endpoints_, held.endpoints, delta.endpoints, &ServiceEndpoints::service,
        delta.removed_endpoints, removals.endpoints);
   return removals;
 }
 
-void ServiceTable::hold(std::size_t rank, const Removals& removals) {
-  const TimePoint until = clock_.now() + kHoldDown;
+void ServiceTable::hold(Feed& feed, const Removals& removals) {
+  TimePoint until = clock_.now() + kHoldDown;
+  if (until > latest_expiry_ && until - latest_expiry_ < kBetweenExpiries) {
+    until = latest_expiry_ + kBetweenExpiries;
+  }
+  latest_expiry_ = std::max(latest_expiry_, until);
   for (const ServiceId& id : removals.services) {
-    held_services_.try_emplace({rank, id}, until);
+    feed.held.services.try_emplace(id, latest_expiry_);
   }
   for (const std::string& name : removals.records) {
-    held_records_.try_emplace({rank, name}, until);
+    feed.held.records.try_emplace(name, latest_expiry_);
   }
   for (const ServiceId& id : removals.endpoints) {
-    held_endpoints_.try_emplace({rank, id}, until);
+    feed.held.endpoints.try_emplace(id, latest_expiry_);
   }
+  next_expiry_ = std::min(next_expiry_.value_or(latest_expiry_), latest_expiry_);
   held_total_.add(removals.size());
 }
 
 void ServiceTable::hold_with_services(std::size_t rank, Removals& removals) {
-  if (held_services_.empty()) {
-    return;
-  }
   std::erase_if(removals.endpoints, [&](const ServiceId& id) {
-    for (std::size_t other = 0; other < feeds_.size(); ++other) {
-      const auto service = held_services_.find({other, id});
-      if (service != held_services_.end()) {
-        held_endpoints_.try_emplace({rank, id}, service->second);
-        return true;
+    return std::ranges::any_of(feeds_, [&](const Feed& other) {
+      const auto service = other.held.services.find(id);
+      const bool is_held = service != other.held.services.end();
+      if (is_held) {
+        feeds_[rank].held.endpoints.try_emplace(id, service->second);
       }
-    }
-    return false;
+      return is_held;
+    });
   });
 }
 
 void ServiceTable::remove(std::size_t rank, const Removals& removals, TableChange& change) {
   const auto drop = [&](std::string resource) {
-    change.dropped.push_back({feeds_[rank], std::move(resource)});
+    change.dropped.push_back({feeds_[rank].name, std::move(resource)});
   };
   for (const ServiceId& id : removals.services) {
     drop(id.to_string());
@@ -180,38 +212,35 @@ void ServiceTable::report_endpoints(const ServiceId& id, TableChange& change) co
 TableChange ServiceTable::expire() {
   TableChange change;
   const TimePoint now = clock_.now();
-  const auto take = [&](auto& held, auto into) {
+  next_expiry_.reset();
+  const auto take = [&](auto& held, auto& into) {
     for (auto entry = held.begin(); entry != held.end();) {
       if (entry->second <= now) {
-        Removals removals;
-        (removals.*into).push_back(entry->first.second);
-        remove(entry->first.first, removals, change);
+        into.push_back(entry->first);
         entry = held.erase(entry);
       } else {
+        next_expiry_ = std::min(next_expiry_.value_or(entry->second), entry->second);
         ++entry;
       }
     }
   };
-  take(held_services_, &Removals::services);
-  take(held_records_, &Removals::records);
-  take(held_endpoints_, &Removals::endpoints);
+  for (std::size_t rank = 0; rank < feeds_.size(); ++rank) {
+    Removals removals;
+    take(feeds_[rank].held.services, removals.services);
+    take(feeds_[rank].held.records, removals.records);
+    take(feeds_[rank].held.endpoints, removals.endpoints);
+    remove(rank, removals, change);
+  }
   return change;
 }
 
-std::optional<TimePoint> ServiceTable::next_expiry() const {
-  std::optional<TimePoint> next;
-  const auto consider = [&](const auto& held) {
-    for (const auto& [key, until] : held) {
-      next = next ? std::min(*next, until) : until;
-    }
-  };
-  consider(held_services_);
-  consider(held_records_);
-  consider(held_endpoints_);
-  return next;
+std::size_t ServiceTable::held_down() const {
+  std::size_t held = 0;
+  for (const Feed& feed : feeds_) {
+    held += feed.held.services.size() + feed.held.records.size();
+  }
+  return held;
 }
-
-std::size_t ServiceTable::held_down() const { return held_services_.size() + held_records_.size(); }
 
 std::optional<Service> ServiceTable::find(const ServiceId& id) const {
   const PackedService* const service = services_.find(id);

@@ -4,8 +4,10 @@
 // Belongs to the control thread. Where two feeds tell of the same service, endpoints or record, the
 // feed that comes first in the configured order wins; the other's stands in when it goes. Services
 // and endpoints come and go on their own: either may be there without the other. A delta that takes
-// away more than half of a feed's entries, and at least ten, is believed only after a hold-down:
-// until then the entries keep answering. Endpoints stay at least as long as their service is held.
+// away ten of a feed's entries or more, and leaves less than half of what there was within the last
+// minute, is believed only after a hold-down: until then the entries keep answering. So it is one
+// removal, though a server tells it in parts. Endpoints stay at least as long as their service is
+// held.
 #pragma once
 
 #include <chrono>
@@ -14,7 +16,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -64,7 +65,7 @@ class ServiceTable {
   // Removes what has been held down long enough.
   TableChange expire();
   // When expire() has something to do.
-  [[nodiscard]] std::optional<TimePoint> next_expiry() const;
+  [[nodiscard]] std::optional<TimePoint> next_expiry() const { return next_expiry_; }
 
   [[nodiscard]] std::size_t services() const { return services_.effective(); }
   [[nodiscard]] std::size_t records() const { return records_.effective(); }
@@ -84,13 +85,30 @@ class ServiceTable {
       return services.size() + records.size() + endpoints.size();
     }
   };
-  // Held-down entries, by feed rank, with the time at which they go.
-  template <typename Key>
-  using Held = std::map<std::pair<std::size_t, Key>, TimePoint>;
+  // Held-down entries, with the time at which they go.
+  struct Held {
+    std::map<ServiceId, TimePoint> services;
+    std::map<std::string, TimePoint> records;
+    std::map<ServiceId, TimePoint> endpoints;
+
+    [[nodiscard]] std::size_t size() const {
+      return services.size() + records.size() + endpoints.size();
+    }
+  };
+  struct Feed {
+    std::string name;
+    Held held{};
+    // Of the minute that the latest removal is in: the most entries that it found.
+    TimePoint minute_ends{};
+    std::size_t most = 0;
+    bool is_hold_told = false;
+  };
 
   [[nodiscard]] Removals removals_of(std::size_t rank, const ServiceDelta& delta) const;
+  // Whether it is to be held down that so many of the feed's entries leave.
+  [[nodiscard]] bool is_of_most(std::size_t rank, std::size_t leaving);
   void remove(std::size_t rank, const Removals& removals, TableChange& change);
-  void hold(std::size_t rank, const Removals& removals);
+  void hold(Feed& feed, const Removals& removals);
   // Holds, and takes out of `removals`, the endpoints of services that are held down.
   void hold_with_services(std::size_t rank, Removals& removals);
   // What the effective view now says of these keys, into `change`.
@@ -98,16 +116,15 @@ class ServiceTable {
   void report(const std::string& record, TableChange& change) const;
   void report_endpoints(const ServiceId& id, TableChange& change) const;
 
-  std::vector<std::string> feeds_;
+  std::vector<Feed> feeds_;  // by rank
   Clock& clock_;
   Logger& logger_;
   Counter& held_total_;
   RankedEntries<PackedService> services_;
   RankedEntries<NameRecord> records_;
   RankedEntries<ServiceEndpoints> endpoints_;
-  Held<ServiceId> held_services_;
-  Held<std::string> held_records_;
-  Held<ServiceId> held_endpoints_;
+  TimePoint latest_expiry_{};
+  std::optional<TimePoint> next_expiry_;  // or earlier
 };
 
 }  // namespace meshdns::discovery

@@ -1,6 +1,7 @@
 #include "discovery/service_table.h"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -26,12 +27,22 @@ Service service(const std::string& name, const std::string& zone = "") {
   return result;
 }
 
-std::vector<Service> many_services(int count) {
+std::vector<Service> some_services(int from, int count) {
   std::vector<Service> services;
-  for (int i = 0; i < count; ++i) {
+  for (int i = from; i < from + count; ++i) {
     services.push_back(service("s" + std::to_string(i)));
   }
   return services;
+}
+
+std::vector<Service> many_services(int count) { return some_services(0, count); }
+
+ServiceDelta removal(int from, int count) {
+  ServiceDelta delta{.feed = "mesh"};
+  for (int i = from; i < from + count; ++i) {
+    delta.removed_services.push_back({"default", "s" + std::to_string(i)});
+  }
+  return delta;
 }
 
 ServiceEndpoints endpoints(const std::string& name, std::uint16_t count = 1) {
@@ -123,6 +134,69 @@ TEST_F(ServiceTableTest, RemovesAtOnceWhatIsFewOrTheSmallerPart) {
     half.removed_services.push_back({"default", "s" + std::to_string(i)});
   }
   EXPECT_EQ(table_.apply(half).removed_services.size(), 20U);
+}
+
+// A server tells what is more than fits a response in several; none of them is of most of the
+// table.
+TEST_F(ServiceTableTest, HoldsDownARemovalOfMostOfTheTableThatComesInParts) {
+  (void)table_.apply({.feed = "mesh", .services = many_services(100)});
+  std::size_t removed = 0;
+  for (int from = 0; from < 100; from += 20) {
+    removed += table_.apply(removal(from, 20)).removed_services.size();
+    clock_.advance(std::chrono::milliseconds(100));
+  }
+  EXPECT_EQ(removed, 40U);
+  EXPECT_EQ(table_.held_down(), 60U);
+  clock_.advance(ServiceTable::kHoldDown + std::chrono::seconds(1));
+  EXPECT_EQ(table_.expire().removed_services.size(), 60U);
+  EXPECT_EQ(table_.next_expiry(), std::nullopt);
+}
+
+TEST_F(ServiceTableTest, HoldsDownWhatFollowsARemovalThatIsHeldDown) {
+  (void)table_.apply({.feed = "mesh", .services = many_services(100)});
+  EXPECT_TRUE(table_.apply(removal(0, 60)).empty());
+  EXPECT_TRUE(table_.apply(removal(60, 40)).empty());
+  EXPECT_EQ(table_.held_down(), 100U);
+}
+
+TEST_F(ServiceTableTest, BelievesAMinuteLaterThatMoreIsRemoved) {
+  (void)table_.apply({.feed = "mesh", .services = many_services(100)});
+  EXPECT_EQ(table_.apply(removal(0, 40)).removed_services.size(), 40U);
+  clock_.advance(ServiceTable::kHoldDown);
+  EXPECT_EQ(table_.apply(removal(40, 30)).removed_services.size(), 30U);
+}
+
+// Services that come and go leave the table as large as it was.
+TEST_F(ServiceTableTest, HoldsDownNothingOfATableThatIsReplacedBitByBit) {
+  (void)table_.apply({.feed = "mesh", .services = many_services(100)});
+  for (int i = 0; i < 5; ++i) {
+    (void)table_.apply({.feed = "mesh", .services = some_services(100 + i * 20, 20)});
+    EXPECT_EQ(table_.apply(removal(i * 20, 20)).removed_services.size(), 20U);
+  }
+}
+
+TEST_F(ServiceTableTest, CountsANameThatAResponseRemovesTwiceOnce) {
+  (void)table_.apply({.feed = "mesh", .services = many_services(12)});
+  ServiceDelta twice = removal(0, 6);
+  twice.removed_services.insert(twice.removed_services.end(), twice.removed_services.begin(),
+                                twice.removed_services.end());
+  EXPECT_EQ(table_.apply(twice).removed_services.size(), 6U);
+}
+
+TEST_F(ServiceTableTest, LooksForWhatGoesOnceASecondHoweverManyPartsThereWere) {
+  (void)table_.apply({.feed = "mesh", .services = many_services(1000)});
+  (void)table_.apply(removal(0, 600));
+  for (int from = 600; from < 1000; from += 10) {
+    clock_.advance(std::chrono::milliseconds(100));
+    (void)table_.apply(removal(from, 10));
+  }
+  int looks = 0;
+  for (; table_.next_expiry(); ++looks) {
+    clock_.advance(*table_.next_expiry() - clock_.now());
+    (void)table_.expire();
+  }
+  EXPECT_EQ(table_.services(), 0U);
+  EXPECT_LE(looks, 6);
 }
 
 TEST_F(ServiceTableTest, KeepsEndpointsLikeServicesAndApartFromThem) {
