@@ -112,7 +112,9 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     const StreamPtr stream =
         AdsServerStream::open(std::move(session), context->peer(),
                               {[this](const StreamPtr& admitted) { admit(admitted); },
-                               [this](AdsServerStream* done) { forget(done); }});
+                               [this] { metrics.streams_refused.add(); },
+                               [this](AdsServerStream* done) { forget(done); }},
+                              options.first_request_timeout);
     metrics.streams_opened.add();
     open_streams.emplace(stream.get(), stream);
     metrics.streams.set(static_cast<double>(open_streams.size()));
@@ -253,6 +255,8 @@ Result<void> AdsServer::Impl::listen() {
       .SetMaxSendMessageSize(-1)
       .AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                           milliseconds(options.handshake_timeout))
+      .AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, milliseconds(options.idle_timeout))
+      .AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_streams_per_connection)
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(options.keepalive_time))
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(options.keepalive_timeout))
       .AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1)

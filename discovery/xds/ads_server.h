@@ -42,6 +42,9 @@ class AdsServer {
     std::string identifier = "meshdns-cp";        // ControlPlane.identifier of each response
     std::size_t max_receive_bytes = 64UL << 20U;  // a first delta request lists every version
     std::size_t max_streams = 20'000;
+    // At one time on one connection: a client has one or a few, and a proxy of many clients opens
+    // more connections.
+    int max_streams_per_connection = 100;
     // One subscription; initial versions too, unless there are more than half as many resources.
     std::size_t max_names = 200'000;
     std::size_t max_types = 32;                 // one stream
@@ -49,6 +52,10 @@ class AdsServer {
     // For a connection to begin HTTP/2, after TLS where that is: so long it may take a descriptor
     // and say nothing.
     std::chrono::milliseconds handshake_timeout{10'000};
+    // For a stream to say who it is for: before that it counts like any other.
+    std::chrono::milliseconds first_request_timeout{10'000};
+    // For a connection without a stream.
+    std::chrono::milliseconds idle_timeout{60'000};
     std::chrono::milliseconds keepalive_time{30'000};
     std::chrono::milliseconds keepalive_timeout{10'000};
     std::chrono::milliseconds shutdown_grace{500};

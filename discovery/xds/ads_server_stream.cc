@@ -1,5 +1,6 @@
 #include "discovery/xds/ads_server_stream.h"
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -7,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/slice.h>
 #include <grpcpp/support/status.h>
@@ -63,10 +65,18 @@ grpc::Status to_status(const Error& error) {
 }
 
 std::shared_ptr<AdsServerStream> AdsServerStream::open(std::unique_ptr<ServerSession> session,
-                                                       std::string peer, Events events) {
+                                                       std::string peer, Events events,
+                                                       std::chrono::milliseconds patience) {
   std::shared_ptr<AdsServerStream> stream(
       new AdsServerStream(std::move(session), std::move(peer), std::move(events)));
   stream->self_ = stream;
+  stream->silence_ = std::make_unique<grpc::Alarm>();
+  stream->silence_->Set(std::chrono::system_clock::now() + patience,
+                        [weak = std::weak_ptr(stream)](bool has_rung) {
+                          if (const auto silent = has_rung ? weak.lock() : nullptr) {
+                            silent->end_if_silent();
+                          }
+                        });
   stream->StartRead(&stream->incoming_);
   return stream;
 }
@@ -104,10 +114,19 @@ void AdsServerStream::OnReadDone(bool ok) {
   }
   if (!admitted_) {
     admitted_ = true;
+    silence_.reset();
     events_.on_admitted(self_);
   }
   StartRead(&incoming_);
   push_locked();
+}
+
+void AdsServerStream::end_if_silent() {
+  const std::lock_guard lock(mutex_);
+  if (!admitted_ && !writer_.has_ended()) {
+    events_.on_silence();
+    writer_.end({grpc::StatusCode::DEADLINE_EXCEEDED, "no request came"});
+  }
 }
 
 void AdsServerStream::push() {

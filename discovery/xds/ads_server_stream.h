@@ -4,11 +4,13 @@
 // stream keeps itself alive until gRPC says OnDone. gRPC headers: include it in few sources.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/status.h>
@@ -23,16 +25,18 @@ namespace meshdns::discovery {
 class AdsServerStream final : public grpc::ServerGenericBidiReactor,
                               public std::enable_shared_from_this<AdsServerStream> {
  public:
-  // Both run with the stream's lock held and must not call the stream back.
+  // All run with the stream's lock held and must not call the stream back.
   struct Events {
     std::function<void(const std::shared_ptr<AdsServerStream>&)> on_admitted;
+    std::function<void()> on_silence;  // it ends, since nothing was said
     std::function<void(AdsServerStream*)> on_done;
   };
 
   // The reactor to hand to gRPC, which it outlives by its own reference. `peer`: the client's
-  // address, for status().
+  // address, for status(). A client that says nothing for `patience` is not served.
   static std::shared_ptr<AdsServerStream> open(std::unique_ptr<ServerSession> session,
-                                               std::string peer, Events events);
+                                               std::string peer, Events events,
+                                               std::chrono::milliseconds patience);
   AdsServerStream(const AdsServerStream&) = delete;
   AdsServerStream& operator=(const AdsServerStream&) = delete;
   ~AdsServerStream() override = default;
@@ -60,6 +64,7 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   void OnDone() override;
 
   void push_locked();
+  void end_if_silent();
 
   const std::string peer_;
   std::mutex mutex_;  // guards everything below
@@ -69,6 +74,7 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   grpc::ByteBuffer incoming_;
   CallWriter writer_{*this};
   bool admitted_ = false;
+  std::unique_ptr<grpc::Alarm> silence_;  // until it is admitted
 };
 
 // What a client sees of an error of ours.

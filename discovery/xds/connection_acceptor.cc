@@ -1,9 +1,11 @@
 #include "discovery/xds/connection_acceptor.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <fcntl.h>
 #include <memory>
 #include <poll.h>
 #include <pthread.h>
@@ -16,6 +18,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/ip_address.h"
@@ -28,6 +31,9 @@ namespace {
 
 // How long to wait for a descriptor.
 constexpr int kPauseMilliseconds = 100;
+// Descriptors that connections leave to others, and where there are few, the part that they leave.
+constexpr rlim_t kLeft = 64;
+constexpr rlim_t kLeftPart = 4;
 // Before it looks whether it is to stop.
 constexpr int kMostAtOnce = 64;
 
@@ -142,11 +148,35 @@ void ConnectionAcceptor::run() {
   }
 }
 
+int ConnectionAcceptor::shortage() const {
+  // The kernel gives the lowest that is free.
+  const UniqueFd next(::fcntl(listener_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!next.valid()) {
+    return errno;
+  }
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return 0;
+  }
+  const rlim_t left = std::min(kLeft, limit.rlim_cur / kLeftPart);
+  return static_cast<rlim_t>(next.get()) + left < limit.rlim_cur ? 0 : EMFILE;
+}
+
+bool ConnectionAcceptor::is_waited_on() const {
+  pollfd listener{.fd = listener_.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&listener, 1, 0) > 0;
+}
+
 bool ConnectionAcceptor::take_waiting() {
   for (int i = 0; i < kMostAtOnce; ++i) {
+    if (const int error = shortage(); error != 0) {
+      if (is_waited_on()) {
+        note_shortage(error);
+      }
+      return false;
+    }
     UniqueFd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (connection.valid()) {
-      is_short_ = false;
       hand_(std::move(connection));
       continue;
     }
@@ -156,6 +186,7 @@ bool ConnectionAcceptor::take_waiting() {
       return false;
     }
     if (error == EAGAIN) {
+      is_short_ = false;
       break;
     }
     // Else it is of a connection that is gone already, or of the network it came by (accept(2)).

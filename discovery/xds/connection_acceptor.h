@@ -2,7 +2,8 @@
 //
 // gRPC has a listener of its own, which for want of one descriptor gives up for good: gRPC 1.51.1
 // would take no connection any more, however many descriptors came free (grpc/grpc#20418). Here who
-// cannot be taken stays in the kernel's queue until there is a descriptor.
+// cannot be taken stays in the kernel's queue until there is a descriptor, beside some that are
+// left for files and for whoever else listens.
 //
 // A thread of its own takes connections. start() and stop() belong to one thread of the owner.
 #pragma once
@@ -43,6 +44,9 @@ class ConnectionAcceptor {
  private:
   ConnectionAcceptor(UniqueFd listener, UniqueFd wake, std::uint16_t port, Logger& logger);
   void run();
+  // Why no descriptor may be opened for one more connection; 0: it may.
+  [[nodiscard]] int shortage() const;
+  [[nodiscard]] bool is_waited_on() const;
   // Takes those who wait. False when there is no descriptor, or no memory, for the next one.
   [[nodiscard]] bool take_waiting();
   void note_shortage(int error);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -17,6 +18,8 @@
 #include "base/unique_fd.h"
 #include "tests/e2e/network.h"
 #include "tests/support/dns_client.h"
+#include "tests/support/http2_frames.h"
+#include "tests/support/http_get.h"
 #include "tests/support/network_namespace.h"
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
@@ -154,6 +157,29 @@ TEST_F(Descriptors, ThatAControlPlaneRunsOutOfKeepNobodyOutForGood) {
   crowd.clear();
   resolver_.start_ready(control_plane);
   EXPECT_NE(resolver_.wait_for_address("web.mesh"), "") << control_plane.log();
+}
+
+TEST_F(Descriptors, ThatXdsClientsTakeLeaveSomeForTheFolderAndForHttp) {
+  ControlPlaneProgram control_plane;
+  control_plane.put({.name = "web-1", .service = "web"});
+  control_plane.start();
+  resolver_.start_ready(control_plane);
+  leave(control_plane.process().pid(), 20);
+  const SocketAddress xds = loopback(control_plane.port());
+  std::vector<UniqueFd> crowd;
+  const std::string begin =
+      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http2::frame(http2::kSettings, 0, 0, "");
+  for (int i = 0; i < 60; ++i) {
+    crowd.push_back(connect_socket(xds, DnsTransport::kTcp));
+    ASSERT_EQ(::write(crowd.back().get(), begin.data(), begin.size()), std::ssize(begin));
+  }
+  ASSERT_TRUE(wait_until([&] {
+    return control_plane.log().find("clients wait for their connections") != std::string::npos;
+  })) << control_plane.log();
+  control_plane.put({.name = "news-1", .service = "news"});
+  EXPECT_NE(resolver_.wait_for_address("news.mesh"), "") << control_plane.log();
+  EXPECT_EQ(control_plane.get("/healthz").status, 200);
+  EXPECT_TRUE(http_get(control_plane.api(), "/"));
 }
 
 TEST_F(Descriptors, ThatRunOutMakeTcpWaitAndUdpGoesOn) {

@@ -157,6 +157,47 @@ TEST(AdsServer, OneStreamTooManyIsRefusedAndTheOthersStay) {
   EXPECT_EQ(fourth.read().resources_size(), 1);
 }
 
+TEST(AdsServer, AClientThatSaysNothingIsLetGo) {
+  AdsServer::Options options;
+  options.first_request_timeout = 100ms;
+  TestServer server(options);
+  RawClient client(server);
+  client.ask(kType);
+  client.read();
+  RawClient silent(server);
+  EXPECT_EQ(silent.finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(server.metrics().streams_refused.value(), 1U);
+
+  // Who has spoken may be silent.
+  server.resources().apply({put("a", "1")}, {});
+  client.ask(kType, "1");
+  EXPECT_EQ(client.read().resources_size(), 1);
+}
+
+TEST(AdsServer, OneConnectionHasSoManyStreamsAtOneTime) {
+  AdsServer::Options options;
+  options.max_streams_per_connection = 2;
+  TestServer server(options);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 2; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server));
+    clients.back()->ask(kType);
+    clients.back()->read();
+  }
+  // gRPC makes one connection of them all, and waits for its turn.
+  auto answer = std::async(std::launch::async, [&] {
+    RawClient third(server);
+    third.ask(kType);
+    return third.read().type_url();
+  });
+  server.resources().apply({put("a", "1")}, {});
+  clients.front()->ask(kType, "1");
+  clients.front()->read();
+  EXPECT_EQ(server.server().streams(), 2U);
+  clients.pop_back();
+  EXPECT_EQ(answer.get(), kType);
+}
+
 TEST(AdsServer, AnotherServiceIsUnimplemented) {
   const TestServer server;
   grpc::GenericStub stub(grpc::CreateChannel(server.target(), grpc::InsecureChannelCredentials()));
