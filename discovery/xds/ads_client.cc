@@ -37,6 +37,11 @@ namespace {
 // A response with more is not held up: the table that it begins or goes on with is waited for.
 constexpr std::size_t kSmallResponse = 256;
 
+// Of gRPC's servers, unless they are told otherwise: a larger request ends the stream.
+constexpr std::size_t kStockReceiveBytes = 4UL << 20U;
+// How long to wait for more of what a server tells anew.
+constexpr std::chrono::seconds kRetelling{60};
+
 // Times Options::fail_back_after.
 constexpr int kLongestLookBack = 60;
 
@@ -54,6 +59,7 @@ struct AdsClient::Impl {
     RefusalPace pace;
     std::optional<LateReply> late{};
     std::optional<TimePoint> replied_at{};  // on this stream
+    std::optional<TimePoint> forget_at{};   // what is held and was not told anew by then
   };
   using TypeKey = std::pair<int, std::string>;  // type_order, type_url
 
@@ -89,14 +95,17 @@ struct AdsClient::Impl {
   [[nodiscard]] std::chrono::milliseconds note_reply(const DecodedResponse& response,
                                                      const ClientSubscription::Reply& reply,
                                                      RefusalPace& pace);
+  // After a response, before which so many resources were untold.
+  void note_retold(Subscriber& subscriber, std::size_t untold_before);
   // How long the ACK of the response is to wait.
   [[nodiscard]] std::chrono::milliseconds ack_delay(const DecodedResponse& response,
                                                     const Subscriber& subscriber) const;
   void send_reply(Subscriber& subscriber, std::string request);
   // Sends what the subscriber is late with, before anything else of its type.
   void catch_up(Subscriber& subscriber);
-  void await_late_replies();
-  void send_late_replies();
+  void send(std::string request);
+  void await_what_is_due();
+  void do_what_is_due();
   void on_end(const AdsCallEnd& end);
   void lost(const std::string& reason);
   void stop();
@@ -111,19 +120,22 @@ struct AdsClient::Impl {
   Backoff backoff;
   Backoff look_backs;                  // from one look at the targets before to the next
   std::set<std::string> sotw_targets;  // said UNIMPLEMENTED to delta
+  // Did not take what a large table needs: they are not told what is held.
+  std::set<std::string> untold_targets;
   std::size_t target = 0;
   std::vector<std::string> next_targets;  // for the next connection; empty: the same
   bool running = false;
-  NodeInfo node;           // of this attempt
-  bool node_sent = false;  // on this stream
-  bool connected = false;  // this stream has delivered
+  NodeInfo node;                    // of this attempt
+  bool node_sent = false;           // on this stream
+  bool connected = false;           // this stream has delivered
+  std::size_t largest_request = 0;  // of this stream
   // The failures that were logged, by target, since something was delivered last.
   std::map<std::string, std::string> told_failures;
   std::optional<TimePoint> last_response_at;
   std::unique_ptr<AdsTransport> transport;
   XdsVariant variant = XdsVariant::kDelta;
   std::unique_ptr<AdsCall> call;
-  std::optional<TimePoint> late_timer_at;  // when the call's timer rings for late replies
+  std::optional<TimePoint> due_timer_at;  // when the call's timer rings for what is due
 };
 
 void AdsClient::Impl::connect() {
@@ -139,7 +151,8 @@ void AdsClient::Impl::connect() {
   variant =
       options.sotw_only || sotw_targets.contains(name) ? XdsVariant::kSotw : XdsVariant::kDelta;
   metrics.connection_attempts.add();
-  late_timer_at.reset();
+  due_timer_at.reset();
+  largest_request = 0;
   node_sent = false;
   node = options.node;
   if (options.complete_node) {
@@ -194,12 +207,21 @@ void AdsClient::Impl::begin(Subscriber& subscriber) {
   subscriber.late.reset();
   subscriber.replied_at.reset();
   subscriber.pace.reset();
+  subscriber.forget_at.reset();
+  const auto claims = untold_targets.contains(options.targets.at(target))
+                          ? ClientSubscription::Claims::kNone
+                          : ClientSubscription::Claims::kAll;
   // The node goes with the first request of a stream only.
-  auto request = subscriber.state.begin(variant, node_sent ? nullptr : &node);
-  if (request) {
+  for (std::string& request :
+       subscriber.state.begin(variant, node_sent ? nullptr : &node, claims)) {
     node_sent = true;
-    call->send(*std::move(request));
+    send(std::move(request));
   }
+}
+
+void AdsClient::Impl::send(std::string request) {
+  largest_request = std::max(largest_request, request.size());
+  call->send(std::move(request));
 }
 
 void AdsClient::Impl::on_response(Result<DecodedResponse> response) {
@@ -282,6 +304,7 @@ void AdsClient::Impl::take(const DecodedResponse& response) {
   }
   Subscriber& subscriber = at->second;
   catch_up(subscriber);
+  const std::size_t untold = subscriber.state.untold();
   ClientSubscription::Reply reply = subscriber.state.take(response, subscriber.on_response);
   auto delay = note_reply(response, reply, subscriber.pace);
   if (!running) {
@@ -294,7 +317,18 @@ void AdsClient::Impl::take(const DecodedResponse& response) {
     send_reply(subscriber, std::move(reply.request));
   } else {
     subscriber.late = LateReply{clock.now() + delay, std::move(reply.request)};
-    await_late_replies();
+  }
+  note_retold(subscriber, untold);
+  await_what_is_due();
+}
+
+// Nobody marks the end of what is told anew.
+void AdsClient::Impl::note_retold(Subscriber& subscriber, std::size_t untold_before) {
+  const std::size_t untold = subscriber.state.untold();
+  if (untold == 0) {
+    subscriber.forget_at.reset();
+  } else if (untold < untold_before || !subscriber.forget_at) {
+    subscriber.forget_at = clock.now() + kRetelling;
   }
 }
 
@@ -310,7 +344,7 @@ std::chrono::milliseconds AdsClient::Impl::ack_delay(const DecodedResponse& resp
 
 void AdsClient::Impl::send_reply(Subscriber& subscriber, std::string request) {
   subscriber.replied_at = clock.now();
-  call->send(std::move(request));
+  send(std::move(request));
 }
 
 // Returns how long the reply is to wait.
@@ -342,29 +376,41 @@ void AdsClient::Impl::catch_up(Subscriber& subscriber) {
   }
 }
 
-void AdsClient::Impl::await_late_replies() {
+void AdsClient::Impl::await_what_is_due() {
   std::optional<TimePoint> next;
   for (const auto& [key, subscriber] : subscribers) {
     if (subscriber.late) {
       next = std::min(next.value_or(subscriber.late->due), subscriber.late->due);
     }
+    if (subscriber.forget_at) {
+      next = std::min(next.value_or(*subscriber.forget_at), *subscriber.forget_at);
+    }
   }
   // A timer that rings too early is cheaper than another one.
-  if (next && (!late_timer_at || *next < *late_timer_at)) {
-    late_timer_at = next;
+  if (next && (!due_timer_at || *next < *due_timer_at)) {
+    due_timer_at = next;
     const auto delay = std::chrono::ceil<std::chrono::milliseconds>(*next - clock.now());
-    call->run_after(std::max(delay, std::chrono::milliseconds(0)), [this] { send_late_replies(); });
+    call->run_after(std::max(delay, std::chrono::milliseconds(0)), [this] { do_what_is_due(); });
   }
 }
 
-void AdsClient::Impl::send_late_replies() {
-  late_timer_at.reset();
+void AdsClient::Impl::do_what_is_due() {
+  due_timer_at.reset();
   for (auto& [key, subscriber] : subscribers) {
     if (subscriber.late && subscriber.late->due <= clock.now()) {
       catch_up(subscriber);
     }
+    if (subscriber.forget_at && *subscriber.forget_at <= clock.now()) {
+      subscriber.forget_at.reset();
+      logger.info("what the control plane did not tell anew is gone type={} count={}",
+                  escape_name(key.second), subscriber.state.untold());
+      subscriber.state.forget_untold(subscriber.on_response);
+      if (!running) {
+        return;  // a subscriber stopped us
+      }
+    }
   }
-  await_late_replies();
+  await_what_is_due();
 }
 
 void AdsClient::Impl::on_end(const AdsCallEnd& end) {
@@ -374,6 +420,16 @@ void AdsClient::Impl::on_end(const AdsCallEnd& end) {
     sotw_targets.insert(name);
     call.reset();
     connect();
+    return;
+  }
+  if (end.exhausted && variant == XdsVariant::kDelta && largest_request > kStockReceiveBytes &&
+      untold_targets.insert(options.targets.at(target)).second) {
+    logger.warn(
+        "the control plane did not take what is held in one request; from now on it is not told, "
+        "and tells all at each connection: raise its receive limit target={} bytes={} "
+        "reason=\"{}\"",
+        options.targets.at(target), largest_request, escape_text(end.reason));
+    begin_anew(target);
     return;
   }
   if (end.unimplemented) {
@@ -462,7 +518,7 @@ void AdsClient::set_interest(std::string_view type_url, const Interest& interest
   const NodeInfo* const node = impl_->node_sent ? nullptr : &impl_->node;
   for (std::string& request : state.change(interest, node)) {
     impl_->node_sent = true;
-    impl_->call->send(std::move(request));
+    impl_->send(std::move(request));
   }
 }
 

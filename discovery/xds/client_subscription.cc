@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -36,6 +35,9 @@ constexpr unsigned kMapKeyField = 1;
 constexpr unsigned kMapValueField = 2;
 // A NACK's text goes into logs at the other end.
 constexpr std::size_t kErrorOctets = 8192;
+// Of names in one request of delta, which may be followed by others: well below the 4 MiB that
+// gRPC's servers take unless told otherwise.
+constexpr std::size_t kNameOctets = 1UL << 20U;
 
 void fill(const NodeInfo& info, Node& node) {
   node.set_id(info.id);
@@ -49,6 +51,41 @@ void fill(const NodeInfo& info, Node& node) {
   static_cast<void>(node.mutable_metadata()->MergeFromString(info.more_metadata));
   node.set_user_agent_name(info.user_agent);
 }
+
+// Puts names into as many requests as they need, the first of which there is.
+class NameRequests {
+ public:
+  explicit NameRequests(DeltaDiscoveryRequest first)
+      : type_url_(first.type_url()), requests_({std::move(first)}) {}
+
+  void subscribe(std::string name) {
+    request_for(name).add_resource_names_subscribe(std::move(name));
+  }
+  void unsubscribe(std::string name) {
+    request_for(name).add_resource_names_unsubscribe(std::move(name));
+  }
+  [[nodiscard]] std::vector<std::string> serialise() const {
+    std::vector<std::string> serialised(requests_.size());
+    std::ranges::transform(requests_, serialised.begin(), [](const DeltaDiscoveryRequest& request) {
+      return request.SerializeAsString();
+    });
+    return serialised;
+  }
+
+ private:
+  DeltaDiscoveryRequest& request_for(std::string_view name) {
+    octets_ += name.size();
+    if (octets_ > kNameOctets) {
+      octets_ = name.size();
+      requests_.emplace_back().set_type_url(type_url_);
+    }
+    return requests_.back();
+  }
+
+  std::string type_url_;
+  std::vector<DeltaDiscoveryRequest> requests_;
+  std::size_t octets_ = 0;  // of the names in the last one
+};
 
 // Protobuf strings are UTF-8; reasons may quote anything.
 std::string printable(std::string text) {
@@ -93,30 +130,40 @@ std::vector<std::string> ClientSubscription::names_to_ask() {
   return names;
 }
 
-std::optional<std::string> ClientSubscription::begin(XdsVariant variant, const NodeInfo* node) {
+std::vector<std::string> ClientSubscription::begin(XdsVariant variant, const NodeInfo* node,
+                                                   Claims claims) {
   variant_ = variant;
   begun_ = false;
   named_ = false;
   nonce_.clear();
   version_info_.clear();
+  hold_untold();
   if (!asks()) {
-    return std::nullopt;
+    return {};
   }
   begun_ = true;
   if (variant == XdsVariant::kSotw) {
-    return sotw_request(node, "");
+    return {sotw_request(node, "")};
   }
-  DeltaDiscoveryRequest request;
-  request.set_type_url(type_url_);
+  if (claims == Claims::kNone) {
+    std::swap(versions_, untold_);
+  }
+  return delta_begin(node);
+}
+
+std::vector<std::string> ClientSubscription::delta_begin(const NodeInfo* node) {
+  DeltaDiscoveryRequest first;
+  first.set_type_url(type_url_);
   if (node != nullptr) {
-    fill(*node, *request.mutable_node());
+    fill(*node, *first.mutable_node());
   }
+  NameRequests requests(std::move(first));
   for (std::string& name : names_to_ask()) {
-    request.add_resource_names_subscribe(std::move(name));
+    requests.subscribe(std::move(name));
   }
-  std::string octets = request.SerializeAsString();
-  append_initial_versions(octets);
-  return octets;
+  std::vector<std::string> serialised = requests.serialise();
+  append_initial_versions(serialised.front());
+  return serialised;
 }
 
 // By hand, since there may be a million: each is a key and a value in a message of their own.
@@ -151,6 +198,7 @@ void ClientSubscription::change_offline(const AdsClient::Interest& interest) {
   wildcard_ = interest.wildcard;
   names_ = Names(interest.names.begin(), interest.names.end());
   versions_.keep_if([this](std::string_view name) { return wants(name); });
+  untold_.keep_if([this](std::string_view name) { return wants(name); });
 }
 
 std::vector<std::string> ClientSubscription::change(const AdsClient::Interest& interest,
@@ -159,14 +207,12 @@ std::vector<std::string> ClientSubscription::change(const AdsClient::Interest& i
   const Names had = names_;
   change_offline(interest);
   if (!begun_) {
-    auto request = begin(variant_, node);
-    return request ? std::vector{*std::move(request)} : std::vector<std::string>{};
+    return begin(variant_, node);
   }
   if (had_wildcard == wildcard_ && had == names_) {
     return {};
   }
-  return variant_ == XdsVariant::kSotw ? sotw_change()
-                                       : std::vector{delta_change(had_wildcard, had)};
+  return variant_ == XdsVariant::kSotw ? sotw_change() : delta_change(had_wildcard, had);
 }
 
 std::vector<std::string> ClientSubscription::sotw_change() {
@@ -182,24 +228,26 @@ std::vector<std::string> ClientSubscription::sotw_change() {
   return requests;
 }
 
-std::string ClientSubscription::delta_change(bool had_wildcard, const Names& had) {
-  DeltaDiscoveryRequest request;
-  request.set_type_url(type_url_);
-  if (wildcard_ != had_wildcard) {
-    *(wildcard_ ? request.add_resource_names_subscribe()
-                : request.add_resource_names_unsubscribe()) = "*";
+std::vector<std::string> ClientSubscription::delta_change(bool had_wildcard, const Names& had) {
+  DeltaDiscoveryRequest first;
+  first.set_type_url(type_url_);
+  NameRequests requests(std::move(first));
+  if (wildcard_ && !had_wildcard) {
+    requests.subscribe("*");
+  } else if (had_wildcard && !wildcard_) {
+    requests.unsubscribe("*");
   }
   for (const std::string& name : names_) {
     if (!had.contains(name)) {
-      request.add_resource_names_subscribe(name);
+      requests.subscribe(name);
     }
   }
   for (const std::string& name : had) {
     if (!names_.contains(name)) {
-      request.add_resource_names_unsubscribe(name);
+      requests.unsubscribe(name);
     }
   }
-  return request.SerializeAsString();
+  return requests.serialise();
 }
 
 bool ClientSubscription::wants(std::string_view name) const {
@@ -266,6 +314,7 @@ ClientSubscription::Reply ClientSubscription::take(const DecodedResponse& respon
     rejections.insert(rejections.end(), more.begin(), more.end());
   }
 
+  note_told(response);
   remember(view, rejections);
   nonce_ = response.nonce;
   if (rejections.empty()) {
@@ -276,6 +325,33 @@ ClientSubscription::Reply ClientSubscription::take(const DecodedResponse& respon
   reply.error = describe(rejections);
   reply.request = reply_request(response.nonce, reply.error);
   return reply;
+}
+
+void ClientSubscription::note_told(const DecodedResponse& response) {
+  for (const DecodedResource& resource : response.resources) {
+    if (const auto version = untold_.find(resource.name)) {
+      versions_.set(resource.name, *version);
+      untold_.erase(resource.name);
+    }
+  }
+  for (const std::string& name : response.removed) {
+    untold_.erase(name);
+  }
+}
+
+void ClientSubscription::hold_untold() {
+  untold_.for_each(
+      [this](std::string_view name, std::string_view version) { versions_.set(name, version); });
+  untold_.clear();
+}
+
+void ClientSubscription::forget_untold(const AdsClient::OnResponse& on_response) {
+  ResponseView view{.type_url = type_url_, .resources = {}, .removed = {}};
+  untold_.for_each([&](std::string_view name, std::string_view /*version*/) {
+    view.removed.emplace_back(name);
+  });
+  untold_.clear();
+  static_cast<void>(on_response(view));
 }
 
 // A rejected resource keeps the version of its last good form.

@@ -195,9 +195,14 @@ void GrpcStream::end_if_due() {
     return;
   }
   read_is_due_ = false;
-  const AdsCallEnd end{.unimplemented = status_.error_code() == grpc::StatusCode::UNIMPLEMENTED,
-                       .reason = fmt::format("{} (code {})", status_.error_message(),
-                                             static_cast<int>(status_.error_code()))};
+  // gRPC's own servers say RESOURCE_EXHAUSTED of a message past their limit, and tonic's
+  // OUT_OF_RANGE.
+  const grpc::StatusCode code = status_.error_code();
+  const AdsCallEnd end{
+      .unimplemented = code == grpc::StatusCode::UNIMPLEMENTED,
+      .exhausted =
+          code == grpc::StatusCode::RESOURCE_EXHAUSTED || code == grpc::StatusCode::OUT_OF_RANGE,
+      .reason = fmt::format("{} (code {})", status_.error_message(), static_cast<int>(code))};
   post_([weak = events_, end] {
     if (const auto events = weak.lock()) {
       events->on_end(end);

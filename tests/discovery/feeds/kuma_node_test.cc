@@ -20,7 +20,7 @@ namespace {
 google::protobuf::Struct sent_metadata(const NodeInfo& node) {
   ClientSubscription subscription(kListenerTypeUrl, {.wildcard = true, .names = {}});
   envoy::service::discovery::v3::DeltaDiscoveryRequest request;
-  EXPECT_TRUE(request.ParseFromString(subscription.begin(XdsVariant::kDelta, &node).value()));
+  EXPECT_TRUE(request.ParseFromString(subscription.begin(XdsVariant::kDelta, &node).at(0)));
   EXPECT_EQ(request.node().id(), node.id);
   return request.node().metadata();
 }

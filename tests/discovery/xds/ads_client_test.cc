@@ -549,6 +549,112 @@ TEST_F(AdsClientRules, AServerThatKnewNothingIsAskedForDeltaAgain) {
   EXPECT_EQ(stream().variant, XdsVariant::kDelta);
 }
 
+class AdsClientClaims : public AdsClientRules {
+ protected:
+  static constexpr int kHeld = 45;
+
+  // Of which so many are more than a server takes that keeps to gRPC's stock limit.
+  static std::string name(int i) { return std::string(100'000, 'n') + std::to_string(i); }
+  // The server tells of all but the first `gone`.
+  void tell(int gone = 0) {
+    std::vector<DecodedResource> all;
+    for (int i = gone; i < kHeld; ++i) {
+      all.push_back(resource(name(i), "1"));
+    }
+    respond(std::move(all));
+  }
+  // A stream that says what it holds, and is refused for that.
+  void be_refused() {
+    start();
+    tell();
+    end();
+    ring();
+    ASSERT_EQ(delta_request(0).initial_resource_versions_size(), kHeld);
+    end({.exhausted = true, .reason = "Received message larger than max"});
+  }
+};
+
+TEST_F(AdsClientClaims, AServerThatRefusesThemIsAskedWithoutThemAtOnceAndFromThenOn) {
+  be_refused();
+  EXPECT_THAT(world.delays, SizeIs(1)) << "without waiting";
+  EXPECT_EQ(stream().variant, XdsVariant::kDelta);
+  EXPECT_EQ(delta_request(0).initial_resource_versions_size(), 0);
+  end();
+  ring();
+  EXPECT_EQ(delta_request(0).initial_resource_versions_size(), 0);
+  // What it then refuses is a failure like any other.
+  end({.exhausted = true, .reason = "too many streams"});
+  EXPECT_THAT(world.delays, SizeIs(3));
+}
+
+TEST_F(AdsClientClaims, WhatIsNotToldAnewWithinAMinuteIsGone) {
+  be_refused();
+  tell(2);
+  clock.advance(40s);
+  respond({resource(name(1), "2")});
+  clock.advance(40s);
+  ASSERT_TRUE(stream().timer);
+  std::exchange(stream().timer, nullptr)();
+  EXPECT_THAT(removed_names, IsEmpty()) << "more was told meanwhile";
+  clock.advance(20s);
+  ASSERT_TRUE(stream().timer);
+  std::exchange(stream().timer, nullptr)();
+  EXPECT_THAT(removed_names, ElementsAre(name(0)));
+}
+
+TEST_F(AdsClientClaims, WhatIsToldAnewAndRefusedIsNotGone) {
+  be_refused();
+  tell(1);
+  respond({resource(name(0), "2", "bad")});
+  clock.advance(60s);
+  ASSERT_TRUE(stream().timer);
+  std::exchange(stream().timer, nullptr)();
+  EXPECT_THAT(removed_names, IsEmpty());
+}
+
+TEST_F(AdsClientClaims, ALossMeanwhileTakesNothingAway) {
+  be_refused();
+  tell(2);
+  end();
+  ring();
+  EXPECT_THAT(removed_names, IsEmpty());
+  tell(1);
+  clock.advance(60s);
+  ASSERT_TRUE(stream().timer);
+  std::exchange(stream().timer, nullptr)();
+  EXPECT_THAT(removed_names, ElementsAre(name(0)));
+}
+
+TEST_F(AdsClientRules, AServerThatIsExhaustedBySomethingElseIsToldWhatIsHeld) {
+  start();
+  respond({resource("a", "1")});
+  end();
+  ring();
+  end({.exhausted = true, .reason = "too many streams"});
+  EXPECT_THAT(world.delays, SizeIs(2)) << "a loss like any other";
+  ring();
+  EXPECT_EQ(delta_request(0).initial_resource_versions_size(), 1);
+}
+
+TEST_F(AdsClientRules, NamesOfMoreThanAMebibyteAreAskedForInSeveralRequests) {
+  AdsClient::Interest interest;
+  for (int i = 0; i < 25; ++i) {
+    interest.names.push_back(std::string(100'000, 'n') + std::to_string(i));
+  }
+  start(interest, kEndpoints);
+  ASSERT_THAT(stream().requests, SizeIs(3));
+  int names = 0;
+  for (std::size_t i = 0; i < stream().requests.size(); ++i) {
+    names += delta_request(i).resource_names_subscribe_size();
+    EXPECT_EQ(delta_request(i).type_url(), kEndpoints);
+    EXPECT_EQ(delta_request(i).has_node(), i == 0);
+    EXPECT_LE(stream().requests[i].size(), 2UL << 20U);
+  }
+  EXPECT_EQ(names, 25);
+  client->set_interest(kEndpoints, {.wildcard = false, .names = {}});
+  EXPECT_THAT(stream().requests, SizeIs(6));
+}
+
 TEST_F(AdsClientRules, AResponseThatDoesNotDecodeEndsTheStream) {
   start();
   auto on_response = stream().events.on_response;

@@ -24,6 +24,7 @@
 #include "discovery/xds/type_urls.h"
 #include "meshdns/mesh/v1/service.pb.h"
 #include "tests/discovery/xds/xds_fixture.h"
+#include "tests/support/http2_frames.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -263,6 +264,44 @@ TEST(Ads, AFirstRequestOfMoreThanFourMebibytesIsTaken) {
   EXPECT_EQ(client.delivered, updates.size()) << "its versions were read";
 }
 
+// gRPC's own servers do, unless told otherwise.
+TEST(Ads, AServerThatTakesNoMoreThanFourMebibytesIsNotToldWhatIsHeldAndTellsIt) {
+  constexpr int kCount = 45;
+  const std::string octets(100'000, 'n');
+  AdsServer::Options modest;
+  modest.max_receive_bytes = 4UL << 20U;
+  TestServer server(modest);
+  for (int i = 0; i < kCount; ++i) {
+    server.resources().apply({{kType, octets + std::to_string(i), "1"}}, {});
+  }
+  ControlLoop loop;
+  TestClient client(loop, options_for(server, false), kType, kEverything);
+  ASSERT_TRUE(loop.wait_for([&] { return client.held.size() == kCount; }));
+
+  server.stop();
+  ASSERT_TRUE(loop.wait_for([&] { return !client.client().connected(); }));
+  server.resources().apply({{kType, octets + "0", "2"}}, {});
+  server.start();
+  ASSERT_TRUE(loop.wait_for([&] { return client.held[octets + "0"] == "2"; }));
+  EXPECT_TRUE(loop.wait_for([&] { return client.delivered == 2 * kCount; }));
+  EXPECT_TRUE(client.client().connected());
+}
+
+TEST(Ads, MoreNamesThanOneRequestMayHoldAreAskedForInSeveral) {
+  constexpr int kCount = 45;
+  AdsServer::Options modest;
+  modest.max_receive_bytes = 4UL << 20U;
+  TestServer server(modest);
+  AdsClient::Interest interest;
+  for (int i = 0; i < kCount; ++i) {
+    interest.names.push_back(std::string(100'000, 'n') + std::to_string(i));
+    server.resources().apply({{kType, interest.names.back(), "1"}}, {});
+  }
+  ControlLoop loop;
+  TestClient client(loop, options_for(server, false), kType, interest);
+  ASSERT_TRUE(loop.wait_for([&] { return client.held.size() == kCount; }));
+}
+
 TEST(Ads, TriesTheTargetsInOrder) {
   TestServer dead;
   TestServer server;
@@ -311,21 +350,34 @@ struct ListenCase {
   ErrorCode want;
 };
 
-// Nor may who connects and says nothing keep a descriptor for long.
-TEST(AdsServer, ClosesAConnectionThatDoesNotBegin) {
-  const TestServer server({.handshake_timeout = std::chrono::milliseconds(100)});
+// Says this to the server and no more; whether the server closes the connection.
+bool is_closed_after(const TestServer& server, const std::string& words) {
   sockaddr_storage storage{};
   const auto size =
       static_cast<socklen_t>(SocketAddress::parse(server.address()).value().to_sockaddr(storage));
   const UniqueFd silent(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const auto* const name = reinterpret_cast<const sockaddr*>(&storage);  // NOLINT: as it asks
-  ASSERT_EQ(::connect(silent.get(), name, size), 0);
+  EXPECT_EQ(::connect(silent.get(), name, size), 0);
+  EXPECT_EQ(::write(silent.get(), words.data(), words.size()), static_cast<ssize_t>(words.size()));
   std::array<char, 4096> octets{};
   ssize_t count = 1;
   while (count > 0) {  // its own settings come first
     count = ::read(silent.get(), octets.data(), octets.size());
   }
-  EXPECT_EQ(count, 0) << "it is closed";
+  return count == 0;
+}
+
+// Nor may who connects and says nothing keep a descriptor for long.
+TEST(AdsServer, ClosesAConnectionThatDoesNotBegin) {
+  const TestServer server({.handshake_timeout = std::chrono::milliseconds(100)});
+  EXPECT_TRUE(is_closed_after(server, ""));
+}
+
+TEST(AdsServer, ClosesAConnectionWithoutAStream) {
+  const TestServer server({.idle_timeout = std::chrono::milliseconds(100)});
+  EXPECT_TRUE(
+      is_closed_after(server, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
+                                  support::http2::frame(support::http2::kSettings, 0, 0, "")));
 }
 
 TEST(AdsServer, RefusesAnAddressItCannotListenOn) {
