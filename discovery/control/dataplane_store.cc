@@ -249,6 +249,7 @@ DataplaneStore::CommitStats DataplaneStore::commit() {
   }
   for (auto& [mesh, change] : changes) {
     audiences_.find_or_make(mesh)->apply(change.updates, change.removals);
+    audiences_.let_go_if_empty(mesh);
   }
   services_generated_ += stats.services_generated;
   if (stats.services_generated + stats.services_removed > 0) {

@@ -72,7 +72,8 @@ void NameTables::remove(const ServiceId& id) {
   if (hostnames == hostnames_.end()) {
     return;
   }
-  Entries& entries = meshes_.at(id.mesh);
+  const auto mesh = meshes_.find(id.mesh);
+  Entries& entries = mesh->second;
   for (const std::string& hostname : hostnames->second) {
     const auto place = entries.find(hostname);
     place->second.erase(id);
@@ -81,13 +82,20 @@ void NameTables::remove(const ServiceId& id) {
     }
   }
   hostnames_.erase(hostnames);
+  if (entries.empty()) {
+    meshes_.erase(mesh);
+  }
 }
 
 std::map<std::string, ResourceUpdate> NameTables::take_changes() {
   std::map<std::string, ResourceUpdate> changes;
   for (const std::string& mesh : std::exchange(touched_, {})) {
     ResourceUpdate& table = changes.emplace(mesh, empty()).first->second;
-    for (const auto& [hostname, owners] : meshes_[mesh]) {
+    const auto entries = meshes_.find(mesh);
+    if (entries == meshes_.end()) {
+      continue;
+    }
+    for (const auto& [hostname, owners] : entries->second) {
       table.value += owners.begin()->second;
     }
   }

@@ -39,5 +39,47 @@ TEST(Audiences, RefusesTooManyMeshesThatDoNotExist) {
   EXPECT_TRUE(audiences.find_or_await("one more"));
 }
 
+TEST(Audiences, KeepsNoMeshOfWhichNothingIsLeft) {
+  Audiences audiences;
+  audiences.set_common({{"type", "common", "value"}});
+  audiences.set_of_nothing({{"type", "nothing", "value"}});
+  const std::weak_ptr<ResourceSet> set = audiences.find_or_make("mesh");
+  set.lock()->apply({{"type", "nothing", "value"}, {"type", "a", "value"}}, {});
+  audiences.let_go_if_empty("mesh");
+  EXPECT_FALSE(set.expired());
+  set.lock()->apply({}, {{"type", "a"}});
+  audiences.let_go_if_empty("mesh");
+  EXPECT_TRUE(set.expired());
+  audiences.let_go_if_empty("mesh");
+}
+
+TEST(Audiences, WhoIsServedAMeshThatGoesIsServedItWhenItReturns) {
+  Audiences audiences;
+  (void)audiences.find_or_make("mesh");
+  const auto served = audiences.find_or_await("mesh").value();
+  served->apply({{"type", "a", "value"}}, {{"type", "a"}});
+  audiences.let_go_if_empty("mesh");
+  EXPECT_EQ(audiences.find_or_await("mesh").value(), served);
+  EXPECT_EQ(audiences.find_or_make("mesh"), served);
+}
+
+// They are counters.
+TEST(Audiences, WhatWasDoneForAMeshThatIsGoneCountsOn) {
+  Audiences audiences;
+  audiences.find_or_make("gone")->apply({{"type", "a", "value"}}, {});
+  audiences.find_or_make("gone")->apply({}, {{"type", "a"}});
+  const auto served = audiences.find_or_make("served");
+  served->apply({{"type", "a", "value"}}, {});
+  served->apply({}, {{"type", "a"}});
+  for (int i = 0; i < 2; ++i) {
+    audiences.let_go_if_empty("gone");
+    audiences.let_go_if_empty("served");
+    EXPECT_EQ(audiences.stats().serialisations, 2U);
+    EXPECT_EQ(audiences.stats().commits, 4U);
+    EXPECT_EQ(audiences.find_or_make("served"), served);
+    EXPECT_EQ(audiences.stats().serialisations, 2U);
+  }
+}
+
 }  // namespace
 }  // namespace meshdns::discovery
