@@ -27,6 +27,7 @@
 #include "discovery/control/service_generator.h"
 #include "discovery/dataplane.h"
 #include "discovery/entity_id.h"
+#include "discovery/feeds/endpoints_feed.h"
 #include "discovery/feeds/mesh_feed.h"
 #include "discovery/feeds/resource_encoding.h"
 #include "discovery/service.h"
@@ -56,10 +57,12 @@ void cut(Items& items, std::size_t most, std::string_view what,
 }
 
 // A service that resolvers take: they would refuse all of one that has too much of something.
-void cut_for_resolvers(Service& service, std::vector<std::string>& warnings) {
-  cut(service.hostnames, kMaxServiceHostnames, "hostnames", warnings);
-  cut(service.addresses, kMaxServiceAddresses, "addresses", warnings);
-  cut(service.ports, kMaxServicePorts, "ports", warnings);
+void cut_for_resolvers(GeneratedService& generated) {
+  Service& service = generated.service;
+  cut(service.hostnames, kMaxServiceHostnames, "hostnames", generated.warnings);
+  cut(service.addresses, kMaxServiceAddresses, "addresses", generated.warnings);
+  cut(service.ports, kMaxServicePorts, "ports", generated.warnings);
+  cut(generated.endpoints, kMaxServiceEndpoints, "endpoints", generated.warnings);
 }
 
 // A line that names a file, whose name may hold anything, as one line. What a document says is
@@ -293,7 +296,7 @@ void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitSta
   if (name_tables_) {
     name_tables_->put(generated.service, generated.endpoints);
   }
-  cut_for_resolvers(generated.service, generated.warnings);
+  cut_for_resolvers(generated);
   change.updates.push_back(
       {std::string(kServiceTypeUrl), id.to_string(), encode_service(generated.service)});
   change.updates.push_back({std::string(kClusterLoadAssignmentTypeUrl), id.to_string(),

@@ -33,7 +33,7 @@ class DataplaneReader final : public EntityReader {
                "modificationTime", "kri"});
     read_mesh(node, dataplane);
     read_name(node, dataplane);
-    field("labels", [&] { dataplane.labels = string_map(node["labels"], "labels"); });
+    read_labels(node, dataplane);
     if (check_required_map(node, "networking",
                            {"address", "advertisedAddress", "inbound", "outbound", "gateway",
                             "transparentProxying", "admin", "listeners"})) {

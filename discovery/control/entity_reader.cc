@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,7 @@ namespace meshdns::discovery {
 namespace {
 
 constexpr std::string_view kServiceTag = "kuma.io/service";
+const std::string kZoneTag = "kuma.io/zone";
 constexpr std::size_t kMaxNameOctets = 253;
 // NAME.mesh must fit RFC 1035's 253 octets of text.
 constexpr std::size_t kMaxServiceOctets = kMaxNameOctets - std::string_view(".mesh").size();
@@ -28,6 +30,15 @@ void require_service_name(const YAML::Mark& mark, const std::string& name) {
     throw YamlMistake{mark, fmt::format("{}: '{}' cannot be a DNS name: use letters, digits, '-', "
                                         "'_' and dots between labels of at most 63, {} in all",
                                         kServiceTag, escape_name(name), kMaxServiceOctets)};
+  }
+}
+
+// Resolvers refuse all endpoints of a service of which one has a longer zone.
+void require_zone(const YAML::Mark& mark, const std::map<std::string, std::string>& tags) {
+  const auto zone = tags.find(kZoneTag);
+  if (zone != tags.end() && zone->second.size() > kMaxNameOctets) {
+    throw YamlMistake{mark, fmt::format("{}: {} octets are more than {}", kZoneTag,
+                                        zone->second.size(), kMaxNameOctets)};
   }
 }
 
@@ -73,6 +84,13 @@ void EntityReader::read_mesh(const YAML::Node& node, Dataplane& entity) {
   });
 }
 
+void EntityReader::read_labels(const YAML::Node& node, Dataplane& entity) {
+  field("labels", [&] {
+    entity.labels = string_map(node["labels"], "labels");
+    require_zone(mark_of(node, "labels"), entity.labels);
+  });
+}
+
 void EntityReader::read_tags(const YAML::Node& map, Inbound& inbound) {
   inbound.tags = string_map(map["tags"], "tags");
   const auto service = inbound.tags.find(std::string(kServiceTag));
@@ -82,6 +100,7 @@ void EntityReader::read_tags(const YAML::Node& map, Inbound& inbound) {
                                                         kServiceTag)};
   }
   require_service_name(map["tags"].Mark(), service->second);
+  require_zone(map["tags"].Mark(), inbound.tags);
 }
 
 }  // namespace meshdns::discovery

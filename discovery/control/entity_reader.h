@@ -46,6 +46,7 @@ class EntityReader : protected YamlEntityReader {
   // The entity's own name, a part of its resource's.
   void read_name(const YAML::Node& node, Dataplane& entity);
   void read_mesh(const YAML::Node& node, Dataplane& entity);
+  void read_labels(const YAML::Node& node, Dataplane& entity);
   // Tags with the service that they are of, whose name becomes a DNS name NAME.mesh.
   void read_tags(const YAML::Node& map, Inbound& inbound);
 

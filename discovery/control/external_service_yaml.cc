@@ -29,7 +29,7 @@ class ExternalServiceReader final : public EntityReader {
                "modificationTime", "kri"});
     read_mesh(node, entity);
     read_name(node, entity);
-    field("labels", [&] { entity.labels = string_map(node["labels"], "labels"); });
+    read_labels(node, entity);
     Inbound& inbound = entity.inbounds.emplace_back();
     field("tags", [&] { read_tags(node, inbound); });
     if (check_required_map(node, "networking", {"address", "tls", "disableHostDNSEntry"})) {

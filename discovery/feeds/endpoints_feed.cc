@@ -28,7 +28,6 @@ namespace {
 namespace core = envoy::config::core::v3;
 namespace endpoint = envoy::config::endpoint::v3;
 
-constexpr std::size_t kMaxEndpoints = 100'000;
 constexpr std::size_t kMaxNameOctets = 253;  // RFC 1035 section 2.3.4, without the trailing dot
 
 tl::unexpected<Error> invalid(std::string message) {
@@ -86,8 +85,8 @@ Result<ServiceEndpoints> decode_endpoints(std::string_view value) {
       if (!decoded) {
         return tl::unexpected(std::move(decoded.error()));
       }
-      if (result.endpoints.size() >= kMaxEndpoints) {
-        return invalid(fmt::format("endpoints: there are more than {}", kMaxEndpoints));
+      if (result.endpoints.size() >= kMaxServiceEndpoints) {
+        return invalid(fmt::format("endpoints: there are more than {}", kMaxServiceEndpoints));
       }
       result.endpoints.push_back(*std::move(decoded));
     }

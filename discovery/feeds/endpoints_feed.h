@@ -6,6 +6,7 @@
 // the service comes back with others, and names nothing meanwhile, for want of the service.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -18,8 +19,11 @@
 
 namespace meshdns::discovery {
 
+// More endpoints of one service are refused, with all of them.
+inline constexpr std::size_t kMaxServiceEndpoints = 100'000;
+
 // The endpoints of "MESH/NAME" (the assignment's cluster_name) as the wire has them, checked: IP
-// literals that are not unspecified, ports within 1 to 65535, at most 100,000 endpoints, zones and
+// literals that are not unspecified, ports within 1 to 65535, not too many endpoints, zones and
 // instances (an endpoint's hostname, which need not be a DNS name) of at most 253 octets. Sorted,
 // without repetition; IPv4-mapped addresses as IPv4. The error names the field.
 [[nodiscard]] Result<ServiceEndpoints> decode_endpoints(std::string_view value);

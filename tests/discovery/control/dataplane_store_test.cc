@@ -1,6 +1,7 @@
 #include "discovery/control/dataplane_store.h"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,9 +17,11 @@
 #include "discovery/control/entity_source.h"
 #include "discovery/dataplane.h"
 #include "discovery/entity_id.h"
+#include "discovery/feeds/endpoints_feed.h"
 #include "discovery/feeds/mesh_feed.h"
 #include "discovery/hostname_generator.h"
 #include "discovery/service.h"
+#include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_table.h"
 #include "discovery/xds/type_urls.h"
 
@@ -146,6 +149,41 @@ TEST_F(DataplaneStoreTest, AServiceIsToldWithAsManyPortsAsAResolverTakes) {
   EXPECT_EQ(service().ports.size(), kMaxServicePorts);
   EXPECT_THAT(store_.warnings(),
               Contains("service default/web: it has 1200 ports, of which resolvers are told 1000"));
+}
+
+TEST_F(DataplaneStoreTest, AServiceIsToldWithAsManyEndpointsAsAResolverTakes) {
+  DataplaneChange change = web_on(1);
+  auto dataplane = std::make_shared<Dataplane>(*change.put.front().second.dataplane);
+  dataplane->inbounds.resize(kMaxServiceEndpoints + 2, dataplane->inbounds.front());
+  for (std::size_t i = 0; i < dataplane->inbounds.size(); ++i) {
+    dataplane->inbounds[i].address =
+        *IpAddress::parse(fmt::format("10.{}.{}.{}", i >> 16U, i >> 8U & 0xffU, i & 0xffU));
+  }
+  change.put.front().second.dataplane = dataplane;
+  store_.change(kFile, change);
+  store_.commit();
+  std::size_t told = 0;
+  (void)store_.resources("default").value()->read(
+      kClusterLoadAssignmentTypeUrl, [&](const TypeTable& table) {
+        const auto endpoints = decode_endpoints(table.find("default/web")->resource->value());
+        ASSERT_TRUE(endpoints) << endpoints.error().message;
+        told = endpoints->endpoints.size();
+      });
+  EXPECT_EQ(told, kMaxServiceEndpoints);
+  EXPECT_THAT(
+      store_.warnings(),
+      Contains("service default/web: it has 100002 endpoints, of which resolvers are told 100000"));
+}
+
+// Clients choose the names of meshes, where their dataplanes register themselves.
+TEST_F(DataplaneStoreTest, KeepsNothingOfAMeshThatIsGone) {
+  store_.serve_name_tables();
+  take(kFile, 1);
+  const std::weak_ptr<ResourceSet> mesh = store_.resources("default").value();
+  drop(kFile);
+  EXPECT_TRUE(mesh.expired());
+  take(kFile, 1);
+  EXPECT_EQ(hostnames().front(), "web.mesh");
 }
 
 TEST_F(DataplaneStoreTest, AServiceIsToldWithAsManyNamesAsAResolverTakesItsOwnFirst) {
