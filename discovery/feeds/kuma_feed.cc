@@ -152,10 +152,7 @@ void KumaFeed::confirm() {
 }
 
 void KumaFeed::apply(KumaTable table, KumaMark mark) {
-  if (table.skipped > 0) {
-    logger_.warn("parts of the DNS table are left out count={} first=\"{}\"", table.skipped,
-                 escape_text(fmt::format("{}", fmt::join(table.reasons, "; "))));
-  }
+  note_left_out(table);
   ServiceDelta delta = difference(records_, table.records);
   // Of a table that was kept it is not known here what was in it.
   delta.full_state = is_kept_ || !has_delivered_;
@@ -174,6 +171,19 @@ void KumaFeed::apply(KumaTable table, KumaMark mark) {
   has_delivered_ = true;
   is_kept_ = false;
   on_delta_(std::move(delta));
+}
+
+// Each version has the same faults as the one before it.
+void KumaFeed::note_left_out(const KumaTable& table) {
+  std::string left_out =
+      table.skipped == 0
+          ? std::string()
+          : fmt::format("count={} first=\"{}\"", table.skipped,
+                        escape_text(fmt::format("{}", fmt::join(table.reasons, "; "))));
+  if (!left_out.empty() && left_out != left_out_) {
+    logger_.warn("parts of the DNS table are left out {}", left_out);
+  }
+  left_out_ = std::move(left_out);
 }
 
 void KumaFeed::note_gone() {

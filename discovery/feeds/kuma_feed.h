@@ -69,6 +69,7 @@ class KumaFeed {
   [[nodiscard]] std::string take(const ResponseItem& listener);
   [[nodiscard]] Result<void> take_table(const KumaTableText& text, const Source& source);
   void apply(KumaTable table, KumaMark mark);
+  void note_left_out(const KumaTable& table);
 
   Logger& logger_;
   OnDelta on_delta_;
@@ -78,6 +79,7 @@ class KumaFeed {
   std::string etag_;
   KumaMark mark_;         // of the latest table, or of the one that was kept
   bool is_kept_ = false;  // nothing but that is known of the table
+  std::string left_out_;  // of the latest table, as it was said; empty: nothing
   std::vector<NameRecord> records_;
   std::map<std::string, std::string> labels_;
 };

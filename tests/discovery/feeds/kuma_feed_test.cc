@@ -145,6 +145,26 @@ TEST_F(KumaFeedTest, BadJsonIsRefusedWithItsReasonAndTheTableStays) {
   EXPECT_THAT(deltas, SizeIs(2));
 }
 
+TEST_F(KumaFeedTest, WhatIsLeftOutOfEachVersionIsSaidOnce) {
+  start();
+  for (int i = 0; i < 3; ++i) {
+    tell({{"bad name", {"241.0.0.0"}}, {"a.mesh", {fmt::format("241.0.0.{}", i)}}});
+  }
+  EXPECT_EQ(feed->names(), 1U);
+  const auto times_said = [this] {
+    const std::string text = log.str();
+    std::size_t times = 0;
+    for (auto at = text.find("left out"); at != std::string::npos;
+         at = text.find("left out", at + 1)) {
+      ++times;
+    }
+    return times;
+  };
+  EXPECT_EQ(times_said(), 1U);
+  tell({{"another bad name", {"241.0.0.0"}}, {"a.mesh", {"241.0.0.0"}}});
+  EXPECT_EQ(times_said(), 2U);
+}
+
 TEST_F(KumaFeedTest, ABadFirstTableIsNoTable) {
   start();
   respond({listener("{}")});
