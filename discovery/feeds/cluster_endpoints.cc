@@ -111,13 +111,22 @@ void ClusterEndpoints::leave(const std::string& cluster) {
     return;
   }
   Asked& asked = asked_.at(had->second);
-  asked.clusters.erase(cluster);
+  if (asked.clusters.erase(cluster) > 0) {
+    // Each that is left but the first has as many as this one had.
+    const std::size_t left = asked.clusters.size();
+    set_shared(asked, left == 0 ? 0 : asked.shared / left * (left - 1));
+  }
   asked.left_out.erase(cluster);
   if (asked.clusters.empty()) {
     awaited_.erase(had->second);
   }
   left_.insert(had->second);
   of_cluster_.erase(had);
+}
+
+void ClusterEndpoints::set_shared(Asked& asked, std::size_t shared) {
+  shared_ += shared - asked.shared;
+  asked.shared = shared;
 }
 
 void ClusterEndpoints::ask() {
@@ -164,6 +173,7 @@ std::vector<Rejection> ClusterEndpoints::on_response(const ResponseView& respons
     }
     awaited_.erase(name);
     place->second.digest.reset();
+    set_shared(place->second, 0);
     for (const std::string& cluster : place->second.clusters) {
       delta.removed_endpoints.push_back(id_of(cluster));
     }
@@ -192,6 +202,14 @@ std::string ClusterEndpoints::take(const ResponseItem& item, ServiceDelta& delta
   if (read->name != item.name) {
     return fmt::format("the resource says it is '{}'", escape_name(read->name));
   }
+  const std::size_t shared = read->endpoints.size() * (asked.clusters.size() - 1);
+  if (shared_ - asked.shared + shared > kMaxShared) {
+    return fmt::format(
+        "{} clusters share its {} endpoints: with those of other assignments that clusters share, "
+        "more than {}",
+        asked.clusters.size(), read->endpoints.size(), kMaxShared);
+  }
+  set_shared(asked, shared);
   asked.digest = digest;
   awaited_.erase(item.name);
   for (const std::string& cluster : asked.clusters) {

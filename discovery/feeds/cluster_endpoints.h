@@ -5,7 +5,8 @@
 // Belongs to the control thread. What a bad assignment held before stays in use, and so does what a
 // cluster had when it changes to another assignment, until that one is there. In state of the world
 // nobody says that an assignment is gone: it goes with its clusters. One that a delta says is gone
-// leaves its clusters without known endpoints, which is not the same as with none.
+// leaves its clusters without known endpoints, which is not the same as with none. One that many
+// clusters go by is held once for each: there is a bound to that.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +29,8 @@ namespace meshdns::discovery {
 class ClusterEndpoints {
  public:
   static constexpr const char* kName = EndpointsFeed::kName;
+  // Endpoints that are told of more clusters than one, counted for each but the first.
+  static constexpr std::size_t kMaxShared = 1'000'000;
   using OnDelta = std::function<void(ServiceDelta)>;
   // Clusters, and the name of the assignment of each.
   using Assignments = std::map<std::string, std::string>;
@@ -59,6 +62,7 @@ class ClusterEndpoints {
     std::set<std::string> clusters;     // that go by it
     std::set<std::string> left_out;     // likewise, and are no services
     std::optional<std::size_t> digest;  // of what was told; nothing: that is not known
+    std::size_t shared = 0;             // of its endpoints, as kMaxShared counts them
   };
   enum class Membership : std::uint8_t { kService, kLeftOut };
 
@@ -68,6 +72,7 @@ class ClusterEndpoints {
   std::vector<Rejection> on_response(const ResponseView& response);
   // The reason when it was refused; else empty.
   [[nodiscard]] std::string take(const ResponseItem& item, ServiceDelta& delta);
+  void set_shared(Asked& asked, std::size_t shared);
   void tell(ServiceDelta delta);
   [[nodiscard]] ServiceId id_of(const std::string& cluster) const { return {mesh_, cluster}; }
 
@@ -77,6 +82,7 @@ class ClusterEndpoints {
   bool has_delivered_ = false;
   Assignments of_cluster_;
   std::map<std::string, Asked> asked_;
+  std::size_t shared_ = 0;         // of all of them
   std::set<std::string> awaited_;  // of those, for services: neither told nor said to be gone
   // Until ask(): what is new in asked_, what is to be told once more, what may be of no use.
   std::set<std::string> new_;

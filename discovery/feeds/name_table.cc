@@ -120,11 +120,17 @@ class TableReader {
         skip(fmt::format("{}: its other name '{}' is none", host, escape_name(text)));
         continue;
       }
+      if (other_addresses_ + addresses.size() > NameTable::kMaxOtherAddresses) {
+        skip(fmt::format("{}: other names, which have more than {} addresses in all", host,
+                         NameTable::kMaxOtherAddresses));
+        return;
+      }
       const auto [place, is_new] = owners_.try_emplace(*name, host);
       if (!is_new && place->second != host) {
         skip(fmt::format("'{}' is a name of {} and of {}: the first counts", *name, place->second,
                          host));
       } else if (is_new) {
+        other_addresses_ += addresses.size();
         add(*name, addresses);
       }
     }
@@ -142,6 +148,7 @@ class TableReader {
   NameTable table_;
   std::map<std::string, NameRecord> records_;
   std::map<std::string, std::string> owners_;  // of each name, the host
+  std::size_t other_addresses_ = 0;            // of names that are no hosts
 };
 
 }  // namespace

@@ -23,10 +23,12 @@ struct NameTableScope {
 struct NameTable {
   // More addresses of one name are left out: all must fit a message.
   static constexpr std::size_t kMaxAddresses = 1000;
+  // Each other name of a host has all of its addresses: so many in the whole table.
+  static constexpr std::size_t kMaxOtherAddresses = 1'000'000;
 
   std::vector<NameRecord> records;  // ascending by name, in lower case, each once
   // What was left out: hosts that are no names, addresses that are none, short names that two
-  // services have. The first few are described.
+  // services have, names past a bound. The first few are described.
   std::size_t skipped = 0;
   std::vector<std::string> reasons;
 };

@@ -624,5 +624,39 @@ TEST_F(ClusterFeedTest, WhatOnDiskIsNoneOfItsOwnIsPassedOver) {
   EXPECT_THAT(stream().requests, SizeIs(1));
 }
 
+// A few octets each on the wire, and all of the endpoints here.
+TEST_F(ClusterFeedTest, AnAssignmentThatTooManyClustersShareIsRefused) {
+  constexpr std::size_t kEndpoints = 20'000;
+  constexpr std::size_t kMost = ClusterEndpoints::kMaxShared / kEndpoints + 1;
+  std::vector<WireEndpoint> endpoints;
+  for (std::size_t i = 0; i < kEndpoints; ++i) {
+    endpoints.push_back({fmt::format("10.0.{}.{}", i / 256, i % 256)});
+  }
+  const Told big{"big", load_assignment("big", endpoints)};
+  std::vector<Told> clusters;
+  for (std::size_t i = 0; i < kMost; ++i) {
+    clusters.push_back(eds(fmt::format("c{}", i), "big"));
+  }
+  start();
+  tell_clusters(clusters);
+  tell_endpoints({big});
+  EXPECT_THAT(nack_of(kClusterLoadAssignmentTypeUrl), IsEmpty());
+  EXPECT_THAT(told_of("endpoints").endpoints, SizeIs(kMost));
+
+  // One more is asked for with all of them, and so refused; the others keep what they have.
+  tell_clusters({eds("more", "big"), eds("web")});
+  tell_endpoints({big, at("web", "192.0.2.1")});
+  EXPECT_THAT(nack_of(kClusterLoadAssignmentTypeUrl),
+              HasSubstr("52 clusters share its 20000 endpoints"));
+  EXPECT_THAT(served(told_of("endpoints").endpoints), ElementsAre("web=192.0.2.1"));
+  EXPECT_THAT(told_of("endpoints").removed_endpoints, IsEmpty());
+
+  // Those that leave make room.
+  tell_clusters({}, {"c0", "c1"});
+  tell_endpoints({{big.name, big.value, "2"}});
+  EXPECT_THAT(nack_of(kClusterLoadAssignmentTypeUrl), IsEmpty());
+  EXPECT_THAT(told_of("endpoints").endpoints, SizeIs(kMost - 1));
+}
+
 }  // namespace
 }  // namespace meshdns::discovery

@@ -67,6 +67,22 @@ TEST(NameTable, OfOtherRegistriesAndDomainsTheHostAloneCounts) {
                           "web.shopsvc.cluster.local 10.0.0.2"));
 }
 
+// A few octets each in the table, and all of the host's addresses here.
+TEST(NameTable, OtherNamesHaveSoManyAddressesInAll) {
+  constexpr std::size_t kAddresses = 1000;
+  IstioHost host = kubernetes_service("web", "shop", {});
+  for (std::size_t i = 0; i < kAddresses; ++i) {
+    host.ips.push_back(fmt::format("10.0.{}.{}", i / 256, i % 256));
+  }
+  for (std::size_t i = 0; i < 3 * NameTable::kMaxOtherAddresses / kAddresses; ++i) {
+    host.alt_hosts.push_back(fmt::format("n{}", i));
+  }
+  const NameTable table = read({host, {.host = "api.example.org", .ips = {"240.240.0.1"}}});
+  EXPECT_THAT(table.records, SizeIs(2 + NameTable::kMaxOtherAddresses / kAddresses));
+  EXPECT_EQ(table.skipped, 1U);
+  EXPECT_THAT(table.reasons, ElementsAre(HasSubstr("more than 1000000 addresses in all")));
+}
+
 TEST(NameTable, AWorkloadOfAHeadlessServiceIsANameToo) {
   IstioHost pod = kubernetes_service("db-0.db", "shop", {"10.1.0.7"});
   pod.host = "db-0.db.shop.svc.cluster.local";
