@@ -123,7 +123,7 @@ struct ControlPlane::Impl {
 
   Result<void> load() {
     if (options.name_tables) {
-      store.serve_name_tables();
+      store.serve_name_tables(clock);
     }
     registrations.load(options.state_dir, files);
     const auto watching = directory.watch();
@@ -236,6 +236,12 @@ struct ControlPlane::Impl {
     return {404, "text/plain", "there are /healthz, /readyz, /metrics, /streams and /vips\n"};
   }
 
+  // A few times a second, and after each change of the folder.
+  void follow_up() {
+    store.tell_name_tables();
+    update_gauges();
+  }
+
   // As often as the folder is scanned.
   void tidy_up() {
     if (addresses) {
@@ -305,7 +311,7 @@ struct ControlPlane::Impl {
       io,
       clock,
       directory,
-      {.followed = [this] { update_gauges(); }, .scanned = [this] { tidy_up(); }}};
+      {.followed = [this] { follow_up(); }, .scanned = [this] { tidy_up(); }}};
   std::unique_ptr<XdsAccess> access;
   Registrations registrations{
       {.zone = options.zone, .deregistration_delay = options.deregistration_delay},

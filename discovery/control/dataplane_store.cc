@@ -1,7 +1,9 @@
 #include "discovery/control/dataplane_store.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <iterator>
 #include <map>
@@ -14,6 +16,7 @@
 
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "discovery/control/dataplane_file.h"
 #include "discovery/control/entity_source.h"
@@ -77,8 +80,8 @@ std::string one_line(std::string text) {
 DataplaneStore::DataplaneStore(std::string default_zone, Logger& logger)
     : default_zone_(std::move(default_zone)), logger_(logger) {}
 
-void DataplaneStore::serve_name_tables() {
-  name_tables_.emplace();
+void DataplaneStore::serve_name_tables(const Clock& clock) {
+  name_tables_.emplace(PacedTables{.clock = clock});
   audiences_.set_of_nothing({NameTables::empty()});
 }
 
@@ -242,11 +245,7 @@ DataplaneStore::CommitStats DataplaneStore::commit() {
     std::ranges::move(change.updates, std::back_inserter(changes[mesh].updates));
     std::ranges::move(change.removals, std::back_inserter(changes[mesh].removals));
   }
-  if (name_tables_) {
-    for (auto& [mesh, table] : name_tables_->take_changes()) {
-      changes[mesh].updates.push_back(std::move(table));
-    }
-  }
+  take_name_tables(changes);
   if (envoy_) {
     envoy_->flush();
   }
@@ -263,6 +262,25 @@ DataplaneStore::CommitStats DataplaneStore::commit() {
   return stats;
 }
 
+void DataplaneStore::take_name_tables(std::map<std::string, MeshChange>& changes) {
+  if (!name_tables_ || name_tables_->clock.now() < name_tables_->next_at) {
+    return;
+  }
+  std::size_t octets = 0;
+  for (auto& [mesh, table] : name_tables_->tables.take_changes()) {
+    octets += table.value.size();
+    changes[mesh].updates.push_back(std::move(table));
+  }
+  const std::chrono::nanoseconds pause = std::chrono::seconds(static_cast<std::int64_t>(octets));
+  name_tables_->next_at = name_tables_->clock.now() + pause / kTableOctetsPerSecond;
+}
+
+void DataplaneStore::tell_name_tables() {
+  if (name_tables_ && name_tables_->tables.has_changes()) {
+    commit();
+  }
+}
+
 void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitStats& stats) {
   const auto members = members_.find(id);
   if (members == members_.end()) {
@@ -270,7 +288,7 @@ void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitSta
     dirty(hostnames_.remove(id));
     grpc_.remove(id);
     if (name_tables_) {
-      name_tables_->remove(id);
+      name_tables_->tables.remove(id);
     }
     if (envoy_) {
       envoy_->remove(id, change);
@@ -294,7 +312,7 @@ void DataplaneStore::generate(const ServiceId& id, MeshChange& change, CommitSta
     envoy_->put(generated.service, change);
   }
   if (name_tables_) {
-    name_tables_->put(generated.service, generated.endpoints);
+    name_tables_->tables.put(generated.service, generated.endpoints);
   }
   cut_for_resolvers(generated);
   change.updates.push_back(

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "discovery/control/audiences.h"
@@ -42,8 +43,13 @@ class DataplaneStore {
   // their listeners. `common`: what these need in every mesh. Call it before the first commit().
   void serve_listeners(ServiceAddresses& addresses, ListenerBinding binding,
                        std::vector<ResourceUpdate> common);
-  // From now on each mesh has its name table. Call it before the first commit().
-  void serve_name_tables();
+  // From now on each mesh has its name table. It is told whole: at once after quiet, and when it
+  // changes all the time, at so many octets a second, put together and told by one thread. Call it
+  // before the first commit(). `clock` outlives the store.
+  static constexpr std::int64_t kTableOctetsPerSecond = std::int64_t{16} << 20U;
+  void serve_name_tables(const Clock& clock);
+  // Tells the name tables that commit() held back, when they are due. Call it a few times a second.
+  void tell_name_tables();
   // Generates these services anew at the next commit(): their addresses changed.
   void touch(const std::vector<ServiceId>& services);
 
@@ -94,6 +100,11 @@ class DataplaneStore {
 
  private:
   using Claims = std::map<EntitySource, SourcedDataplane>;
+  struct PacedTables {
+    const Clock& clock;
+    NameTables tables{};
+    TimePoint next_at{};  // when they may be told
+  };
 
   void put(const EntitySource& source, const DataplaneId& id, const SourcedDataplane& entity);
   void withdraw(const EntitySource& source, const DataplaneId& id);
@@ -107,6 +118,7 @@ class DataplaneStore {
   void note_contest(const DataplaneId& id, const Claims& claims);
   // Puts the service's resources as its members make them, or removes them, into `change`.
   void generate(const ServiceId& id, MeshChange& change, CommitStats& stats);
+  void take_name_tables(std::map<std::string, MeshChange>& changes);
   void warn(const ServiceId& id, std::vector<std::string> warnings);
   void report_problems();
   [[nodiscard]] std::set<std::string> find_problems() const;
@@ -127,8 +139,8 @@ class DataplaneStore {
   std::set<std::string> problems_;  // as last reported
   HostnameCatalog hostnames_;
   GrpcCatalog grpc_;
-  std::optional<NameTables> name_tables_;  // nothing: they are not served
-  std::optional<EnvoyCatalog> envoy_;      // nothing: no listeners are served
+  std::optional<PacedTables> name_tables_;  // nothing: they are not served
+  std::optional<EnvoyCatalog> envoy_;       // nothing: no listeners are served
   std::uint64_t services_generated_ = 0;
   Audiences audiences_;
 };

@@ -29,6 +29,7 @@ class NameTables {
   void put(const Service& service, std::span<const Endpoint> endpoints);
   void remove(const ServiceId& id);
 
+  [[nodiscard]] bool has_changes() const { return !touched_.empty(); }
   // The tables that changed since the last call, by mesh.
   [[nodiscard]] std::map<std::string, ResourceUpdate> take_changes();
 

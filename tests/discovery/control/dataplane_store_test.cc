@@ -1,6 +1,7 @@
 #include "discovery/control/dataplane_store.h"
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -24,6 +25,7 @@
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_table.h"
 #include "discovery/xds/type_urls.h"
+#include "tests/support/manual_clock.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -177,13 +179,53 @@ TEST_F(DataplaneStoreTest, AServiceIsToldWithAsManyEndpointsAsAResolverTakes) {
 
 // Clients choose the names of meshes, where their dataplanes register themselves.
 TEST_F(DataplaneStoreTest, KeepsNothingOfAMeshThatIsGone) {
-  store_.serve_name_tables();
+  const support::ManualClock clock;
+  store_.serve_name_tables(clock);
   take(kFile, 1);
   const std::weak_ptr<ResourceSet> mesh = store_.resources("default").value();
   drop(kFile);
   EXPECT_TRUE(mesh.expired());
   take(kFile, 1);
   EXPECT_EQ(hostnames().front(), "web.mesh");
+}
+
+// Each is put together of all names, and each client is told it whole.
+TEST_F(DataplaneStoreTest, ANameTableThatChangesAllTheTimeIsToldNowAndThen) {
+  support::ManualClock clock;
+  store_.serve_name_tables(clock);
+  DataplaneChange change;
+  for (int i = 0; i < 20'000; ++i) {
+    DataplaneChange one = web_on(1);
+    auto dataplane = std::make_shared<Dataplane>(*one.put.front().second.dataplane);
+    dataplane->name = fmt::format("instance-{}", i);
+    dataplane->inbounds.front().tags = {{"kuma.io/service", fmt::format("service-{}", i)}};
+    dataplane->inbounds.front().address = *IpAddress::parse("192.0.2.1");
+    change.put.push_back({dataplane->id(), {dataplane, std::make_shared<const int>(1)}});
+  }
+  const auto table_octets = [this] {
+    std::size_t octets = 0;
+    (void)store_.resources("default").value()->read(kNameTableTypeUrl, [&](const TypeTable& table) {
+      octets = table.find("")->resource->value().size();
+    });
+    return octets;
+  };
+  store_.change(kFile, change);
+  store_.commit();
+  const std::size_t all = table_octets();
+  ASSERT_GT(all, 100'000U);
+
+  store_.change(kFile, {.put = {}, .removed = {change.put.front().first}});
+  store_.commit();
+  store_.tell_name_tables();
+  EXPECT_EQ(table_octets(), all) << "not yet";
+  clock.advance(std::chrono::seconds(1));
+  store_.tell_name_tables();
+  EXPECT_LT(table_octets(), all);
+  // After quiet at once.
+  clock.advance(std::chrono::seconds(1));
+  store_.change(kFile, {.put = {change.put.front()}, .removed = {}});
+  store_.commit();
+  EXPECT_EQ(table_octets(), all);
 }
 
 TEST_F(DataplaneStoreTest, AServiceIsToldWithAsManyNamesAsAResolverTakesItsOwnFirst) {
