@@ -5,8 +5,9 @@
 
 namespace meshdns {
 
-// Gives memory that has been free for a while back to the kernel; no heap does so by itself while
-// nobody allocates. Any thread, every few seconds. Does nothing without jemalloc.
+// Gives what is free in pages of its own back to the kernel; no heap does so by itself while nobody
+// allocates. Any thread, every few seconds: what is needed again costs a page fault each 4 KiB.
+// Does nothing without jemalloc.
 void give_back_free_memory();
 
 }  // namespace meshdns
