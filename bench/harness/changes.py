@@ -4,6 +4,7 @@ import collections
 import pathlib
 import statistics
 import time
+import types
 
 from . import machine, names, rounds
 from .meshdns import Meshdns
@@ -16,6 +17,9 @@ SERVICES = 100_000
 SMOKE_SERVICES = 1_000
 PAUSE_MS = 50  # between two changes, so that each meets a quiet resolver
 SPACED_RATE = 50
+ONE_ROUNDS = 5
+SPACED = 350  # changes of a round: fewer seconds than from one image of the table to the next
+FOLLOWER_SECONDS = 30  # a bound: within a second it has all
 BUSY_RATE = 1_000
 IMAGE_SECONDS = 34  # an image follows a publication by a second, the image before it by 15, and a start has two
 MIB = 1024 * 1024
@@ -32,13 +36,14 @@ KINDS = {"worker": "worker", "table-files": "the table's files", "xds-stream": "
 
 
 class _Services(ToldProgram):
-    """meshdns-bench-changes: a control plane whose services change."""
+    """meshdns-bench-changes: a control plane whose services change. `client`: whose `xds_port` it serves, and whose `port` it
+    asks."""
 
-    def __init__(self, bench, name_set, resolver):
+    def __init__(self, bench, name_set, client):
         services = bench.folder / "changing-services"
         services.write_text("\n".join(name_set.services) + "\n", encoding="ascii")
         super().__init__(bench, "meshdns-bench-changes", "--services", services, "--listen",
-                         f"127.0.0.1:{resolver.xds_port}", "--server", f"127.0.0.1:{resolver.port}")
+                         f"127.0.0.1:{client.xds_port}", "--server", f"127.0.0.1:{client.port}")
 
     def require_answered(self):
         """Every service that was changed is answered as it is now."""
@@ -71,6 +76,26 @@ class _Resolver(Meshdns):
             found[kind] += spent / 1000
         return found
 
+    def image_written(self):
+        """When the image of the table was, whatever the clock; None: never."""
+        try:
+            return (self.state / "table.image").stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def image_ms(self, services):
+        """Changes one service, and waits for the image of the table that follows; what it took, in ms of CPU. None where none
+        came: one that was slow is not followed by another so soon."""
+        before, spent = self.image_written(), self.cpu_by_kind()
+        services.tell("many 1 1")
+        deadline = time.monotonic() + IMAGE_SECONDS
+        while self.image_written() == before:
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.1)
+        time.sleep(0.1)  # its rename is not the last of it
+        return _difference(self.cpu_by_kind(), spent)["the table's files"] / 1000
+
     def resident(self, field):
         """VmRSS or VmHWM of the process that answers, in bytes."""
         text = pathlib.Path(f"/proc/{self.resolver_pid()}/status").read_text(encoding="ascii")
@@ -79,6 +104,41 @@ class _Resolver(Meshdns):
 
     def forget_high_water(self):
         pathlib.Path(f"/proc/{self.resolver_pid()}/clear_refs").write_text("5", encoding="ascii")
+
+
+class _Follower:
+    """meshdns-bench-follower, and the control plane that it has for itself: what a change costs gRPC alone."""
+
+    def __init__(self, bench, name_set):
+        self._bench = bench
+        client = types.SimpleNamespace(xds_port=machine.free_port(), port=machine.free_port())  # nobody is ever asked
+        self._services = _Services(bench, name_set, client)
+        self._command = [bench.program("meshdns-bench-follower"), f"127.0.0.1:{client.xds_port}"]
+        self._process = None
+
+    def __enter__(self):
+        self._services.__enter__()
+        self._services.tell("check")  # it listens once it answers
+        self._process = self._bench.processes.start("follower", self._command, self._bench.server_cores)
+        deadline = time.monotonic() + FOLLOWER_SECONDS
+        while b"following" not in self._process.log.read_bytes():
+            self._process.require_running()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"meshdns-bench-follower has no services after {FOLLOWER_SECONDS} s")
+            time.sleep(0.05)
+        return self
+
+    def __exit__(self, *exception):
+        self._bench.processes.stop(self._process)
+        self._services.__exit__(*exception)
+
+    def cpu_us(self, changes):
+        """Of each of so many changes."""
+        before = self._process.cpu_ns()
+        self._services.tell(f"many {changes} {SPACED_RATE}")
+        time.sleep(0.1)
+        self._process.require_running()
+        return (self._process.cpu_ns() - before) / 1000 / changes
 
 
 def run_changes(bench):
@@ -94,7 +154,8 @@ def run_changes(bench):
         resolver.wait_for(name_set.name(count // 2))
         expectations = name_set.write_expectations(bench.folder / "changing-names", "any")
         bench.check_complete(resolver, expectations)
-        one = _measure_one(bench, resolver, services)
+        with _Follower(bench, name_set) as follower:
+            one = _measure_one(bench, resolver, services, follower)
         many = _measure_many(bench, resolver, services, expectations)
         services.require_answered()
     bench.processes.stop_all()
@@ -119,7 +180,8 @@ def _ratio(many, load, value):
 
 def _keep(findings, one, many):
     findings.keep("change ms", one["p50_ms"])
-    findings.keep("change cpu us", sum(one["cpu_us"].values()))
+    findings.keep("change cpu us", one["total_us"])
+    findings.keep("change cpu by a bare stream's", one["by_follower"])
     findings.keep("changes throughput", _ratio(many, "saturated", _rate))
     findings.keep("changes p99", _ratio(many, "steady", _p99))
     findings.keep("changes memory", many["high_water"] / many["rss"])
@@ -129,25 +191,37 @@ def _difference(after, before):
     return {kind: after[kind] - before[kind] for kind in after}
 
 
-def _measure_one(bench, resolver, services):
+def _spaced_cpu(resolver, services, changes):
+    """{kind of thread: us} of each of so many changes, with no image of the table among them."""
+    while True:  # at most twice: from one image to the next is longer
+        image, before = resolver.image_written(), resolver.cpu_by_kind()
+        services.tell(f"many {changes} {SPACED_RATE}")
+        time.sleep(0.1)
+        spent = _difference(resolver.cpu_by_kind(), before)
+        if resolver.image_written() == image:
+            return {kind: us / changes for kind, us in spent.items()}
+
+
+def _measure_one(bench, resolver, services, follower):
     smoke = bench.options.smoke
-    changes = bench.options.changes if smoke else max(bench.options.changes, 200)
     if not smoke:
         time.sleep(IMAGE_SECONDS)  # what a start leaves behind is not a change's
-    before = resolver.cpu_by_kind()
-    services.tell("many 1 1")
-    time.sleep(0 if smoke else 3)
-    image = _difference(resolver.cpu_by_kind(), before)["the table's files"]
-    # Fewer seconds than from one image to the next.
-    spaced = changes if smoke else min(changes, 10 * SPACED_RATE)
-    before = resolver.cpu_by_kind()
-    services.tell(f"many {spaced} {SPACED_RATE}")
-    time.sleep(0.1)
-    cpu = {kind: us / spaced for kind, us in _difference(resolver.cpu_by_kind(), before).items()}
+    image_ms = None if smoke else resolver.image_ms(services)
+    spaced = bench.options.changes if smoke else SPACED
+    each, bare = [], []
+    for number in range(1 if smoke else ONE_ROUNDS):
+        each.append(_spaced_cpu(resolver, services, spaced))
+        bare.append(follower.cpu_us(spaced))
+        bench.say(f"round {number + 1}: one change {sum(each[-1].values()):.0f} us of CPU, a bare stream's {bare[-1]:.0f}")
     services.require_answered()
-    figures = services.tell(f"one {changes} {PAUSE_MS}")
-    figures |= {"cpu_us": cpu, "image_ms": image / 1000}
-    bench.say(f"one change: answered after {figures['p50_ms']:.2f} ms, {sum(cpu.values()):.0f} us of CPU")
+    figures = services.tell(f"one {bench.options.changes if smoke else max(bench.options.changes, 200)} {PAUSE_MS}")
+    totals = [sum(kinds.values()) for kinds in each]
+    figures |= {"cpu_us": {kind: statistics.median(kinds[kind] for kinds in each) for kind in each[0]},
+                "total_us": statistics.median(totals), "follower_us": statistics.median(bare),
+                "by_follower": statistics.median(a / b for a, b in zip(totals, bare)),
+                "image_ms": image_ms, "rounds": len(each)}
+    bench.say(f"one change: answered after {figures['p50_ms']:.2f} ms, {figures['total_us']:.0f} us of CPU, "
+              f"{figures['by_follower']:.2f} times a bare stream's")
     return figures
 
 
@@ -188,14 +262,18 @@ def _one_table(count, one):
     table.rows = [["handed to the stream to the changed answer, median ms", f"{one['p50_ms']:.2f}", LATENCY_AIM_MS],
                   ["the same, p99 ms", f"{one['p99_ms']:.2f}", "-"],
                   ["the same, highest ms", f"{one['highest_ms']:.2f}", "-"],
-                  ["the resolver's CPU a change, us", f"{sum(one['cpu_us'].values()):.0f}", CPU_AIM_US]]
+                  ["the resolver's CPU a change, us", f"{one['total_us']:.0f}", CPU_AIM_US]]
     for kind, us in sorted(one["cpu_us"].items(), key=lambda item: -item[1]):
         table.rows.append([f"of which {kind}", f"{us:.0f}", "-"])
-    table.rows.append(["the image of the whole table, 15 s apart at least, ms of CPU", f"{one['image_ms']:.0f}", "-"])
+    table.rows += [["a bare gRPC stream's CPU a change, us", f"{one['follower_us']:.0f}", "-"],
+                   ["the resolver's by that", f"{one['by_follower']:.2f}", "-"]]
+    image = "-" if one["image_ms"] is None else f"{one['image_ms']:.0f}"
+    table.rows.append(["the image of the whole table, 15 s apart at least, ms of CPU", image, "-"])
     table.notes = [f"Medians of {one['changes']:.0f} changes: a service that has its addresses gets another port, which SRV "
                    f"shows. Each after {PAUSE_MS} ms of quiet; asked one question after the other, "
                    f"{one['asked'] / one['changes']:.0f} for each change, on the core of the server. CPU: {SPACED_RATE} changes a "
-                   "second and no questions, no image of the table among them."]
+                   "second and no questions, no image of the table among them; the bare stream acknowledges each and does nothing "
+                   f"else, on the same core and with a control plane of its own. Medians of {one['rounds']} interleaved rounds."]
     return table
 
 
