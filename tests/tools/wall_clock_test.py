@@ -31,6 +31,7 @@ ALLOWED = {
     # gRPC turns the deadline into a time span at once.
     "discovery/xds/ads_server.cc": "the grace of a shutdown",
     "discovery/xds/grpc_transport.cc": "the pause before a reconnect",
+    "discovery/xds/ads_server_stream.cc": "how long a stream may say nothing",
 }
 
 
