@@ -106,6 +106,11 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
       metrics.streams_refused.add();
       return new RefusedCall({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams"});
     }
+    if (streams_of_peer(context->peer()) >= most_of_peer()) {
+      metrics.streams_refused.add();
+      return new RefusedCall(
+          {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams on one connection"});
+    }
     auto session = std::make_unique<ServerSession>(
         method->variant, options, audience_for, logger, metrics,
         SessionTerms{.identity = std::move(identity), .only_type = method->type_url});
@@ -117,8 +122,20 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
                               options.first_request_timeout);
     metrics.streams_opened.add();
     open_streams.emplace(stream.get(), stream);
+    ++peers[stream->peer()];
     metrics.streams.set(static_cast<double>(open_streams.size()));
     return stream.get();
+  }
+
+  // gRPC 1.51 believes a client that acknowledges no settings, and one that does before they are
+  // sent, to have been told of no limit.
+  [[nodiscard]] std::size_t most_of_peer() const {
+    return 2 * static_cast<std::size_t>(options.max_streams_per_connection);
+  }
+  // On a unix socket all clients are called the same.
+  [[nodiscard]] std::size_t streams_of_peer(const std::string& peer) const {
+    const auto found = peers.find(peer);
+    return found == peers.end() || peer.starts_with("unix:") ? 0 : found->second;
   }
 
   // From now on the stream is pushed to when its audience changes.
@@ -142,6 +159,9 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
         at->second.resources->remove_listener(at->second.listener);
         audiences.erase(at);
       }
+    }
+    if (const auto peer = peers.find(stream->peer()); --peer->second == 0) {
+      peers.erase(peer);
     }
     open_streams.erase(open);
     metrics.streams.set(static_cast<double>(open_streams.size()));
@@ -222,8 +242,9 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
   XdsServerMetrics& metrics;
   ClientStatusService client_status;
 
-  std::mutex mutex;  // guards the two maps
+  std::mutex mutex;  // guards the three maps
   std::unordered_map<AdsServerStream*, StreamPtr> open_streams;
+  std::unordered_map<std::string, std::size_t> peers;  // how many of them, by connection
   std::unordered_map<ResourceSet*, Audience> audiences;
 
   std::mutex dirty_mutex;  // guards what follows

@@ -43,7 +43,8 @@ class AdsServer {
     std::size_t max_receive_bytes = 64UL << 20U;  // a first delta request lists every version
     std::size_t max_streams = 20'000;
     // At one time on one connection: a client has one or a few, and a proxy of many clients opens
-    // more connections.
+    // more connections. Whoever does not keep to what he is told (RFC 9113 section 5.1.2) gets no
+    // more than twice as many.
     int max_streams_per_connection = 100;
     // One subscription; initial versions too, unless there are more than half as many resources.
     std::size_t max_names = 200'000;

@@ -50,6 +50,7 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   [[nodiscard]] StreamStatus status();
   // Empty before the first request.
   [[nodiscard]] std::string node_id();
+  [[nodiscard]] const std::string& peer() const { return peer_; }
   // Written once by on_admitted's receiver, under the stream's lock.
   [[nodiscard]] const std::shared_ptr<ResourceSet>& audience() const {
     return session_->audience();

@@ -1,6 +1,8 @@
 // Our client against our server, over real gRPC.
 #include <array>
 #include <chrono>
+#include <cstdint>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <unistd.h>
@@ -25,6 +27,7 @@
 #include "meshdns/mesh/v1/service.pb.h"
 #include "tests/discovery/xds/xds_fixture.h"
 #include "tests/support/http2_frames.h"
+#include "tests/support/wait_until.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -350,15 +353,24 @@ struct ListenCase {
   ErrorCode want;
 };
 
-// Says this to the server and no more; whether the server closes the connection.
-bool is_closed_after(const TestServer& server, const std::string& words) {
+const std::string kBeginHttp2 =
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + support::http2::frame(support::http2::kSettings, 0, 0, "");
+
+// A connection on which this was said.
+UniqueFd say(const TestServer& server, const std::string& words) {
   sockaddr_storage storage{};
   const auto size =
       static_cast<socklen_t>(SocketAddress::parse(server.address()).value().to_sockaddr(storage));
-  const UniqueFd silent(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd connection(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const auto* const name = reinterpret_cast<const sockaddr*>(&storage);  // NOLINT: as it asks
-  EXPECT_EQ(::connect(silent.get(), name, size), 0);
-  EXPECT_EQ(::write(silent.get(), words.data(), words.size()), static_cast<ssize_t>(words.size()));
+  EXPECT_EQ(::connect(connection.get(), name, size), 0);
+  EXPECT_EQ(::write(connection.get(), words.data(), words.size()), std::ssize(words));
+  return connection;
+}
+
+// Says this to the server and no more; whether the server closes the connection.
+bool is_closed_after(const TestServer& server, const std::string& words) {
+  const UniqueFd silent = say(server, words);
   std::array<char, 4096> octets{};
   ssize_t count = 1;
   while (count > 0) {  // its own settings come first
@@ -375,9 +387,33 @@ TEST(AdsServer, ClosesAConnectionThatDoesNotBegin) {
 
 TEST(AdsServer, ClosesAConnectionWithoutAStream) {
   const TestServer server({.idle_timeout = std::chrono::milliseconds(100)});
+  EXPECT_TRUE(is_closed_after(server, kBeginHttp2));
+}
+
+// One that acknowledges no settings is not held to them by gRPC.
+TEST(AdsServer, AConnectionHasTwiceItsStreamsAtMostWhateverItWasTold) {
+  namespace http2 = support::http2;
+  constexpr std::uint32_t kCalls = 30;
+  TestServer server({.max_streams_per_connection = 10});
+  const std::string headers =
+      http2::header(":method", "POST") + http2::header(":scheme", "http") +
+      http2::header(":authority", "x") + http2::header("te", "trailers") +
+      http2::header("content-type", "application/grpc") +
+      http2::header(":path",
+                    "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
+                    "DeltaAggregatedResources");
+  std::string words = kBeginHttp2;
+  for (std::uint32_t i = 0; i < kCalls; ++i) {
+    words += http2::frame(http2::kHeaders, http2::kEndHeaders, 2 * i + 1, headers);
+  }
+  UniqueFd greedy = say(server, words);
   EXPECT_TRUE(
-      is_closed_after(server, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
-                                  support::http2::frame(support::http2::kSettings, 0, 0, "")));
+      support::wait_until([&] { return server.metrics().streams_refused.value() == kCalls - 20; }));
+  EXPECT_EQ(server.server().streams(), 20U);
+  const UniqueFd other = say(server, words);
+  EXPECT_TRUE(support::wait_until([&] { return server.server().streams() == 40U; }));
+  greedy.reset();
+  EXPECT_TRUE(support::wait_until([&] { return server.server().streams() == 20U; }));
 }
 
 TEST(AdsServer, RefusesAnAddressItCannotListenOn) {
