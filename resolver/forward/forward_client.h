@@ -22,6 +22,8 @@ struct ForwardResult {
   ForwardStatus status = ForwardStatus::kNoUpstream;
   std::vector<std::uint8_t> reply;  // only for kReply
   SocketAddress server = {};        // whose reply it is; port 0: nobody's
+  // Another one is asked first, and did not say: it may know names that this one does not.
+  bool is_stand_in = false;
 };
 
 // One question and who asks it. Outlives its way through the forwarder.

@@ -382,9 +382,11 @@ void GroupForwarder::Exchange::take(std::size_t index, AttemptResult result) {
       clear_authentic_data(result.reply);
     }
     if (!is_server_failure(result.rcode)) {
-      finish({.status = ForwardStatus::kReply,
-              .reply = std::move(result.reply),
-              .server = server(index).upstream->server().address});
+      finish(
+          {.status = ForwardStatus::kReply,
+           .reply = std::move(result.reply),
+           .server = server(index).upstream->server().address,
+           .is_stand_in = forwarder_.options_.policy == ForwardPolicy::kSequential && index != 0});
       return;
     }
     if (error_reply_.empty()) {

@@ -30,6 +30,17 @@ constexpr ExtendedError kStaleNoNameError{extended_error::kStaleNxDomainAnswer,
 constexpr ExtendedError kFailureError{extended_error::kCachedError, "upstream failed a moment ago"};
 constexpr std::size_t kErrorOctets = kPlainUdpOctets;  // hold any error
 
+// Of servers that are asked in order the first may hold names which no other knows of (a company's,
+// and then a public one): that a later one denies a name is forgotten soon after the first is back.
+constexpr std::uint32_t kStandInDenialSeconds = 10;
+
+void shorten_denial(StoredReply& stored, ReplyFacts& facts) {
+  if (facts.kind != ReplyKind::kAnswer && facts.ttl) {
+    clamp_ttls(stored, 0, kStandInDenialSeconds);
+    facts.ttl = std::min(*facts.ttl, kStandInDenialSeconds);
+  }
+}
+
 CachedQuestion question_of(const Query& query) {
   return {.name = query.asked_name(),
           .type = query.qtype,
@@ -141,12 +152,15 @@ SharedResult CachedAnswers::take(const Query& asked, ForwardResult result, bool 
   const CachedQuestion question = question_of(asked, folded);
   std::uint16_t rcode = rcode::kServFail;
   if (result.status == ForwardStatus::kReply) {
-    const auto [status, facts] = store_reply(result.reply, asked, scratch, shared.stored);
+    auto [status, facts] = store_reply(result.reply, asked, scratch, shared.stored);
     if (status != RebuildStatus::kOk) {
       shared.reply = std::move(result.reply);
       shared.is_failure = !inspect_reply(shared.reply).truncated;
     } else {
       shared.is_failure = facts.kind == ReplyKind::kFailure;
+      if (result.is_stand_in) {
+        shorten_denial(shared.stored, facts);
+      }
       if (!shared.is_failure && may_keep) {
         cache_.store(question, facts, clock_.now(), shared.stored);
       }

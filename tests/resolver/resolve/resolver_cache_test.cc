@@ -305,6 +305,36 @@ TEST_F(StaleAnswers, TheTimerAndTheReplyGiveEachQuestionOneReply) {
   }
 }
 
+// The first server may be a company's, and the second a public one.
+TEST_F(ResolverCacheTest, WhatTheSecondServerDeniesIsForgottenSoon) {
+  const Octets soa =
+      MessageBytes().name("ns.org").name("root.org").u32(1).u32(2).u32(3).u32(4).u32(900).bytes();
+  const auto denial = [&soa](const std::string& name) {
+    return MessageBytes()
+        .header(0x9999, 0x8183, 1, 0, 1, 0)
+        .question(name, rrtype::kA)
+        .record("org", rrtype::kSoa, 900, soa)
+        .bytes();
+  };
+  make();
+  resolve("inside.example.org");
+  asked_.at(0).end({AttemptStatus::kNetworkError, 0, {}});
+  ASSERT_EQ(asked_.at(1).server, kSecondServer);
+  answer(1, denial("inside.example.org"));
+  ASSERT_THAT(received_, SizeIs(1));
+  EXPECT_THAT(last().authority, ElementsAre("org. 10 IN SOA ns.org. root.org. 1 2 3 4 900"));
+  clock_.advance(seconds(9));
+  resolve("inside.example.org");
+  EXPECT_THAT(received_, SizeIs(2));
+  clock_.advance(seconds(2));
+  asked_.clear();
+  resolve("inside.example.org");
+  ASSERT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(asked_.at(0).server, kFirstServer);
+  answer(0, denial("inside.example.org"));
+  EXPECT_THAT(last().authority, ElementsAre("org. 900 IN SOA ns.org. root.org. 1 2 3 4 900"));
+}
+
 TEST_F(ResolverCacheTest, APopularAnswerIsAskedForAnewBeforeItsEnd) {
   make();
   resolve("www.example.org");
