@@ -402,6 +402,9 @@ void AdsClient::Impl::do_what_is_due() {
     }
     if (subscriber.forget_at && *subscriber.forget_at <= clock.now()) {
       subscriber.forget_at.reset();
+      if (subscriber.state.untold() == 0) {
+        continue;  // nobody asks for it any more
+      }
       logger.info("what the control plane did not tell anew is gone type={} count={}",
                   escape_name(key.second), subscriber.state.untold());
       subscriber.state.forget_untold(subscriber.on_response);

@@ -612,6 +612,17 @@ TEST_F(AdsClientClaims, WhatIsToldAnewAndRefusedIsNotGone) {
   EXPECT_THAT(removed_names, IsEmpty());
 }
 
+TEST_F(AdsClientClaims, WhatNobodyAsksForAnyMoreIsNotGone) {
+  be_refused();
+  tell(1);
+  client->set_interest(kService, {.wildcard = false, .names = {name(1)}});
+  const int views_before = views;
+  clock.advance(60s);
+  ASSERT_TRUE(stream().timer);
+  std::exchange(stream().timer, nullptr)();
+  EXPECT_EQ(views, views_before);
+}
+
 TEST_F(AdsClientClaims, ALossMeanwhileTakesNothingAway) {
   be_refused();
   tell(2);

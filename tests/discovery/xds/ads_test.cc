@@ -290,6 +290,29 @@ TEST(Ads, AServerThatTakesNoMoreThanFourMebibytesIsNotToldWhatIsHeldAndTellsIt) 
   EXPECT_TRUE(client.client().connected());
 }
 
+// As when a control plane starts again with next to nothing of a large mesh.
+TEST(Ads, AClientThatHoldsMoreThanTheServerBelievesComesBack) {
+  constexpr int kCount = 45;
+  AdsServer::Options few;
+  few.max_names = 10;
+  TestServer server(few);
+  for (int i = 0; i < kCount; ++i) {
+    server.resources().apply({{kType, std::string(100'000, 'n') + std::to_string(i), "1"}}, {});
+  }
+  ControlLoop loop;
+  TestClient client(loop, options_for(server, false), kType, kEverything);
+  ASSERT_TRUE(loop.wait_for([&] { return client.held.size() == kCount; }));
+
+  server.stop();
+  server.replace_resources(std::make_shared<ResourceSet>());
+  ASSERT_TRUE(loop.wait_for([&] { return !client.client().connected(); }));
+  server.start();
+  ASSERT_TRUE(loop.wait_for([&] { return client.client().connected(); }));
+  EXPECT_EQ(client.held.size(), kCount) << "for a minute";
+  server.resources().apply({{kType, "news", "1"}}, {});
+  EXPECT_TRUE(loop.wait_for([&] { return client.held.contains("news"); }));
+}
+
 TEST(Ads, MoreNamesThanOneRequestMayHoldAreAskedForInSeveral) {
   constexpr int kCount = 45;
   AdsServer::Options modest;
