@@ -15,9 +15,13 @@ class Meshdns(Server):
     addresses = "any"
 
     def __init__(self, bench, name_set=None, upstream_port=None, per_file=names.DATAPLANES_PER_FILE,
-                 flags=(), ipv6=True):
+                 flags=(), ipv6=True, build=None):
         super().__init__(bench)
         self.flags = flags
+        # Of which build the resolver is (a folder of programs); the control plane is always that of this tree.
+        self.resolver = bench.program("meshdns") if build is None else build / "meshdns"
+        if build is not None:
+            self.name = f"meshdns of {build}"
         # IPv6 virtual addresses, so that AAAA has answers as it has with the other servers. By default there are none.
         self.ipv6 = ipv6
         if not ipv6:
@@ -74,7 +78,7 @@ class Meshdns(Server):
 
     def execute(self):
         self.admin_port = self.admin_port or machine.free_port()
-        self.run([self.bench.program("meshdns"), "run", "--listen", f"127.0.0.1:{self.port}",
+        self.run([self.resolver, "run", "--listen", f"127.0.0.1:{self.port}",
                   "--admin", f"127.0.0.1:{self.admin_port}",
                   "--control-plane", f"127.0.0.1:{self.xds_port}",
                   "--state-dir", self.state, "--vip-ipv6", str(self.ipv6).lower(), "--log-level", "warn",

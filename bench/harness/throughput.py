@@ -1,5 +1,7 @@
 """Workloads under load: names answered locally, names forwarded, and a steady rate."""
 
+import functools
+
 from . import names, rounds
 from .meshdns import Meshdns
 from .report import Table
@@ -32,10 +34,12 @@ class Local:
         return self.expectations["any" if server.addresses == "echo" else server.addresses]
 
     def make_servers(self):
-        """The chosen servers, each made when it is its turn to be started."""
+        """The chosen servers, each made when it is its turn to be started; then other builds of meshdns."""
         for name in self.bench.options.servers:
             if name in self.SERVERS:
                 yield self._make(name)
+        for build in self.bench.options.beside:
+            yield Meshdns(self.bench, self.name_set, build=build)
 
     def _make(self, name):
         bench = self.bench
@@ -138,18 +142,21 @@ def run_recorded(bench):
 
 
 def _start_forwarders(bench, upstream, meshdns_flags=(), dnsdist_entries=0, left_out=()):
+    def make_meshdns(build=None):
+        return Meshdns(bench, upstream_port=upstream.port, flags=meshdns_flags, build=build)
+
     made = {"echo": lambda: Echo(bench),
-            "meshdns": lambda: Meshdns(bench, upstream_port=upstream.port, flags=meshdns_flags),
+            "meshdns": make_meshdns,
             "unbound": lambda: Unbound(bench, upstream_port=upstream.port),
             "dnsmasq": lambda: Dnsmasq(bench, upstream.port),
             "dnsdist": lambda: Dnsdist(bench, upstream.port, dnsdist_entries)}
+    chosen = [make for name, make in made.items() if name in bench.options.servers and name not in left_out]
     servers = []
-    for name, make in made.items():
-        if name in bench.options.servers and name not in left_out:
-            server = make()
-            server.start()
-            server.wait_for(f"ready.w.{UPSTREAM_ZONE}")
-            servers.append(server)
+    for make in [*chosen, *(functools.partial(make_meshdns, build) for build in bench.options.beside)]:
+        server = make()
+        server.start()
+        server.wait_for(f"ready.w.{UPSTREAM_ZONE}")
+        servers.append(server)
     return servers
 
 
