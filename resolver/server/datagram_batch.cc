@@ -69,15 +69,22 @@ DatagramBatch::DatagramBatch(DatagramSender::Grouping grouping)
 DatagramBatch::~DatagramBatch() = default;
 
 std::size_t DatagramBatch::receive(SocketLayer& sockets, int fd) {
+  make_room();
+  const int count = sockets.recvmmsg(fd, received_.data(), kMaxDatagrams, MSG_DONTWAIT);
+  received_count_ = count > 0 ? static_cast<std::size_t>(count) : 0;
+  return received_count_;
+}
+
+// Only where the last batch was: what lies behind has kept its room, and one that comes alone, as
+// most do where little is asked, costs no walk over all.
+void DatagramBatch::make_room() {
   reply_count_ = 0;
-  for (std::size_t i = 0; i < kMaxDatagrams; ++i) {
+  for (std::size_t i = 0; i < received_count_; ++i) {
     msghdr& header = received_[i].msg_hdr;
     header.msg_namelen = sizeof(sockaddr_storage);
     header.msg_controllen = DatagramPeer::kControlOctets;
     (*slots_)[i].part.iov_len = kMaxOctets;
   }
-  const int count = sockets.recvmmsg(fd, received_.data(), kMaxDatagrams, MSG_DONTWAIT);
-  return count > 0 ? static_cast<std::size_t>(count) : 0;
 }
 
 std::span<const std::uint8_t> DatagramBatch::request(std::size_t index) const {

@@ -70,8 +70,12 @@ class DatagramBatch {
 
  private:
   struct Slot;
+
+  void make_room();
+
   std::unique_ptr<std::array<Slot, kMaxDatagrams>> slots_;
   std::array<mmsghdr, kMaxDatagrams> received_{};
+  std::size_t received_count_ = kMaxDatagrams;  // by the last receive(); all before the first
   std::array<mmsghdr, kMaxDatagrams> replies_{};
   std::size_t reply_count_ = 0;
   DatagramSender sender_;

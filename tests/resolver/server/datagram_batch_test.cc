@@ -72,6 +72,31 @@ TEST_F(DatagramBatchTest, ReceivesAndRepliesInOrder) {
   EXPECT_EQ(batch_.send(sockets_, server_.get()).sent, 0U) << "the list is empty now";
 }
 
+// Answers shorten what stands for a datagram's room; a batch that is larger than the last, or comes
+// after one that failed, meets none of them.
+TEST_F(DatagramBatchTest, EveryBatchHasItsRoomAgain) {
+  constexpr std::size_t kAll = DatagramBatch::kMaxDatagrams;
+  for (const std::size_t count :
+       {std::size_t{3}, std::size_t{1}, std::size_t{5}, kAll, std::size_t{1}, kAll}) {
+    sockets_.set_fault([](const support::SocketCall& call) {
+      return call.step == SocketStep::kReceiveBatch ? ECONNREFUSED : 0;
+    });
+    send(count);
+    ASSERT_EQ(batch_.receive(sockets_, server_.get()), 0U);
+    sockets_.set_fault({});
+    ASSERT_EQ(batch_.receive(sockets_, server_.get()), count);
+    for (std::size_t i = 0; i < count; ++i) {
+      ASSERT_EQ(batch_.request(i).size(), i + 1) << "of " << count;
+      ASSERT_EQ(batch_.client(i).port, support::port_of(client_.get()));
+      batch_.add_reply(i, 1);
+    }
+    ASSERT_EQ(batch_.send(sockets_, server_.get()).sent, count);
+    for (std::size_t i = 0; i < count; ++i) {
+      ASSERT_TRUE(support::receive_octets(client_.get(), DnsTransport::kUdp));
+    }
+  }
+}
+
 TEST_F(DatagramBatchTest, CutsADatagramThatIsTooLong) {
   ASSERT_TRUE(support::send_message(client_.get(), DnsTransport::kUdp,
                                     std::vector<std::uint8_t>(DatagramBatch::kMaxOctets + 100)));
