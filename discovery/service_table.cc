@@ -78,20 +78,23 @@ TableChange ServiceTable::apply(const ServiceDelta& delta) {
 bool ServiceTable::is_of_most(std::size_t rank, std::size_t leaving) {
   Feed& feed = feeds_[rank];
   const TimePoint now = clock_.now();
-  if (now >= feed.minute_ends) {
-    feed.minute_ends = now + kHoldDown;
-    feed.most = 0;
-    feed.is_hold_told = false;
-  }
   const std::size_t here = services_.count_of(rank) + records_.count_of(rank) +
                            endpoints_.count_of(rank) - feed.held.size();
-  feed.most = std::max(feed.most, here);
-  const bool is_of_most = leaving >= kHoldDownMinimum && (here - leaving) * 2 < feed.most;
-  if (is_of_most && !std::exchange(feed.is_hold_told, true)) {
+  while (!feed.found.empty() && feed.found.front().at + kHoldDown <= now) {
+    feed.found.pop_front();
+  }
+  while (!feed.found.empty() && feed.found.back().entries <= here) {
+    feed.found.pop_back();
+  }
+  feed.found.push_back({.at = now, .entries = here});
+  const std::size_t most = feed.found.front().entries;
+  const bool is_of_most = leaving >= kHoldDownMinimum && (here - leaving) * 2 < most;
+  if (is_of_most && now >= feed.silent_until) {
+    feed.silent_until = now + kHoldDown;
     logger_.warn(
         "most of the table is removed; the removed names answer for {} s more "
         "feed={} removed={} left={} of={}",
-        kHoldDown.count(), feed.name, leaving, here - leaving, feed.most);
+        kHoldDown.count(), feed.name, leaving, here - leaving, most);
   }
   return is_of_most;
 }

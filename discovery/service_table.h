@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -95,13 +96,17 @@ class ServiceTable {
       return services.size() + records.size() + endpoints.size();
     }
   };
+  struct Found {
+    TimePoint at;
+    std::size_t entries = 0;
+  };
   struct Feed {
     std::string name;
     Held held{};
-    // Of the minute that the latest removal is in: the most entries that it found.
-    TimePoint minute_ends{};
-    std::size_t most = 0;
-    bool is_hold_told = false;
+    // What removals of the last minute found, without what a later one found more of: the first
+    // is the most.
+    std::deque<Found> found{};
+    TimePoint silent_until{};  // a hold was told of
   };
 
   [[nodiscard]] Removals removals_of(std::size_t rank, const ServiceDelta& delta) const;

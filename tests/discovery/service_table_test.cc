@@ -166,6 +166,20 @@ TEST_F(ServiceTableTest, BelievesAMinuteLaterThatMoreIsRemoved) {
   EXPECT_EQ(table_.apply(removal(40, 30)).removed_services.size(), 30U);
 }
 
+// However the minutes fall: a small removal does not begin one that ends before a large one does.
+TEST_F(ServiceTableTest, HoldsDownWhatLeavesLessThanHalfOfAnyMomentOfTheLastMinute) {
+  (void)table_.apply({.feed = "mesh", .services = many_services(100)});
+  EXPECT_EQ(table_.apply(removal(0, 1)).removed_services.size(), 1U);
+  clock_.advance(ServiceTable::kHoldDown - std::chrono::seconds(1));
+  EXPECT_EQ(table_.apply(removal(1, 45)).removed_services.size(), 45U);
+  clock_.advance(std::chrono::seconds(2));
+  EXPECT_TRUE(table_.apply(removal(46, 20)).empty());
+  EXPECT_EQ(table_.held_down(), 20U);
+  // A minute later it is what was left that counts.
+  clock_.advance(ServiceTable::kHoldDown);
+  EXPECT_EQ(table_.apply(removal(66, 10)).removed_services.size(), 10U);
+}
+
 // Services that come and go leave the table as large as it was.
 TEST_F(ServiceTableTest, HoldsDownNothingOfATableThatIsReplacedBitByBit) {
   (void)table_.apply({.feed = "mesh", .services = many_services(100)});
