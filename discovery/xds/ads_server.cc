@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -69,6 +70,11 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     std::set<StreamPtr> streams;
   };
 
+  struct Place {
+    StreamPtr stream;
+    std::uint64_t number = 0;  // of streams, in their order
+  };
+
   Impl(Options given, AudienceFor given_audience_for, Logger& given_logger,
        XdsServerMetrics& given_metrics)
       : options(std::move(given)),
@@ -101,15 +107,17 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
       }
       identity = *std::move(found);
     }
-    const std::lock_guard lock(mutex);
-    if (open_streams.size() >= options.max_streams) {
-      metrics.streams_refused.add();
-      return new RefusedCall({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams"});
-    }
+    std::unique_lock lock(mutex);
     if (streams_of_peer(context->peer()) >= most_of_peer()) {
       metrics.streams_refused.add();
       return new RefusedCall(
           {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams on one connection"});
+    }
+    const bool is_full = open_streams.size() >= options.max_streams;
+    const StreamPtr displaced = is_full ? take_longest_silent() : nullptr;
+    if (is_full && displaced == nullptr) {
+      metrics.streams_refused.add();
+      return new RefusedCall({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams"});
     }
     auto session = std::make_unique<ServerSession>(
         method->variant, options, audience_for, logger, metrics,
@@ -121,10 +129,26 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
                                [this](AdsServerStream* done) { forget(done); }},
                               options.first_request_timeout);
     metrics.streams_opened.add();
-    open_streams.emplace(stream.get(), stream);
+    open_streams.emplace(stream.get(), Place{.stream = stream, .number = ++last_number});
+    silent_streams.emplace(last_number, stream);
     ++peers[stream->peer()];
     metrics.streams.set(static_cast<double>(open_streams.size()));
+    lock.unlock();
+    if (displaced != nullptr) {
+      displaced->end_if_silent();
+    }
     return stream.get();
+  }
+
+  // Who has said nothing gives way to a newcomer, who may. Under the mutex, as it is to be ended
+  // without. Null: all have spoken, or too many of those that gave way do not go.
+  [[nodiscard]] StreamPtr take_longest_silent() {
+    if (silent_streams.empty() || open_streams.size() >= 2 * options.max_streams) {
+      return nullptr;
+    }
+    StreamPtr longest = std::move(silent_streams.begin()->second);
+    silent_streams.erase(silent_streams.begin());
+    return longest;
   }
 
   // gRPC 1.51 believes a client that acknowledges no settings, and one that does before they are
@@ -141,6 +165,7 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
   // From now on the stream is pushed to when its audience changes.
   void admit(const StreamPtr& stream) {
     const std::lock_guard lock(mutex);
+    silent_streams.erase(open_streams.at(stream.get()).number);
     ResourceSet* const resources = stream->audience().get();
     Audience& audience = audiences[resources];
     if (audience.resources == nullptr) {
@@ -154,7 +179,7 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     const std::lock_guard lock(mutex);
     const auto open = open_streams.find(stream);
     if (const auto at = audiences.find(stream->audience().get()); at != audiences.end()) {
-      at->second.streams.erase(open->second);
+      at->second.streams.erase(open->second.stream);
       if (at->second.streams.empty()) {
         at->second.resources->remove_listener(at->second.listener);
         audiences.erase(at);
@@ -163,6 +188,7 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     if (const auto peer = peers.find(stream->peer()); --peer->second == 0) {
       peers.erase(peer);
     }
+    silent_streams.erase(open->second.number);
     open_streams.erase(open);
     metrics.streams.set(static_cast<double>(open_streams.size()));
   }
@@ -205,11 +231,11 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     const std::lock_guard lock(mutex);
     std::vector<StreamPtr> some;
     some.reserve(std::min(limit, open_streams.size()));
-    for (const auto& [key, stream] : open_streams) {
+    for (const auto& [key, place] : open_streams) {
       if (some.size() == limit) {
         break;
       }
-      some.push_back(stream);
+      some.push_back(place.stream);
     }
     return some;
   }
@@ -242,8 +268,10 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
   XdsServerMetrics& metrics;
   ClientStatusService client_status;
 
-  std::mutex mutex;  // guards the three maps
-  std::unordered_map<AdsServerStream*, StreamPtr> open_streams;
+  std::mutex mutex;  // guards the four maps
+  std::unordered_map<AdsServerStream*, Place> open_streams;
+  std::uint64_t last_number = 0;
+  std::map<std::uint64_t, StreamPtr> silent_streams;   // that gave no first request, by number
   std::unordered_map<std::string, std::size_t> peers;  // how many of them, by connection
   std::unordered_map<ResourceSet*, Audience> audiences;
 

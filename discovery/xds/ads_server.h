@@ -41,6 +41,7 @@ class AdsServer {
     ClientAuthenticator* authenticator = nullptr;
     std::string identifier = "meshdns-cp";        // ControlPlane.identifier of each response
     std::size_t max_receive_bytes = 64UL << 20U;  // a first delta request lists every version
+    // One more takes the place of the one that has been silent for longest, if one is.
     std::size_t max_streams = 20'000;
     // At one time on one connection: a client has one or a few, and a proxy of many clients opens
     // more connections. Whoever does not keep to what he is told (RFC 9113 section 5.1.2) gets no
@@ -53,7 +54,7 @@ class AdsServer {
     // For a connection to begin HTTP/2, after TLS where that is: so long it may take a descriptor
     // and say nothing.
     std::chrono::milliseconds handshake_timeout{10'000};
-    // For a stream to say who it is for: before that it counts like any other.
+    // For a stream to say who it is for.
     std::chrono::milliseconds first_request_timeout{10'000};
     // For a connection without a stream.
     std::chrono::milliseconds idle_timeout{60'000};

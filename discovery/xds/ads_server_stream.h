@@ -45,6 +45,8 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   void push();
   // Ends the stream after the write that is outstanding.
   void end(const grpc::Status& status);
+  // Ends it with DEADLINE_EXCEEDED unless a request came.
+  void end_if_silent();
   // Ends it with UNAUTHENTICATED when its client is no longer who it was.
   void recheck_client();
   [[nodiscard]] StreamStatus status();
@@ -65,7 +67,6 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   void OnDone() override;
 
   void push_locked();
-  void end_if_silent();
 
   const std::string peer_;
   std::mutex mutex_;  // guards everything below

@@ -174,6 +174,34 @@ TEST(AdsServer, AClientThatSaysNothingIsLetGo) {
   EXPECT_EQ(client.read().resources_size(), 1);
 }
 
+// Whoever opens all the streams there may be, and says nothing, keeps nobody out.
+TEST(AdsServer, WhoSpeaksTakesThePlaceOfOneThatIsSilent) {
+  AdsServer::Options options;
+  options.max_streams = 3;
+  TestServer server(options);
+  server.resources().apply({put("a", "1")}, {});
+  RawClient spoken(server);
+  spoken.ask(kType);
+  spoken.read();
+  RawClient first(server);
+  ControlLoop loop;
+  ASSERT_TRUE(loop.wait_for([&] { return server.server().streams() == 2; }));
+  RawClient second(server);
+  ASSERT_TRUE(loop.wait_for([&] { return server.server().streams() == 3; }));
+
+  RawClient newcomer(server);
+  newcomer.ask(kType);
+  EXPECT_EQ(newcomer.read().resources_size(), 1);
+  EXPECT_EQ(first.finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(server.server().streams(), 3U);
+  // Neither the other silent one nor who had spoken before has lost its place.
+  second.ask(kType);
+  EXPECT_EQ(second.read().resources_size(), 1);
+  RawClient late(server);
+  late.ask(kType);
+  EXPECT_EQ(late.finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
 TEST(AdsServer, OneConnectionHasSoManyStreamsAtOneTime) {
   AdsServer::Options options;
   options.max_streams_per_connection = 2;
