@@ -89,7 +89,10 @@ struct AdsClient::Impl {
   void fail_back(std::size_t at);
   // Gives up the stream for one of the target `at`.
   void begin_anew(std::size_t at);
+  void begin_all();
   void begin(Subscriber& subscriber);
+  // Whether there is a stream that requests can go to.
+  [[nodiscard]] bool can_send() const { return call != nullptr && stands; }
   void on_response(Result<DecodedResponse> response);
   void take(const DecodedResponse& response);
   [[nodiscard]] std::chrono::milliseconds note_reply(const DecodedResponse& response,
@@ -126,6 +129,7 @@ struct AdsClient::Impl {
   std::vector<std::string> next_targets;  // for the next connection; empty: the same
   bool running = false;
   NodeInfo node;                    // of this attempt
+  bool stands = false;              // the stream does, and each type has begun on it
   bool node_sent = false;           // on this stream
   bool connected = false;           // this stream has delivered
   std::size_t largest_request = 0;  // of this stream
@@ -153,6 +157,7 @@ void AdsClient::Impl::connect() {
   metrics.connection_attempts.add();
   due_timer_at.reset();
   largest_request = 0;
+  stands = false;
   node_sent = false;
   node = options.node;
   if (options.complete_node) {
@@ -167,13 +172,18 @@ void AdsClient::Impl::connect() {
       *peer, variant,
       {[this](Result<DecodedResponse> response) { on_response(std::move(response)); },
        [this](const AdsCallEnd& end) { on_end(end); }});
-  for (auto& [key, subscriber] : subscribers) {
-    begin(subscriber);
-  }
+  call->when_standing([this] { begin_all(); });
   if (options.targets.size() > 1) {
     call->run_after(options.first_response_timeout, [this] { give_up_if_silent(); });
   }
   call->read();
+}
+
+void AdsClient::Impl::begin_all() {
+  stands = true;
+  for (auto& [key, subscriber] : subscribers) {
+    begin(subscriber);
+  }
 }
 
 void AdsClient::Impl::give_up_if_silent() {
@@ -502,7 +512,7 @@ void AdsClient::subscribe(std::string_view type_url, const Interest& interest,
       Impl::key_of(type_url),
       Impl::Subscriber{ClientSubscription(type_url, interest, std::move(held)),
                        std::move(on_response), RefusalPace(std::random_device{}())});
-  if (added && impl_->call != nullptr) {
+  if (added && impl_->can_send()) {
     impl_->begin(at->second);
   }
 }
@@ -513,7 +523,7 @@ void AdsClient::set_interest(std::string_view type_url, const Interest& interest
     return;
   }
   ClientSubscription& state = at->second.state;
-  if (impl_->call == nullptr) {
+  if (!impl_->can_send()) {
     state.change_offline(interest);
     return;
   }

@@ -25,7 +25,10 @@ class AdsCall {
   AdsCall& operator=(const AdsCall&) = delete;
   virtual ~AdsCall() = default;
 
-  // Sends a request after those before it.
+  // Runs `task` once the stream stands and can be written to, unless it ends or is destroyed
+  // before: what is large need not be made for a server that is not there. Once.
+  virtual void when_standing(std::function<void()> task) = 0;
+  // Sends a request after those before it, not before the stream stands.
   virtual void send(std::string request) = 0;
   // Asks for one response: exactly one event follows.
   virtual void read() = 0;

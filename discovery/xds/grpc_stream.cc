@@ -1,6 +1,7 @@
 #include "discovery/xds/grpc_stream.h"
 
 #include <cstddef>
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -58,6 +59,12 @@ GrpcStream::~GrpcStream() {
   done_->get_future().wait();
 }
 
+void GrpcStream::when_standing(std::function<void()> task) {
+  const std::lock_guard lock(mutex_);
+  on_standing_ = std::make_shared<std::function<void()>>(std::move(task));
+  stand_if_due();
+}
+
 void GrpcStream::send(std::string request) {
   const std::lock_guard lock(mutex_);
   if (takes_requests_) {
@@ -78,7 +85,7 @@ void GrpcStream::on_started(bool ok) {
   started_ = ok;
   if (ok) {
     call_->ReadInitialMetadata(&headers_);
-    write_if_due();
+    stand_if_due();
   } else {
     finish();
   }
@@ -166,6 +173,17 @@ void GrpcStream::post_response(Result<DecodedResponse> response) {
   });
 }
 
+// gRPC has started a call when its headers were sent, on a connection then.
+void GrpcStream::stand_if_due() {
+  if (started_ && on_standing_ != nullptr) {
+    post_([weak = events_, task = std::exchange(on_standing_, nullptr)] {
+      if (const auto alive = weak.lock()) {
+        (*task)();
+      }
+    });
+  }
+}
+
 // Each response begets a request: a server that takes none is not listened to.
 void GrpcStream::read_if_due() {
   if (read_is_due_ && is_open_ && !reading_ && requests_.size() <= kMostWaiting) {
@@ -176,7 +194,7 @@ void GrpcStream::read_if_due() {
 }
 
 void GrpcStream::write_if_due() {
-  if (!requests_.empty() && started_ && !writing_) {
+  if (!requests_.empty() && !writing_) {
     const grpc::Slice slice(requests_.front());
     outgoing_ = grpc::ByteBuffer(&slice, 1);
     requests_.pop_front();

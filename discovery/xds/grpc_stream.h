@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -39,6 +40,7 @@ class GrpcStream {
   ~GrpcStream();
 
   // As AdsCall has them.
+  void when_standing(std::function<void()> task);
   void send(std::string request);
   void read();
 
@@ -55,6 +57,7 @@ class GrpcStream {
   // Under the mutex, to the end.
   // From now on a read that was asked for ends, and so may the call's status come.
   void finish();
+  void stand_if_due();
   void read_if_due();
   void write_if_due();
   void refuse_requests();
@@ -83,6 +86,7 @@ class GrpcStream {
   std::mutex mutex_;  // guards what follows
   std::deque<std::string> requests_;
   bool takes_requests_ = true;  // until one could not be sent
+  std::shared_ptr<std::function<void()>> on_standing_;
   bool started_ = false;
   bool is_open_ = false;  // there may be something to read
   bool read_is_due_ = false;

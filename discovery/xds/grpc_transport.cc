@@ -141,6 +141,9 @@ class GrpcCall final : public AdsCall {
         events_(std::make_shared<AdsCallEvents>(std::move(events))),
         stream_(std::move(channel), token, variant, queue_->queue(), post, events_) {}
 
+  void when_standing(std::function<void()> task) override {
+    stream_.when_standing(std::move(task));
+  }
   void send(std::string request) override { stream_.send(std::move(request)); }
   void read() override { stream_.read(); }
   void run_after(std::chrono::milliseconds delay, std::function<void()> task) override {

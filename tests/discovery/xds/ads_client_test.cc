@@ -161,6 +161,28 @@ TEST_F(AdsClientRules, TheFirstRequestOfAStreamCarriesTheNodeAndTheOthersDoNot) 
   EXPECT_EQ(stream().reads, 1);
 }
 
+// What is held may be megabytes to tell, and a server that is not there is tried for hours.
+TEST_F(AdsClientRules, ARequestIsMadeWhenThereIsAStreamForIt) {
+  world.is_reached = false;
+  make();
+  subscribe(kEndpoints, {.wildcard = false, .names = {"default/web"}});
+  client->start();
+  end();
+  ring();
+  ASSERT_THAT(world.streams, SizeIs(2));
+  // Meanwhile what is asked for may change.
+  subscribe(kService, {.wildcard = true, .names = {}});
+  client->set_interest(kEndpoints, {.wildcard = false, .names = {"default/api"}});
+  EXPECT_THAT(stream().requests, IsEmpty());
+  stream().stand();
+  ASSERT_THAT(stream().requests, SizeIs(2));
+  EXPECT_TRUE(delta_request(0).has_node());
+  EXPECT_THAT(delta_request(0).resource_names_subscribe(), ElementsAre("default/api"));
+  EXPECT_EQ(delta_request(1).type_url(), kService);
+  client->set_interest(kEndpoints, {.wildcard = false, .names = {"default/api", "default/web"}});
+  EXPECT_THAT(last_delta_request().resource_names_subscribe(), ElementsAre("default/web"));
+}
+
 TEST_F(AdsClientRules, AskingForNothingSendsNothingUntilThereIsAName) {
   start({.wildcard = false, .names = {}}, kEndpoints);
   EXPECT_THAT(stream().requests, IsEmpty());

@@ -25,6 +25,8 @@ struct FakeStream {
   AdsPeer peer = {};
   std::chrono::milliseconds delay{};  // of the timer
   std::function<void()> timer{};
+  bool stands = true;
+  std::function<void()> stand{};  // makes it so
 };
 
 class FakeCall final : public AdsCall {
@@ -33,6 +35,13 @@ class FakeCall final : public AdsCall {
   FakeCall(const FakeCall&) = delete;
   FakeCall& operator=(const FakeCall&) = delete;
   ~FakeCall() override { stream_.open = false; }
+  void when_standing(std::function<void()> task) override {
+    if (stream_.stands) {
+      task();
+    } else {
+      stream_.stand = std::move(task);
+    }
+  }
   void send(std::string request) override { stream_.requests.push_back(std::move(request)); }
   void read() override { ++stream_.reads; }
   void run_after(std::chrono::milliseconds delay, std::function<void()> task) override {
@@ -46,6 +55,7 @@ class FakeCall final : public AdsCall {
 
 struct FakeWorld {
   std::deque<FakeStream> streams;
+  bool is_reached = true;  // a new stream stands at once
   std::vector<std::chrono::milliseconds> delays;
   std::function<void()> timer;
   std::string probed;                      // the target that is looked at; empty: none is
@@ -58,6 +68,7 @@ class FakeTransport final : public AdsTransport {
   std::unique_ptr<AdsCall> open(const AdsPeer& peer, XdsVariant variant,
                                 AdsCallEvents events) override {
     world_.streams.push_back({peer.target, variant, std::move(events), {}, 0, true, peer});
+    world_.streams.back().stands = world_.is_reached;
     return std::make_unique<FakeCall>(world_.streams.back());
   }
   void probe(const AdsPeer* peer, std::function<void(bool)> done) override {
