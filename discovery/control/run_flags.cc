@@ -1,13 +1,17 @@
 #include "discovery/control/run_flags.h"
 
 #include <chrono>
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "discovery/control/api_server.h"
 #include "discovery/control/control_plane.h"
 #include "discovery/control/envoy_resources.h"
@@ -82,6 +86,13 @@ void add_api_flags(CLI::App& verb, ApiServer::Options& api) {
       ->envname("MESHDNS_CP_ALLOW_REMOTE_API");
 }
 
+// Resolvers refuse all endpoints of a service of which one has another zone.
+std::string fault_of_zone(std::string_view zone) {
+  constexpr std::size_t kMaxOctets = 253;
+  const bool is_fine = zone.size() <= kMaxOctets && is_utf8(zone);
+  return is_fine ? "" : fmt::format("a zone is UTF-8 of at most {} octets", kMaxOctets);
+}
+
 }  // namespace
 
 void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& log) {
@@ -99,6 +110,7 @@ void add_run_flags(CLI::App& verb, ControlPlane::Options& options, LogOptions& l
       ->envname("MESHDNS_CP_ADMIN");
   verb.add_option("--zone", options.zone, "zone of inbounds without kuma.io/zone")
       ->capture_default_str()
+      ->check([](const std::string& zone) { return fault_of_zone(zone); })
       ->envname("MESHDNS_CP_ZONE");
   verb.add_option_function<unsigned>(
           "--deregistration-delay",

@@ -106,6 +106,12 @@ TEST(DataplaneYaml, SaysWhereAndWhyAnEntityIsBad) {
            {entity("  - port: 80\n    tags: {kuma.io/service: .a}\n"), 8, "DNS name"},
            {entity("  - port: 80\n    tags: {kuma.io/service: " + std::string(64, 'a') + "}\n"), 8,
             "DNS name"},
+           {entity("  - port: 80\n    tags: {kuma.io/service: a, kuma.io/zone: " +
+                   std::string(254, 'z') + "}\n"),
+            8, "kuma.io/zone: 254 octets are more than 253"},
+           {"type: Dataplane\nname: a\nlabels: {kuma.io/zone: " + std::string(254, 'z') +
+                "}\nnetworking: {address: 192.0.2.1}\n",
+            3, "kuma.io/zone: 254 octets are more than 253"},
            {entity("  - port: 80\n    state: Sleepy\n" + tags), 8, "Sleepy"},
            {entity("  - port: 80\n    health: {ready: perhaps}\n" + tags), 8, "perhaps"},
            {entity("  - port: 80\n    port: 81\n" + tags), 8, "given twice"},

@@ -61,6 +61,13 @@ TEST_F(RunFlags, RefuseWhatIsNoValue) {
   }
 }
 
+TEST_F(RunFlags, RefuseAZoneWhoseEndpointsNoResolverWouldTake) {
+  parse("--zone " + std::string(253, 'z'));
+  EXPECT_EQ(options_.zone.size(), 253U);
+  EXPECT_THROW(parse("--zone " + std::string(254, 'z')), CLI::ParseError);
+  EXPECT_THROW(parse("--zone east\xff"), CLI::ParseError);
+}
+
 TEST_F(RunFlags, MayComeFromTheEnvironmentUnderTheirOwnName) {
   for (const CLI::Option* const option : verb_.get_options()) {
     if (option->get_lnames().front() == "help") {
