@@ -40,7 +40,7 @@ class AdsCall {
 // Why a stream ended, as gRPC says it.
 struct AdsCallEnd {
   bool unimplemented = false;  // the server does not know the method
-  // Something was more than the server takes: a request, for one.
+  // Something was more than the server takes, or waits for: a request, for one.
   bool exhausted = false;
   std::string reason;
 };

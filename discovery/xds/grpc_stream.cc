@@ -214,12 +214,13 @@ void GrpcStream::end_if_due() {
   }
   read_is_due_ = false;
   // gRPC's own servers say RESOURCE_EXHAUSTED of a message past their limit, and tonic's
-  // OUT_OF_RANGE.
+  // OUT_OF_RANGE; ours say DEADLINE_EXCEEDED of one that is too long on its way.
   const grpc::StatusCode code = status_.error_code();
   const AdsCallEnd end{
       .unimplemented = code == grpc::StatusCode::UNIMPLEMENTED,
-      .exhausted =
-          code == grpc::StatusCode::RESOURCE_EXHAUSTED || code == grpc::StatusCode::OUT_OF_RANGE,
+      .exhausted = code == grpc::StatusCode::RESOURCE_EXHAUSTED ||
+                   code == grpc::StatusCode::OUT_OF_RANGE ||
+                   code == grpc::StatusCode::DEADLINE_EXCEEDED,
       .reason = fmt::format("{} (code {})", status_.error_message(), static_cast<int>(code))};
   post_([weak = events_, end] {
     if (const auto events = weak.lock()) {

@@ -333,6 +333,59 @@ class SotwServer final : public AggregatedDiscoveryService::Service {
   std::unique_ptr<grpc::Server> server_;
 };
 
+// Speaks delta, and does not wait for a request as large as that of who holds much.
+class HastyServer final : public AggregatedDiscoveryService::Service {
+ public:
+  static constexpr int kHeld = 45;
+
+  HastyServer() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_)
+        .SetMaxReceiveMessageSize(-1)
+        .SetMaxSendMessageSize(-1)
+        .RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  HastyServer(const HastyServer&) = delete;
+  HastyServer& operator=(const HastyServer&) = delete;
+  ~HastyServer() override { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  [[nodiscard]] AdsClient::Options options() const {
+    AdsClient::Options options;
+    options.targets = {"ipv4:127.0.0.1:" + std::to_string(port_)};
+    return options;
+  }
+  [[nodiscard]] int streams() const { return streams_; }
+
+ private:
+  grpc::Status DeltaAggregatedResources(
+      grpc::ServerContext* /*context*/,
+      grpc::ServerReaderWriter<DeltaDiscoveryResponse, DeltaDiscoveryRequest>* stream) override {
+    DeltaDiscoveryRequest request;
+    stream->Read(&request);
+    ++streams_;
+    if (request.initial_resource_versions_size() > 0) {
+      return {grpc::StatusCode::DEADLINE_EXCEEDED, "no request came"};
+    }
+    DeltaDiscoveryResponse response;
+    response.set_type_url(kType);
+    response.set_nonce("1");
+    for (int i = 0; i < kHeld; ++i) {
+      auto& resource = *response.add_resources();
+      resource.set_name(std::string(100'000, 'n') + std::to_string(i));
+      resource.set_version("1");
+      resource.mutable_resource()->set_type_url(kType);
+    }
+    stream->Write(response);
+    stream->Read(&request);
+    return grpc::Status::OK;
+  }
+
+  std::atomic<int> streams_ = 0;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
 DiscoveryResponse response_with(const std::string& service, const std::string& nonce) {
   mesh::v1::Service message;
   message.set_mesh("default");
@@ -369,6 +422,17 @@ TEST(AdsClient, SpeaksStateOfTheWorldToAServerThatKnowsNothingElse) {
   EXPECT_EQ(acked.version_info(), "v1");
   EXPECT_FALSE(acked.has_node());
   client.client().stop();
+}
+
+// As on a slow link, where what is held takes longer to come than the server waits for it.
+TEST(AdsClient, AServerThatDoesNotWaitForWhatIsHeldIsNotToldOfIt) {
+  const HastyServer server;
+  ControlLoop loop;
+  TestClient client(loop, server.options(), kType, kEverything);
+  ASSERT_TRUE(loop.wait_for([&] { return client.delivered == HastyServer::kHeld; }));
+  EXPECT_TRUE(loop.wait_for([&] { return client.delivered == 2 * HastyServer::kHeld; }));
+  client.client().stop();
+  EXPECT_GE(server.streams(), 3);
 }
 
 TEST(AdsClient, AResponsePastItsLimitCostsTheStreamAndNothingElse) {
