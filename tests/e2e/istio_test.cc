@@ -208,7 +208,9 @@ TEST_F(Istio, AnUpdateCostsWhatChanged) {
   tell(hosts);
   ASSERT_TRUE(
       wait_until([&] { return data_of("svc-1000.corp.example").front() == "240.240.99.1"; }));
-  EXPECT_LE(metric("meshdns_snapshot_pages_total") - pages, 4);
+  // A page of entries and one of the directory for the name, and for the new address; whose page,
+  // by the table's random key, may just be full and become two.
+  EXPECT_LE(metric("meshdns_snapshot_pages_total") - pages, 5);
   ASSERT_TRUE(wait_until([&] { return resolver_.is_settled(); }));
   EXPECT_LT(log_octets() - octets, 200U) << "what is written to disk: a record";
 }

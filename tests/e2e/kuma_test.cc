@@ -281,7 +281,9 @@ TEST_F(Kuma, AnUpdateCostsWhatChanged) {
   tell_good(records);
   ASSERT_TRUE(
       wait_until([&] { return data_of("svc-1000.svc.mesh.local").front() == "241.9.9.9"; }));
-  EXPECT_LE(metric("meshdns_snapshot_pages_total") - pages, 4);
+  // A page of entries and one of the directory for the name, and for the new address; whose page,
+  // by the table's random key, may just be full and become two.
+  EXPECT_LE(metric("meshdns_snapshot_pages_total") - pages, 5);
   ASSERT_TRUE(wait_until([&] { return resolver_.is_settled(); }));
   EXPECT_LT(log_octets() - octets, 600U) << "what is written to disk: a record and the mark";
   records.erase(records.begin() + 7);
