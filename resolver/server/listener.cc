@@ -22,7 +22,6 @@ namespace meshdns::dns {
 namespace {
 
 constexpr int kUdpBufferBytes = 4 << 20;
-constexpr int kTcpBacklog = 1024;  // cut to net.core.somaxconn
 // A port that is free for UDP may be taken for TCP: tries until both get the same.
 constexpr int kMaxPortTries = 32;
 

@@ -20,6 +20,9 @@
 
 namespace meshdns::dns {
 
+// How many TCP connections may wait to be accepted; cut to net.core.somaxconn.
+inline constexpr int kTcpBacklog = 1024;
+
 struct ListenAddress {
   SocketAddress address;  // port 0: any that is free for UDP and TCP alike
   // A default rather than the user's wish: when the host lacks the address it is left out.

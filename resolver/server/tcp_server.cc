@@ -20,6 +20,7 @@
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
 #include "resolver/server/connection_limits.h"
+#include "resolver/server/listener.h"
 #include "resolver/server/metrics.h"
 #include "resolver/server/tcp_connection.h"
 #include "resolver/server/worker_context.h"
@@ -84,8 +85,8 @@ void TcpServer::stop() {
   if (std::exchange(state_->stopped, true)) {
     return;
   }
-  // Those in the queue have been told that they are connected.
-  for (int i = 0; i < kMaxAccepts && accept_one() == AcceptResult::kAgain; ++i) {
+  // All in the queue have been told that they are connected.
+  for (int i = 0; i < kTcpBacklog && accept_one() == AcceptResult::kAgain; ++i) {
   }
   state_->pause_timer.cancel();
   state_->close_listener();

@@ -577,5 +577,41 @@ TEST_F(DnsServerTest, AnswersAConnectionThatWasNotYetAskedAnythingWhenItStops) {
   stopper.join();
 }
 
+// However many came while the worker was held up, here as it stops.
+TEST_F(DnsServerTest, AnswersEveryConnectionThatWaitsToBeAcceptedWhenItStops) {
+  struct Course {
+    std::atomic<bool> is_told_to_stop{false};
+    std::atomic<bool> stops{false};
+    std::atomic<bool> all_wait{false};
+  };
+  const auto course = std::make_shared<Course>();
+  sockets_.set_fault([course](const support::SocketCall& call) {
+    if (call.step == support::SocketStep::kReceiveBatch && course->is_told_to_stop) {
+      course->stops = true;  // it looks for datagrams a last time
+      EXPECT_TRUE(support::wait_until([&] { return course->all_wait.load(); }));
+    }
+    return 0;
+  });
+  DnsServer::Options options = default_options();
+  options.worker.drain_timeout = std::chrono::seconds(30);
+  start(options);
+  std::thread stopper([&] {
+    course->is_told_to_stop = true;
+    server_->stop();
+  });
+  EXPECT_TRUE(support::wait_until([&] { return course->stops.load(); }));
+  std::vector<UniqueFd> clients(100);
+  for (UniqueFd& client : clients) {
+    client = support::connect_socket(server(), DnsTransport::kTcp);
+    EXPECT_TRUE(support::send_message(client.get(), DnsTransport::kTcp,
+                                      support::encode({.name = "backend.mesh"})));
+  }
+  course->all_wait = true;
+  for (const UniqueFd& client : clients) {
+    EXPECT_TRUE(support::receive_message(client.get(), DnsTransport::kTcp).has_value());
+  }
+  stopper.join();
+}
+
 }  // namespace
 }  // namespace meshdns::dns
