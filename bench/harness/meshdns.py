@@ -82,4 +82,5 @@ class Meshdns(Server):
                   "--admin", f"127.0.0.1:{self.admin_port}",
                   "--control-plane", f"127.0.0.1:{self.xds_port}",
                   "--state-dir", self.state, "--vip-ipv6", str(self.ipv6).lower(), "--log-level", "warn",
-                  "--upstream", f"127.0.0.1:{self.upstream_port}", *self.flags])
+                  "--upstream", f"127.0.0.1:{self.upstream_port}", *self.flags],
+                 name="meshdns")  # of its log: the name in the tables may be a path

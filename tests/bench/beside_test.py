@@ -31,14 +31,16 @@ class Beside(unittest.TestCase):
         for server in throughput.Local(self.bench, 3).make_servers():
             server.launch()
         self.assertEqual(self.started, [("meshdns", pathlib.Path("/this/tree/meshdns")),
-                                        ("meshdns of /before", pathlib.Path("/before/meshdns")),
-                                        ("meshdns of /after", pathlib.Path("/after/meshdns"))])
+                                        ("meshdns", pathlib.Path("/before/meshdns")),
+                                        ("meshdns", pathlib.Path("/after/meshdns"))])
+        names = [server.name for server in throughput.Local(self.bench, 3).make_servers()]
+        self.assertEqual(names, ["meshdns", "meshdns of /before", "meshdns of /after"])
 
     def test_its_names_come_from_the_control_plane_of_this_tree(self):
         build = list(throughput.Local(self.bench, 3).make_servers())[1]
         build.start()
         self.assertEqual(self.started, [("meshdns-cp", pathlib.Path("/this/tree/meshdns-cp")),
-                                        ("meshdns of /before", pathlib.Path("/before/meshdns"))])
+                                        ("meshdns", pathlib.Path("/before/meshdns"))])
 
 
 class CommandLine(unittest.TestCase):
