@@ -19,6 +19,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <grpc/compression.h>
 #include <grpc/grpc.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/security/server_credentials.h>
@@ -302,6 +303,10 @@ Result<void> AdsServer::Impl::listen() {
   builder.RegisterCallbackGenericService(this)
       .SetMaxReceiveMessageSize(receive_bytes)
       .SetMaxSendMessageSize(-1)
+      // What is unpacked is measured too late: a small request could take all memory there is.
+      .AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0)
+      .AddChannelArgument(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET,
+                          1 << GRPC_COMPRESS_NONE)
       .AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                           milliseconds(options.handshake_timeout))
       .AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, milliseconds(options.idle_timeout))

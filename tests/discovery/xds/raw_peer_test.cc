@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <gmock/gmock.h>
+#include <grpc/compression.h>
 #include <grpc/support/log.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
@@ -56,9 +57,11 @@ const AdsClient::Interest kEverything{.wildcard = true, .names = {}};
 // A client of one delta stream that does exactly what it is told.
 class RawClient {
  public:
-  explicit RawClient(const TestServer& server)
+  explicit RawClient(const TestServer& server,
+                     grpc_compression_algorithm compression = GRPC_COMPRESS_NONE)
       : stub_(AggregatedDiscoveryService::NewStub(
             grpc::CreateChannel(server.target(), grpc::InsecureChannelCredentials()))) {
+    context_.set_compression_algorithm(compression);
     context_.set_deadline(std::chrono::system_clock::now() + 60s);
     stream_ = stub_->DeltaAggregatedResources(&context_);
   }
@@ -101,6 +104,14 @@ TEST(AdsServer, AMissingTypeUrlIsAnInvalidArgument) {
   const grpc::Status status = client.finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("type_url"));
+}
+
+// A mebibyte of it can be a gibibyte once unpacked.
+TEST(AdsServer, ACompressedRequestIsRefusedAndNotUnpacked) {
+  const TestServer server;
+  RawClient client(server, GRPC_COMPRESS_GZIP);
+  client.ask(std::string(1UL << 20U, 'x'));
+  EXPECT_EQ(client.finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
 }
 
 TEST(AdsServer, AnUnknownTypeLeavesTheStreamOpen) {
