@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <pthread.h>
 #include <set>
 #include <string>
 #include <string_view>
@@ -29,6 +30,7 @@
 
 #include "base/ip_address.h"
 #include "base/log.h"
+#include "base/resident_memory.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "discovery/xds/ads_server_stream.h"
@@ -37,17 +39,23 @@
 #include "discovery/xds/connection_acceptor.h"
 #include "discovery/xds/discovery_method.h"
 #include "discovery/xds/metrics.h"
+#include "discovery/xds/received_octets.h"
 #include "discovery/xds/refused_call.h"
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/server_credentials.h"
 #include "discovery/xds/server_session.h"
 #include "discovery/xds/stream_status.h"
+#include "discovery/xds/unfinished_requests.h"
+#include "discovery/xds/watch_pace.h"
 
 namespace meshdns::discovery {
 namespace {
 
 // Clients may ping this often; gRPC's default of 5 minutes would cut ours off.
 constexpr int kMinimumPingIntervalMilliseconds = 5'000;
+
+// How often it is looked whether the process grows: so long a client brings what it can.
+constexpr std::chrono::milliseconds kWatchPeriod{100};
 
 using StreamPtr = std::shared_ptr<AdsServerStream>;
 
@@ -83,15 +91,18 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
         credentials(make_server_credentials(options.certificates)),
         logger(given_logger),
         metrics(given_metrics),
+        unfinished({.octets_of_one = options.max_unfinished_bytes_per_connection,
+                    .octets_of_all = options.max_unfinished_bytes,
+                    .patience = options.unfinished_timeout}),
         client_status(
             options,
             [this](std::size_t limit, const auto& wanted) { return statuses(limit, wanted); },
-            logger, metrics) {}
+            logger, metrics, unfinished) {}
 
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
     if (const auto method = find_client_status_method(context->method())) {
-      return client_status.open(*method, context->peer());
+      return client_status.open(*method, context->peer(), *context);
     }
     const auto method = find_discovery_method(context->method());
     if (!method) {
@@ -124,7 +135,7 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
         method->variant, options, audience_for, logger, metrics,
         SessionTerms{.identity = std::move(identity), .only_type = method->type_url});
     const StreamPtr stream =
-        AdsServerStream::open(std::move(session), context->peer(),
+        AdsServerStream::open(std::move(session), *context,
                               {[this](const StreamPtr& admitted) { admit(admitted); },
                                [this] { metrics.streams_refused.add(); },
                                [this](AdsServerStream* done) { forget(done); }},
@@ -133,6 +144,7 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     open_streams.emplace(stream.get(), Place{.stream = stream, .number = ++last_number});
     silent_streams.emplace(last_number, stream);
     ++peers[stream->peer()];
+    unfinished.add_call(stream->peer(), stream);
     metrics.streams.set(static_cast<double>(open_streams.size()));
     lock.unlock();
     if (displaced != nullptr) {
@@ -179,6 +191,7 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
   void forget(AdsServerStream* stream) {
     const std::lock_guard lock(mutex);
     const auto open = open_streams.find(stream);
+    unfinished.remove_call(stream->peer(), stream);
     if (const auto at = audiences.find(stream->audience().get()); at != audiences.end()) {
       at->second.streams.erase(open->second.stream);
       if (at->second.streams.empty()) {
@@ -192,6 +205,32 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     silent_streams.erase(open->second.number);
     open_streams.erase(open);
     metrics.streams.set(static_cast<double>(open_streams.size()));
+  }
+
+  // The watching thread.
+  void run_watcher() {
+    std::unique_lock lock(watch_mutex);
+    while (!stop_watcher_changed.wait_for(lock, kWatchPeriod, [this] { return stop_watcher; })) {
+      const auto now = std::chrono::steady_clock::now();
+      if (watch_pace.is_due(now, resident_octets())) {
+        look_for_unfinished(now);
+      }
+    }
+  }
+
+  void look_for_unfinished(UnfinishedRequests::Time now) {
+    const UnfinishedRequests::Findings findings = unfinished.look(now);
+    for (const auto& call : findings.to_ask) {
+      call->ask_for_sign_of_life();
+    }
+    for (const auto& cut : findings.to_cut) {
+      logger.warn("client cut peer={} calls={} reason=\"{}\"", cut.peer.to_string(),
+                  cut.calls.size(), cut.reason.message);
+      for (const auto& call : cut.calls) {
+        metrics.streams_refused.add();
+        call->cut(cut.reason);
+      }
+    }
   }
 
   void mark_dirty(ResourceSet* resources) {
@@ -259,7 +298,7 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
 
   Result<void> listen();
   // Any thread.
-  void hand_over(UniqueFd connection);
+  void hand_over(UniqueFd connection, const SocketAddress& peer);
   void shut_down();
 
   const Options options;
@@ -267,6 +306,7 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
   const std::shared_ptr<grpc::ServerCredentials> credentials;
   Logger& logger;
   XdsServerMetrics& metrics;
+  UnfinishedRequests unfinished;
   ClientStatusService client_status;
 
   std::mutex mutex;  // guards the four maps
@@ -281,11 +321,17 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
   std::set<ResourceSet*> dirty;
   bool stop_pusher = false;
 
+  std::mutex watch_mutex;  // guards stop_watcher
+  std::condition_variable stop_watcher_changed;
+  bool stop_watcher = false;
+  WatchPace watch_pace;  // the watching thread's
+
   int port = 0;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<ConnectionAcceptor> acceptor;  // null: gRPC listens, on a unix socket
   std::thread pusher;
+  std::thread watcher;
 };
 
 Result<void> AdsServer::Impl::listen() {
@@ -336,13 +382,20 @@ Result<void> AdsServer::Impl::listen() {
     return fail(ErrorCode::kNetwork, fmt::format("cannot listen for xDS on {}", options.listen));
   }
   if (acceptor) {
-    acceptor->start([this](UniqueFd connection) { hand_over(std::move(connection)); });
+    acceptor->start([this](UniqueFd connection, const SocketAddress& peer) {
+      hand_over(std::move(connection), peer);
+    });
   }
   pusher = std::thread([this] { run_pusher(); });
+  watcher = std::thread([this] { run_watcher(); });
+  pthread_setname_np(watcher.native_handle(), "xds-watch");  // for `top -H`
   return {};
 }
 
-void AdsServer::Impl::hand_over(UniqueFd connection) {
+void AdsServer::Impl::hand_over(UniqueFd connection, const SocketAddress& peer) {
+  if (const auto octets = ReceivedOctets::of(connection.get())) {
+    unfinished.add_connection(peer, [octets = *octets] { return octets.read(); });
+  }
   grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters taken;
   taken.fd = connection.release();
   connections->HandleNewConnection(&taken);
@@ -355,6 +408,12 @@ void AdsServer::Impl::shut_down() {
   if (acceptor) {
     acceptor->stop();
   }
+  {
+    const std::lock_guard lock(watch_mutex);
+    stop_watcher = true;
+    stop_watcher_changed.notify_one();
+  }
+  watcher.join();
   for (const StreamPtr& stream : some_streams(std::numeric_limits<std::size_t>::max())) {
     stream->end({grpc::StatusCode::UNAVAILABLE, "shutting down"});
   }

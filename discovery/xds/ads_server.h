@@ -47,6 +47,14 @@ class AdsServer {
     // more connections. Whoever does not keep to what he is told (RFC 9113 section 5.1.2) gets no
     // more than twice as many.
     int max_streams_per_connection = 100;
+    // Of requests that are begun and not whole: what one connection may have brought of them, and
+    // all
+    // connections together. gRPC 1.51 looks at `max_receive_bytes` when a request is whole.
+    std::size_t max_unfinished_bytes_per_connection = 80UL << 20U;
+    std::size_t max_unfinished_bytes = 512UL << 20U;
+    // After which a call that may have begun one is asked for a sign of life, and after which it is
+    // ended if it gives none.
+    std::chrono::milliseconds unfinished_timeout{30'000};
     // One subscription; initial versions too, unless there are more than half as many resources.
     std::size_t max_names = 200'000;
     std::size_t max_types = 32;                 // one stream

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <grpcpp/alarm.h>
+#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/slice.h>
 #include <grpcpp/support/status.h>
@@ -65,10 +66,11 @@ grpc::Status to_status(const Error& error) {
 }
 
 std::shared_ptr<AdsServerStream> AdsServerStream::open(std::unique_ptr<ServerSession> session,
-                                                       std::string peer, Events events,
+                                                       grpc::GenericCallbackServerContext& context,
+                                                       Events events,
                                                        std::chrono::milliseconds patience) {
   std::shared_ptr<AdsServerStream> stream(
-      new AdsServerStream(std::move(session), std::move(peer), std::move(events)));
+      new AdsServerStream(std::move(session), context, std::move(events)));
   stream->self_ = stream;
   stream->silence_ = std::make_unique<grpc::Alarm>();
   stream->silence_->Set(std::chrono::system_clock::now() + patience,
@@ -81,9 +83,12 @@ std::shared_ptr<AdsServerStream> AdsServerStream::open(std::unique_ptr<ServerSes
   return stream;
 }
 
-AdsServerStream::AdsServerStream(std::unique_ptr<ServerSession> session, std::string peer,
-                                 Events events)
-    : peer_(std::move(peer)), session_(std::move(session)), events_(std::move(events)) {}
+AdsServerStream::AdsServerStream(std::unique_ptr<ServerSession> session,
+                                 grpc::GenericCallbackServerContext& context, Events events)
+    : peer_(context.peer()),
+      session_(std::move(session)),
+      events_(std::move(events)),
+      writer_(*this, context) {}
 
 StreamStatus AdsServerStream::status() {
   const std::lock_guard lock(mutex_);
@@ -106,6 +111,7 @@ void AdsServerStream::OnReadDone(bool ok) {
   if (writer_.has_ended()) {
     return;
   }
+  note_request(incoming_.Length());
   const auto received = take_message(incoming_).and_then(
       [this](const grpc::Slice& request) { return session_->receive(octets_of(request)); });
   if (!received) {
@@ -163,6 +169,17 @@ void AdsServerStream::end(const grpc::Status& status) {
   writer_.end(status);
 }
 
+void AdsServerStream::ask_for_sign_of_life() {
+  const std::lock_guard lock(mutex_);
+  session_->owe_response();
+  push_locked();
+}
+
+void AdsServerStream::cut(const Error& reason) {
+  const std::lock_guard lock(mutex_);
+  writer_.cut(to_status(reason));
+}
+
 void AdsServerStream::recheck_client() {
   const std::lock_guard lock(mutex_);
   if (writer_.has_ended()) {
@@ -174,6 +191,10 @@ void AdsServerStream::recheck_client() {
 }
 
 void AdsServerStream::OnDone() {
+  {
+    const std::lock_guard lock(mutex_);
+    writer_.on_done();
+  }
   events_.on_done(this);
   // The last reference may be this one.
   const std::shared_ptr<AdsServerStream> last = std::move(self_);

@@ -19,10 +19,12 @@
 #include "discovery/xds/call_writer.h"
 #include "discovery/xds/server_session.h"
 #include "discovery/xds/stream_status.h"
+#include "discovery/xds/unfinished_requests.h"
 
 namespace meshdns::discovery {
 
 class AdsServerStream final : public grpc::ServerGenericBidiReactor,
+                              public RequestingCall,
                               public std::enable_shared_from_this<AdsServerStream> {
  public:
   // All run with the stream's lock held and must not call the stream back.
@@ -32,11 +34,11 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
     std::function<void(AdsServerStream*)> on_done;
   };
 
-  // The reactor to hand to gRPC, which it outlives by its own reference. `peer`: the client's
-  // address, for status(). A client that says nothing for `patience` is not served.
+  // The reactor to hand to gRPC, which it outlives by its own reference. A client that says nothing
+  // for `patience` is not served.
   static std::shared_ptr<AdsServerStream> open(std::unique_ptr<ServerSession> session,
-                                               std::string peer, Events events,
-                                               std::chrono::milliseconds patience);
+                                               grpc::GenericCallbackServerContext& context,
+                                               Events events, std::chrono::milliseconds patience);
   AdsServerStream(const AdsServerStream&) = delete;
   AdsServerStream& operator=(const AdsServerStream&) = delete;
   ~AdsServerStream() override = default;
@@ -49,9 +51,12 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   void end_if_silent();
   // Ends it with UNAUTHENTICATED when its client is no longer who it was.
   void recheck_client();
+  void ask_for_sign_of_life() override;
+  void cut(const Error& reason) override;
   [[nodiscard]] StreamStatus status();
   // Empty before the first request.
   [[nodiscard]] std::string node_id();
+  // The client's address, as gRPC writes it.
   [[nodiscard]] const std::string& peer() const { return peer_; }
   // Written once by on_admitted's receiver, under the stream's lock.
   [[nodiscard]] const std::shared_ptr<ResourceSet>& audience() const {
@@ -59,7 +64,8 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   }
 
  private:
-  AdsServerStream(std::unique_ptr<ServerSession> session, std::string peer, Events events);
+  AdsServerStream(std::unique_ptr<ServerSession> session,
+                  grpc::GenericCallbackServerContext& context, Events events);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -74,7 +80,7 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   Events events_;
   std::shared_ptr<AdsServerStream> self_;
   grpc::ByteBuffer incoming_;
-  CallWriter writer_{*this};
+  CallWriter writer_;
   bool admitted_ = false;
   std::unique_ptr<grpc::Alarm> silence_;  // until it is admitted
 };

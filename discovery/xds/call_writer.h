@@ -14,8 +14,9 @@ namespace meshdns::discovery {
 
 class CallWriter {
  public:
-  // `call` is whose part it is.
-  explicit CallWriter(grpc::ServerGenericBidiReactor& call) : call_(call) {}
+  // `call` is whose part it is, `context` gRPC's of it.
+  CallWriter(grpc::ServerGenericBidiReactor& call, grpc::GenericCallbackServerContext& context)
+      : call_(call), context_(&context) {}
   CallWriter(const CallWriter&) = delete;
   CallWriter& operator=(const CallWriter&) = delete;
   ~CallWriter() = default;
@@ -51,9 +52,20 @@ class CallWriter {
       call_.Finish(status);
     }
   }
+  // As end(). Called again, it waits for nothing that the client does not take.
+  void cut(const grpc::Status& status) {
+    const bool is_again = ended_;
+    end(status);
+    if (is_again && context_ != nullptr) {
+      context_->TryCancel();  // gRPC 1.51 runs what follows of it on another thread
+    }
+  }
+  // For OnDone(), after which there is no context.
+  void on_done() { context_ = nullptr; }
 
  private:
   grpc::ServerGenericBidiReactor& call_;
+  grpc::GenericCallbackServerContext* context_;
   grpc::ByteBuffer message_;
   bool writing_ = false;
   bool ended_ = false;

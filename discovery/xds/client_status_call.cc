@@ -5,24 +5,28 @@
 #include <string>
 #include <utility>
 
+#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/slice.h>
 #include <grpcpp/support/status.h>
 
+#include "base/result.h"
 #include "discovery/xds/ads_server_stream.h"
 #include "discovery/xds/call_message.h"
 
 namespace meshdns::discovery {
 
-std::shared_ptr<ClientStatusCall> ClientStatusCall::open(ClientStatusMethod method, Events events) {
-  std::shared_ptr<ClientStatusCall> call(new ClientStatusCall(method, std::move(events)));
+std::shared_ptr<ClientStatusCall> ClientStatusCall::open(
+    ClientStatusMethod method, grpc::GenericCallbackServerContext& context, Events events) {
+  std::shared_ptr<ClientStatusCall> call(new ClientStatusCall(method, context, std::move(events)));
   call->self_ = call;
   call->StartRead(&call->incoming_);
   return call;
 }
 
-ClientStatusCall::ClientStatusCall(ClientStatusMethod method, Events events)
-    : method_(method), events_(std::move(events)) {}
+ClientStatusCall::ClientStatusCall(ClientStatusMethod method,
+                                   grpc::GenericCallbackServerContext& context, Events events)
+    : method_(method), peer_(context.peer()), events_(std::move(events)), writer_(*this, context) {}
 
 void ClientStatusCall::OnReadDone(bool ok) {
   const std::lock_guard lock(mutex_);
@@ -39,6 +43,7 @@ void ClientStatusCall::OnReadDone(bool ok) {
 }
 
 void ClientStatusCall::answer_locked() {
+  note_request(incoming_.Length());
   const auto answer = take_message(incoming_).and_then(
       [this](const grpc::Slice& request) { return events_.answer(octets_of(request)); });
   if (!answer) {
@@ -68,7 +73,16 @@ void ClientStatusCall::end(const grpc::Status& status) {
   writer_.end(status);
 }
 
+void ClientStatusCall::cut(const Error& reason) {
+  const std::lock_guard lock(mutex_);
+  writer_.cut(to_status(reason));
+}
+
 void ClientStatusCall::OnDone() {
+  {
+    const std::lock_guard lock(mutex_);
+    writer_.on_done();
+  }
   events_.on_done(this);
   // The last reference may be this one.
   const std::shared_ptr<ClientStatusCall> last = std::move(self_);

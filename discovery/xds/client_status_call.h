@@ -18,6 +18,7 @@
 
 #include "base/result.h"
 #include "discovery/xds/call_writer.h"
+#include "discovery/xds/unfinished_requests.h"
 
 namespace meshdns::discovery {
 
@@ -26,7 +27,7 @@ enum class ClientStatusMethod : std::uint8_t {
   kStream,  // StreamClientStatus: as many as the client likes
 };
 
-class ClientStatusCall final : public grpc::ServerGenericBidiReactor {
+class ClientStatusCall final : public grpc::ServerGenericBidiReactor, public RequestingCall {
  public:
   // Neither may call the call back.
   struct Events {
@@ -37,16 +38,23 @@ class ClientStatusCall final : public grpc::ServerGenericBidiReactor {
   };
 
   // The reactor to hand to gRPC, which it outlives by its own reference.
-  static std::shared_ptr<ClientStatusCall> open(ClientStatusMethod method, Events events);
+  static std::shared_ptr<ClientStatusCall> open(ClientStatusMethod method,
+                                                grpc::GenericCallbackServerContext& context,
+                                                Events events);
   ClientStatusCall(const ClientStatusCall&) = delete;
   ClientStatusCall& operator=(const ClientStatusCall&) = delete;
   ~ClientStatusCall() override = default;
 
   // Ends the call after the response that is on its way.
   void end(const grpc::Status& status);
+  void ask_for_sign_of_life() override {}  // there is nothing that a server could ask
+  void cut(const Error& reason) override;
+  // The client's address, as gRPC writes it.
+  [[nodiscard]] const std::string& peer() const { return peer_; }
 
  private:
-  ClientStatusCall(ClientStatusMethod method, Events events);
+  ClientStatusCall(ClientStatusMethod method, grpc::GenericCallbackServerContext& context,
+                   Events events);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -56,11 +64,12 @@ class ClientStatusCall final : public grpc::ServerGenericBidiReactor {
   void answer_locked();
 
   const ClientStatusMethod method_;
+  const std::string peer_;
   const Events events_;
   std::mutex mutex_;  // guards everything below
   std::shared_ptr<ClientStatusCall> self_;
   grpc::ByteBuffer incoming_;
-  CallWriter writer_{*this};
+  CallWriter writer_;
 };
 
 }  // namespace meshdns::discovery

@@ -21,6 +21,7 @@
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/refused_call.h"
 #include "discovery/xds/stream_status.h"
+#include "discovery/xds/unfinished_requests.h"
 
 namespace meshdns::discovery {
 
@@ -37,11 +38,17 @@ std::optional<ClientStatusMethod> find_client_status_method(std::string_view pat
 }
 
 ClientStatusService::ClientStatusService(const AdsServer::Options& options, Statuses statuses,
-                                         Logger& logger, XdsServerMetrics& metrics)
-    : options_(options), statuses_(std::move(statuses)), logger_(logger), metrics_(metrics) {}
+                                         Logger& logger, XdsServerMetrics& metrics,
+                                         UnfinishedRequests& unfinished)
+    : options_(options),
+      statuses_(std::move(statuses)),
+      logger_(logger),
+      metrics_(metrics),
+      unfinished_(unfinished) {}
 
-grpc::ServerGenericBidiReactor* ClientStatusService::open(ClientStatusMethod method,
-                                                          const std::string& peer) {
+grpc::ServerGenericBidiReactor* ClientStatusService::open(
+    ClientStatusMethod method, const std::string& peer,
+    grpc::GenericCallbackServerContext& context) {
   if (const auto permitted = permit(peer); !permitted) {
     metrics_.streams_refused.add();
     logger_.warn("client status refused peer={} reason=\"{}\"", escape_name(peer),
@@ -54,9 +61,11 @@ grpc::ServerGenericBidiReactor* ClientStatusService::open(ClientStatusMethod met
     return new RefusedCall({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many ask at once"});
   }
   const auto call =
-      ClientStatusCall::open(method, {[this](std::string_view request) { return answer(request); },
-                                      [this](ClientStatusCall* done) { forget(done); }});
+      ClientStatusCall::open(method, context,
+                             {[this](std::string_view request) { return answer(request); },
+                              [this](ClientStatusCall* done) { forget(done); }});
   calls_.emplace(call.get(), call);
+  unfinished_.add_call(peer, call);
   return call.get();
 }
 
@@ -97,6 +106,7 @@ void ClientStatusService::end_calls() {
 }
 
 void ClientStatusService::forget(ClientStatusCall* call) {
+  unfinished_.remove_call(call->peer(), call);
   const std::lock_guard lock(mutex_);
   calls_.erase(call);
 }

@@ -24,6 +24,7 @@
 #include "discovery/xds/client_status_call.h"
 #include "discovery/xds/metrics.h"
 #include "discovery/xds/stream_status.h"
+#include "discovery/xds/unfinished_requests.h"
 
 namespace meshdns::discovery {
 
@@ -41,11 +42,12 @@ class ClientStatusService {
 
   // References outlive the service, and the service every call.
   ClientStatusService(const AdsServer::Options& options, Statuses statuses, Logger& logger,
-                      XdsServerMetrics& metrics);
+                      XdsServerMetrics& metrics, UnfinishedRequests& unfinished);
 
   // The reactor of a call that begins. `peer`: the client's address, as gRPC writes it.
   [[nodiscard]] grpc::ServerGenericBidiReactor* open(ClientStatusMethod method,
-                                                     const std::string& peer);
+                                                     const std::string& peer,
+                                                     grpc::GenericCallbackServerContext& context);
   // Ends the calls that are open, with UNAVAILABLE.
   void end_calls();
 
@@ -58,6 +60,7 @@ class ClientStatusService {
   const Statuses statuses_;
   Logger& logger_;
   XdsServerMetrics& metrics_;
+  UnfinishedRequests& unfinished_;
 
   std::mutex mutex_;  // guards what follows; taken with no call's lock held
   std::unordered_map<ClientStatusCall*, std::shared_ptr<ClientStatusCall>> calls_;

@@ -175,9 +175,12 @@ bool ConnectionAcceptor::take_waiting() {
       }
       return false;
     }
-    UniqueFd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    sockaddr_storage storage{};
+    socklen_t size = sizeof(storage);
+    auto* const name = reinterpret_cast<sockaddr*>(&storage);  // NOLINT: as accept4(2) asks
+    UniqueFd connection(::accept4(listener_.get(), name, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (connection.valid()) {
-      hand_(std::move(connection));
+      hand_(std::move(connection), SocketAddress::from_sockaddr(*name).value_or(SocketAddress{}));
       continue;
     }
     const int error = errno;

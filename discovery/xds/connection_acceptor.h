@@ -24,7 +24,7 @@ namespace meshdns::discovery {
 class ConnectionAcceptor {
  public:
   // Gets a connection that does not block; on the acceptor's thread.
-  using Hand = std::function<void(UniqueFd connection)>;
+  using Hand = std::function<void(UniqueFd connection, const SocketAddress& peer)>;
 
   // Listens, and takes nothing yet. The unspecified address of either family is that of both, where
   // the host has IPv6. What a peer does not acknowledge within `user_timeout` ends its connection

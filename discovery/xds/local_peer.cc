@@ -1,5 +1,7 @@
 #include "discovery/xds/local_peer.h"
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -8,37 +10,45 @@
 namespace meshdns::discovery {
 namespace {
 
-bool is_loopback(std::string_view address) {
-  const auto parsed = SocketAddress::parse(address);
-  return parsed && parsed->ip.unmapped().is_loopback();
-}
+constexpr std::string_view kV4 = "ipv4:";
+constexpr std::string_view kV6 = "ipv6:";
+// Brackets, and what comes before a scope, are written as in a URI.
+constexpr std::string_view kOpen = "%5B";
+constexpr std::string_view kClose = "%5D";
+constexpr std::string_view kScope = "%25";
 
-// Brackets are written as in a URI.
-std::string decode_brackets(std::string_view text) {
-  constexpr std::string_view kOpen = "%5B";
-  constexpr std::string_view kClose = "%5D";
-  std::string decoded(text);
-  if (const auto at = decoded.find(kOpen); at != std::string::npos) {
-    decoded.replace(at, kOpen.size(), "[");
+// What is left is as SocketAddress::parse() takes it.
+std::string decode_v6(std::string_view text) {
+  const std::size_t close = text.find(kClose);
+  if (!text.starts_with(kOpen) || close == std::string_view::npos) {
+    return std::string(text);
   }
-  if (const auto at = decoded.find(kClose); at != std::string::npos) {
-    decoded.replace(at, kClose.size(), "]");
-  }
+  const std::string_view inside = text.substr(kOpen.size(), close - kOpen.size());
+  std::string decoded = "[";
+  decoded += inside.substr(0, inside.find(kScope));
+  decoded += "]";
+  decoded += text.substr(close + kClose.size());
   return decoded;
 }
 
 }  // namespace
 
+std::optional<SocketAddress> address_of_peer(std::string_view peer) {
+  if (!peer.starts_with(kV4) && !peer.starts_with(kV6)) {
+    return std::nullopt;
+  }
+  const auto parsed =
+      SocketAddress::parse(peer.starts_with(kV4) ? std::string(peer.substr(kV4.size()))
+                                                 : decode_v6(peer.substr(kV6.size())));
+  return parsed ? std::optional(*parsed) : std::nullopt;
+}
+
 bool is_local_peer(std::string_view peer) {
-  constexpr std::string_view kV4 = "ipv4:";
-  constexpr std::string_view kV6 = "ipv6:";
   if (peer.starts_with("unix:") || peer.starts_with("unix-abstract:")) {
     return true;
   }
-  if (peer.starts_with(kV4)) {
-    return is_loopback(peer.substr(kV4.size()));
-  }
-  return peer.starts_with(kV6) && is_loopback(decode_brackets(peer.substr(kV6.size())));
+  const auto address = address_of_peer(peer);
+  return address && address->ip.unmapped().is_loopback();
 }
 
 }  // namespace meshdns::discovery

@@ -219,6 +219,22 @@ Result<std::optional<EncodedResponse>> ServerSession::next() {
   return std::nullopt;
 }
 
+void ServerSession::owe_response() {
+  Subscription* any = nullptr;
+  for (auto& [key, conversation] : conversations_) {
+    if (conversation.subscription.awaits_ack()) {
+      continue;
+    }
+    any = &conversation.subscription;
+    if (!any->tells_all_each_time()) {
+      break;
+    }
+  }
+  if (any != nullptr) {
+    any->owe_response();
+  }
+}
+
 void ServerSession::let_go_of_old_bytes() {
   for (auto& [key, conversation] : conversations_) {
     audience_->read(key.second, [&state = conversation.subscription](const TypeTable& table) {

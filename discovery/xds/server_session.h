@@ -61,6 +61,10 @@ class ServerSession {
   // behind and must start again with the versions it holds.
   [[nodiscard]] Result<std::optional<EncodedResponse>> next();
 
+  // Has next() give a response that the client acknowledges, though there is no news: an empty one
+  // where that is none.
+  void owe_response();
+
   // While the client does not take what it was sent: what is kept for it must not be old.
   void let_go_of_old_bytes();
 

@@ -80,6 +80,13 @@ class Subscription {
   // warming").
   void tell_again(const std::vector<std::string>& names);
 
+  // The next response is sent even if it has no news.
+  void owe_response() { answer_owed_ = true; }
+  // Rather than news alone.
+  [[nodiscard]] bool tells_all_each_time() const {
+    return variant_ == XdsVariant::kSotw && full_state_;
+  }
+
   // True when the table no longer knows every removal since the client was last told: only a new
   // stream, with its initial versions, can bring it up to date.
   [[nodiscard]] bool fell_behind(const TypeTable& table) const;

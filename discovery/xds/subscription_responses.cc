@@ -83,8 +83,8 @@ std::optional<Subscription::Content> Subscription::next(const TypeTable& table,
   if (!started_ || awaits_ack_) {
     return std::nullopt;
   }
-  const bool whole = variant_ == XdsVariant::kSotw && full_state_;
-  std::optional<Content> content = whole ? next_full_state(table) : next_parts(table, limit_bytes);
+  std::optional<Content> content =
+      tells_all_each_time() ? next_full_state(table) : next_parts(table, limit_bytes);
   if (content) {
     content->version = table.version();
     sent_nonce_ = nonce;

@@ -109,6 +109,7 @@ FOLDER_THIRD_PARTIES = {
 # for gRPC.
 FILE_THIRD_PARTIES = {
     "discovery/xds/connection_acceptor.cc": {"sockets"},
+    "discovery/xds/received_octets.cc": {"sockets"},
     "discovery/control/main.cc": {"CLI11"},
     "discovery/control/api_verbs.cc": {"CLI11"},
     "discovery/control/run_flags.cc": {"CLI11"},

@@ -33,6 +33,7 @@
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/stream_status.h"
 #include "discovery/xds/type_urls.h"
+#include "discovery/xds/unfinished_requests.h"
 #include "envoy/admin/v3/config_dump_shared.pb.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "envoy/service/status/v3/csds.pb.h"
@@ -288,15 +289,17 @@ TEST(ClientStatusService, IsDeniedToAnotherHost) {
   TestLog log;
   MetricRegistry registry;
   XdsServerMetrics metrics(registry);
+  UnfinishedRequests unfinished({});
   ClientStatusService service(
       options,
       [](std::size_t, const auto&) {
         ADD_FAILURE() << "nothing is to be looked up";
         return std::vector<StreamStatus>();
       },
-      log.logger(), metrics);
+      log.logger(), metrics, unfinished);
+  grpc::GenericCallbackServerContext context;
   // As gRPC says when it is done with it.
-  service.open(ClientStatusMethod::kFetch, "ipv4:192.0.2.1:40000")->OnDone();
+  service.open(ClientStatusMethod::kFetch, "ipv4:192.0.2.1:40000", context)->OnDone();
   EXPECT_EQ(metrics.streams_refused.value(), 1);
   EXPECT_THAT(log.text(),
               HasSubstr("client status is served over loopback and unix sockets alone"));

@@ -67,7 +67,7 @@ class ConnectionAcceptorTest : public testing::Test {
                                       std::chrono::seconds(10), logger_);
   }
   ConnectionAcceptor::Hand keep() {
-    return [this](UniqueFd connection) {
+    return [this](UniqueFd connection, const SocketAddress& /*peer*/) {
       const std::lock_guard lock(mutex_);
       taken_.push_back(std::move(connection));
     };
