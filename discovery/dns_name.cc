@@ -8,7 +8,6 @@
 namespace meshdns::discovery {
 namespace {
 
-constexpr std::size_t kMaxNameOctets = 253;
 constexpr std::size_t kMaxLabelOctets = 63;
 
 }  // namespace

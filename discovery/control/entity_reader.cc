@@ -21,8 +21,7 @@ namespace {
 
 constexpr std::string_view kServiceTag = "kuma.io/service";
 const std::string kZoneTag = "kuma.io/zone";
-constexpr std::size_t kMaxNameOctets = 253;
-// NAME.mesh must fit RFC 1035's 253 octets of text.
+// NAME.mesh is a name.
 constexpr std::size_t kMaxServiceOctets = kMaxNameOctets - std::string_view(".mesh").size();
 
 void require_service_name(const YAML::Mark& mark, const std::string& name) {

@@ -1,7 +1,6 @@
 #include "discovery/control/run_flags.h"
 
 #include <chrono>
-#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,6 +15,7 @@
 #include "discovery/control/control_plane.h"
 #include "discovery/control/envoy_resources.h"
 #include "discovery/control/xds_access.h"
+#include "discovery/dns_name.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -88,9 +88,8 @@ void add_api_flags(CLI::App& verb, ApiServer::Options& api) {
 
 // Resolvers refuse all endpoints of a service of which one has another zone.
 std::string fault_of_zone(std::string_view zone) {
-  constexpr std::size_t kMaxOctets = 253;
-  const bool is_fine = zone.size() <= kMaxOctets && is_utf8(zone);
-  return is_fine ? "" : fmt::format("a zone is UTF-8 of at most {} octets", kMaxOctets);
+  const bool is_fine = zone.size() <= kMaxNameOctets && is_utf8(zone);
+  return is_fine ? "" : fmt::format("a zone is UTF-8 of at most {} octets", kMaxNameOctets);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <fcntl.h>
 #include <string>
@@ -35,7 +34,6 @@ namespace {
 
 constexpr mode_t kFolderMode = 0755;
 constexpr mode_t kLockMode = 0600;
-constexpr std::size_t kMaxNameOctets = 253;
 // As Kuma has it, for clocks that are behind ours.
 constexpr std::chrono::seconds kEarlier{5};
 
@@ -78,11 +76,12 @@ Result<TokenClaims> claims_of(const TokenWish& wish, const WallClock& wall) {
     return refuse(fmt::format("'{}' is no mesh (give one with --mesh)", escape_name(wish.mesh)));
   }
   if (!wish.name.empty() && !is_word(wish.name)) {
-    return refuse(fmt::format("'{}' is no name (write printable ASCII, at most 253 characters)",
-                              escape_name(wish.name)));
+    return refuse(fmt::format("'{}' is no name (write printable ASCII, at most {} characters)",
+                              escape_name(wish.name), kMaxNameOctets));
   }
   if (!std::ranges::all_of(wish.zones, is_word)) {
-    return refuse("one --zone is no zone (write printable ASCII, at most 253 characters)");
+    return refuse(fmt::format(
+        "one --zone is no zone (write printable ASCII, at most {} characters)", kMaxNameOctets));
   }
   const auto validity = parse_validity(wish.valid_for);
   if (!validity) {

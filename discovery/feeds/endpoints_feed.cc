@@ -1,7 +1,6 @@
 #include "discovery/feeds/endpoints_feed.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,6 +12,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/dns_name.h"
 #include "discovery/feeds/endpoint_health.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
@@ -27,8 +27,6 @@ namespace {
 
 namespace core = envoy::config::core::v3;
 namespace endpoint = envoy::config::endpoint::v3;
-
-constexpr std::size_t kMaxNameOctets = 253;  // RFC 1035 section 2.3.4, without the trailing dot
 
 tl::unexpected<Error> invalid(std::string message) {
   return fail(ErrorCode::kInvalidArgument, std::move(message));

@@ -14,6 +14,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/dns_name.h"
 #include "discovery/feeds/endpoint_health.h"
 #include "discovery/service.h"
 #include "envoy/config/core/v3/address.pb.h"
@@ -27,7 +28,6 @@ namespace core = envoy::config::core::v3;
 namespace endpoint = envoy::config::endpoint::v3;
 
 constexpr std::size_t kMaxEndpoints = 100'000;
-constexpr std::size_t kMaxNameOctets = 253;  // RFC 1035 section 2.3.4, without the trailing dot
 
 tl::unexpected<Error> invalid(std::string message) {
   return fail(ErrorCode::kInvalidArgument, std::move(message));

@@ -13,6 +13,7 @@
 #include "base/ip_address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "discovery/dns_name.h"
 #include "discovery/service.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/held_versions.h"
@@ -22,7 +23,6 @@
 namespace meshdns::discovery {
 namespace {
 
-constexpr std::size_t kMaxNameOctets = 253;  // RFC 1035 section 2.3.4, without the trailing dot
 constexpr std::size_t kMaxLabelOctets = 63;
 
 tl::unexpected<Error> invalid(std::string message) {

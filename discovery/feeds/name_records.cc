@@ -22,7 +22,6 @@ namespace meshdns::discovery {
 namespace {
 
 constexpr std::string_view kWildcard = "*.";
-constexpr std::size_t kMaxNameOctets = 253;
 
 constexpr std::uint64_t kFnvOffset = 0xcbf29ce484222325;  // FNV-1a, 64 bits
 constexpr std::uint64_t kFnvPrime = 0x100000001b3;

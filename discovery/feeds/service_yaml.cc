@@ -25,7 +25,6 @@ namespace {
 
 constexpr std::size_t kMaxHostnames = 64;    // of a service, as MeshFeed takes them
 constexpr std::size_t kMaxAddresses = 1000;  // likewise, and of a record
-constexpr std::size_t kMaxNameOctets = 253;  // RFC 1035 section 2.3.4, without the trailing dot
 constexpr std::uint32_t kMaxTtl = 7 * 24 * 3600;
 
 class EntityReader final : private YamlEntityReader {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -23,8 +22,6 @@
 
 namespace meshdns::discovery {
 namespace {
-
-constexpr std::size_t kMaxNameOctets = 253;
 
 // Marks count from 0, and one that points nowhere is -1.
 int line_of(const YAML::Mark& mark) { return mark.is_null() ? 1 : mark.line + 1; }
