@@ -1,6 +1,7 @@
 #include "discovery/xds/ads_server.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -71,7 +72,8 @@ std::vector<std::string> authorization_of(const grpc::GenericCallbackServerConte
 }  // namespace
 
 // Lock order: a client status call's mutex, then a stream's, then `mutex`, then a ResourceSet's
-// listeners, then `dirty_mutex`.
+// listeners, then `dirty_mutex`. That of `unfinished` is taken with any of them held, and none
+// with it.
 struct AdsServer::Impl final : public grpc::CallbackGenericService {
   struct Audience {
     std::shared_ptr<ResourceSet> resources;
@@ -134,12 +136,12 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
     auto session = std::make_unique<ServerSession>(
         method->variant, options, audience_for, logger, metrics,
         SessionTerms{.identity = std::move(identity), .only_type = method->type_url});
-    const StreamPtr stream =
-        AdsServerStream::open(std::move(session), *context,
-                              {[this](const StreamPtr& admitted) { admit(admitted); },
-                               [this] { metrics.streams_refused.add(); },
-                               [this](AdsServerStream* done) { forget(done); }},
-                              options.first_request_timeout);
+    const StreamPtr stream = AdsServerStream::open(
+        std::move(session), *context,
+        {[this](const StreamPtr& admitted) { admit(admitted); },
+         [this] { metrics.streams_refused.add(); }, [this](AdsServerStream* done) { forget(done); },
+         [this](std::int64_t more) { octets_past_due += more; }},
+        options.first_request_timeout);
     metrics.streams_opened.add();
     open_streams.emplace(stream.get(), Place{.stream = stream, .number = ++last_number});
     silent_streams.emplace(last_number, stream);
@@ -211,10 +213,38 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
   void run_watcher() {
     std::unique_lock lock(watch_mutex);
     while (!stop_watcher_changed.wait_for(lock, kWatchPeriod, [this] { return stop_watcher; })) {
+      cut_past_due();
       const auto now = std::chrono::steady_clock::now();
       if (watch_pace.is_due(now, resident_octets())) {
         look_for_unfinished(now);
       }
+    }
+  }
+
+  // Those first that keep most; as long as they are there, no others.
+  void cut_past_due() {
+    std::int64_t past_limit =
+        octets_past_due - static_cast<std::int64_t>(options.max_subscription_bytes);
+    if (past_limit <= 0) {
+      return;
+    }
+    std::multimap<std::int64_t, StreamPtr, std::greater<>> most_first;
+    for (StreamPtr& stream : some_streams(std::numeric_limits<std::size_t>::max())) {
+      most_first.emplace(stream->octets_past_due(), std::move(stream));
+    }
+    for (const auto& [octets, stream] : most_first) {
+      if (past_limit <= 0) {
+        break;
+      }
+      past_limit -= octets;
+      const Error reason{ErrorCode::kExhausted,
+                         fmt::format("{} octets of subscriptions to names that are not there, "
+                                     "while all together have too many",
+                                     octets)};
+      logger.warn("client cut peer={} calls=1 reason=\"{}\"", escape_name(stream->peer()),
+                  reason.message);
+      metrics.streams_refused.add();
+      stream->cut(reason);
     }
   }
 
@@ -307,6 +337,7 @@ struct AdsServer::Impl final : public grpc::CallbackGenericService {
   Logger& logger;
   XdsServerMetrics& metrics;
   UnfinishedRequests unfinished;
+  std::atomic<std::int64_t> octets_past_due = 0;  // of all streams
   ClientStatusService client_status;
 
   std::mutex mutex;  // guards the four maps

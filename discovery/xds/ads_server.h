@@ -57,6 +57,8 @@ class AdsServer {
     std::chrono::milliseconds unfinished_timeout{30'000};
     // One subscription; initial versions too, unless there are more than half as many resources.
     std::size_t max_names = 200'000;
+    // All of them together, of names that the tables have no twofold of: about so much memory.
+    std::size_t max_subscription_bytes = 1UL << 30U;
     std::size_t max_types = 32;                 // one stream
     std::size_t max_node_bytes = 256UL << 10U;  // the first request's Node, metadata included
     // For a connection to begin HTTP/2, after TLS where that is: so long it may take a descriptor

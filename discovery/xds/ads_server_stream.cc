@@ -1,6 +1,8 @@
 #include "discovery/xds/ads_server_stream.h"
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -118,6 +120,7 @@ void AdsServerStream::OnReadDone(bool ok) {
     writer_.end(to_status(received.error()));
     return;
   }
+  note_octets_past_due(session_->octets_past_due());
   if (!admitted_) {
     admitted_ = true;
     silence_.reset();
@@ -180,6 +183,13 @@ void AdsServerStream::cut(const Error& reason) {
   writer_.cut(to_status(reason));
 }
 
+void AdsServerStream::note_octets_past_due(std::size_t octets) {
+  const auto now = static_cast<std::int64_t>(octets);
+  if (const std::int64_t before = octets_past_due_.exchange(now); before != now) {
+    events_.on_octets_past_due(now - before);
+  }
+}
+
 void AdsServerStream::recheck_client() {
   const std::lock_guard lock(mutex_);
   if (writer_.has_ended()) {
@@ -194,6 +204,7 @@ void AdsServerStream::OnDone() {
   {
     const std::lock_guard lock(mutex_);
     writer_.on_done();
+    note_octets_past_due(0);
   }
   events_.on_done(this);
   // The last reference may be this one.

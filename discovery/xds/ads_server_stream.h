@@ -4,7 +4,10 @@
 // stream keeps itself alive until gRPC says OnDone. gRPC headers: include it in few sources.
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -32,6 +35,8 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
     std::function<void(const std::shared_ptr<AdsServerStream>&)> on_admitted;
     std::function<void()> on_silence;  // it ends, since nothing was said
     std::function<void(AdsServerStream*)> on_done;
+    // More or less is kept of the client's words than is its due (ServerSession::octets_past_due).
+    std::function<void(std::int64_t)> on_octets_past_due;
   };
 
   // The reactor to hand to gRPC, which it outlives by its own reference. A client that says nothing
@@ -54,6 +59,8 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   void ask_for_sign_of_life() override;
   void cut(const Error& reason) override;
   [[nodiscard]] StreamStatus status();
+  // Any thread.
+  [[nodiscard]] std::int64_t octets_past_due() const { return octets_past_due_; }
   // Empty before the first request.
   [[nodiscard]] std::string node_id();
   // The client's address, as gRPC writes it.
@@ -73,8 +80,10 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   void OnDone() override;
 
   void push_locked();
+  void note_octets_past_due(std::size_t octets);
 
   const std::string peer_;
+  std::atomic<std::int64_t> octets_past_due_ = 0;
   std::mutex mutex_;  // guards everything below
   std::unique_ptr<ServerSession> session_;
   Events events_;

@@ -29,6 +29,12 @@ namespace {
 
 // What a delta response is split at: well below gRPC's stock receive limit of 4 MiB.
 constexpr std::size_t kResponseBytes = 1UL << 20U;
+// It is kept as long as the stream, whether the type is known or not.
+constexpr std::size_t kMaxTypeUrlOctets = 1024;
+// What is due to a client without further notice: so many names of each type, and twice those that
+// there are.
+constexpr std::size_t kDueNames = 1000;
+constexpr std::size_t kDueOctetsOfName = 512;
 // A client's words in a log line.
 constexpr std::size_t kLoggedErrorOctets = 2048;
 // And as long as its stream is there.
@@ -102,6 +108,10 @@ Result<void> ServerSession::take(Request request) {
   }
   if (request.type_url.empty()) {
     return fail(ErrorCode::kInvalidArgument, "type_url is missing");
+  }
+  if (request.type_url.size() > kMaxTypeUrlOctets) {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("type_url is longer than {} octets", kMaxTypeUrlOctets));
   }
   if (auto admitted = admit(std::move(request.node)); !admitted) {
     return admitted;
@@ -254,6 +264,22 @@ void ServerSession::tell_dependents_again(std::string_view type_url,
   if (conversation != conversations_.end()) {
     conversation->second.subscription.tell_again(changed);
   }
+}
+
+std::size_t ServerSession::octets_past_due() const {
+  std::size_t octets = 0;
+  for (const auto& [key, conversation] : conversations_) {
+    const std::size_t held = conversation.subscription.held_octets();
+    if (held <= kDueNames * kDueOctetsOfName) {
+      continue;
+    }
+    std::size_t due = 0;
+    audience_->read(key.second, [&](const TypeTable& table) {
+      due = (kDueNames + 2 * table.size()) * kDueOctetsOfName;
+    });
+    octets += held - std::min(held, due);
+  }
+  return octets;
 }
 
 Result<void> ServerSession::recheck_client() const {

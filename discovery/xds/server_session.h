@@ -68,6 +68,10 @@ class ServerSession {
   // While the client does not take what it was sent: what is kept for it must not be old.
   void let_go_of_old_bytes();
 
+  // What is kept of the client's words takes about so much memory beside what is its due: that
+  // grows with the tables of its types.
+  [[nodiscard]] std::size_t octets_past_due() const;
+
   // An error ends the stream: the client is no longer who it was.
   [[nodiscard]] Result<void> recheck_client() const;
   // Without its peer, which the session does not know.

@@ -1,6 +1,7 @@
 #include "discovery/xds/subscription.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <set>
@@ -15,6 +16,7 @@ namespace meshdns::discovery {
 namespace {
 
 constexpr std::string_view kEverything = "*";
+constexpr std::size_t kMaxVersionOctets = 256;
 
 }  // namespace
 
@@ -36,6 +38,7 @@ Acknowledgement Subscription::handle(const SotwRequest& request) {
   const Acknowledgement result = acknowledge(request.nonce, request.error.has_value());
   const bool first = !std::exchange(started_, true);
 
+  note_length(request.names);
   std::set<std::string, std::less<>> asked(request.names.begin(), request.names.end());
   const bool star = asked.erase(std::string(kEverything)) > 0;
   if (!request.names.empty()) {
@@ -54,13 +57,16 @@ Acknowledgement Subscription::handle(const SotwRequest& request) {
 
   if (wildcard != wildcard_) {
     set_wildcard(wildcard);
-    initial_table_version_ = first ? request.version_info : std::string();
+    // What is longer is none of ours.
+    initial_table_version_ = first ? request.version_info.substr(0, kMaxVersionOctets) : "";
   }
   return result;
 }
 
 Acknowledgement Subscription::handle(const DeltaRequest& request) {
   const Acknowledgement result = acknowledge(request.nonce, request.error.has_value());
+  note_length(request.subscribe);
+  note_length(request.unsubscribe);
   if (!std::exchange(started_, true)) {
     subscribe_first(request);
   } else {
@@ -82,8 +88,17 @@ void Subscription::subscribe_first(const DeltaRequest& request) {
       held = at->second;
     }
   }
+  for (const auto& [name, version] : request.initial_versions) {
+    longest_entry_ = std::max(longest_entry_, name.size() + version.size());
+  }
   if (wildcard_) {
     initial_versions_ = request.initial_versions;
+  }
+}
+
+void Subscription::note_length(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    longest_entry_ = std::max(longest_entry_, name.size());
   }
 }
 

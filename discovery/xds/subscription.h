@@ -101,13 +101,19 @@ class Subscription {
   [[nodiscard]] bool awaits_ack() const { return awaits_ack_; }
   // Names this subscription remembers, beside those of the first request's initial versions.
   [[nodiscard]] std::size_t size() const { return names_.size() + untold_.size(); }
+  // What is kept of the client's words takes about so much memory.
+  [[nodiscard]] std::size_t held_octets() const {
+    return (size() + initial_versions_.size()) * (kEntryOctets + longest_entry_);
+  }
 
  private:
   using Entry = TypeTable::Entry;
   class Filler;
+  static constexpr std::size_t kEntryOctets = 128;  // beside its text
 
   Acknowledgement acknowledge(const std::string& nonce, bool rejected);
   void set_wildcard(bool wildcard);
+  void note_length(const std::vector<std::string>& names);
   void subscribe_first(const DeltaRequest& request);
   void subscribe(const std::string& name);
   void unsubscribe(const std::string& name);
@@ -155,6 +161,7 @@ class Subscription {
   std::string initial_table_version_;
   std::shared_ptr<const TypeTable::Body> body_;  // while the pass is being sent in chunks
 
+  std::size_t longest_entry_ = 0;  // of the client's words: octets
   std::string sent_nonce_;
   bool awaits_ack_ = false;
 };

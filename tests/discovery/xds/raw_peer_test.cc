@@ -72,6 +72,14 @@ class RawClient {
     request.set_response_nonce(nonce);
     stream_->Write(request);
   }
+  void subscribe(const std::string& type_url, int count, const std::string& prefix) {
+    DeltaDiscoveryRequest request;
+    request.set_type_url(type_url);
+    for (int i = 0; i < count; ++i) {
+      request.add_resource_names_subscribe(prefix + std::to_string(i));
+    }
+    stream_->Write(request);
+  }
   DeltaDiscoveryResponse read() {
     DeltaDiscoveryResponse response;
     EXPECT_TRUE(stream_->Read(&response));
@@ -104,6 +112,15 @@ TEST(AdsServer, AMissingTypeUrlIsAnInvalidArgument) {
   const grpc::Status status = client.finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("type_url"));
+}
+
+TEST(AdsServer, ALongTypeUrlIsAnInvalidArgument) {
+  const TestServer server;
+  RawClient client(server);
+  client.ask(std::string(1025, 't'));
+  const grpc::Status status = client.finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("type_url is longer than 1024 octets"));
 }
 
 // A mebibyte of it can be a gibibyte once unpacked.
@@ -235,6 +252,30 @@ TEST(AdsServer, OneConnectionHasSoManyStreamsAtOneTime) {
   EXPECT_EQ(server.server().streams(), 2U);
   clients.pop_back();
   EXPECT_EQ(answer.get(), kType);
+}
+
+// They are kept as long as the stream is there, whether anybody has them or not.
+TEST(AdsServer, WhoAsksForNamesThatNobodyHasMakesRoomForOthers) {
+  AdsServer::Options options;
+  options.max_subscription_bytes = 40'000'000;
+  TestServer server(options);
+  server.resources().apply({put("a", "1")}, {});
+  RawClient client(server);
+  client.ask(kType);
+  client.read();
+  RawClient modest(server);
+  modest.subscribe(kType, 20'000, "modest-");
+  RawClient hog(server);
+  hog.subscribe(kType, 100'000, std::string(200, 'h'));
+  const grpc::Status status = hog.finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("names that are not there"));
+
+  ControlLoop loop;
+  EXPECT_TRUE(loop.wait_for([&] { return server.server().streams() == 2; }));
+  server.resources().apply({put("a", "2")}, {});
+  client.ask(kType, "1");
+  EXPECT_EQ(client.read().resources(0).resource().value(), "2");
 }
 
 TEST(AdsServer, AnotherServiceIsUnimplemented) {
