@@ -164,6 +164,7 @@ Result<void> ServerSession::admit(std::optional<NodeInfo> node) {
   }
   audience_ = std::move(admission->resources);
   presence_ = std::move(admission->presence);
+  node_.metadata.clear();  // which may hold all that a Dataplane is; whom it is for is known now
   return {};
 }
 

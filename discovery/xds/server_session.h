@@ -78,6 +78,7 @@ class ServerSession {
   [[nodiscard]] StreamStatus status() const;
   // Null before the first request.
   [[nodiscard]] const std::shared_ptr<ResourceSet>& audience() const { return audience_; }
+  // Without its metadata.
   [[nodiscard]] const NodeInfo& node() const { return node_; }
 
  private:

@@ -36,6 +36,9 @@ void follow(ServerSession& session, std::string_view type_url,
   DeltaDiscoveryRequest first;
   first.set_type_url(std::string(type_url));
   first.mutable_node()->set_id("default.one");
+  // As of who registers itself.
+  auto& metadata = *first.mutable_node()->mutable_metadata()->mutable_fields();
+  metadata["dataplane.resource"].set_string_value(std::string(100'000, 'd'));
   for (const std::string& name : names) {
     first.add_resource_names_subscribe(name);
   }
