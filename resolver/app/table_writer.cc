@@ -116,6 +116,7 @@ void TableWriter::run() {
     if (next(job)) {
       perform(job);
       finish(job);
+      sync_if_due();
       continue;
     }
     catch_up();
@@ -208,12 +209,12 @@ bool TableWriter::has_unsynced() const {
 void TableWriter::perform(const Job& job) {
   switch (job.kind) {
     case Job::Kind::kAppend:
+      if (!has_unsynced()) {
+        unsynced_since_ = std::chrono::steady_clock::now();
+      }
       // A log that is behind has said so, and a good append says nothing about what is missing.
       if (const auto appended = logs_[job.feed].append(job.text); !appended) {
         note(logs_[job.feed].path(), appended);
-      }
-      if (std::chrono::steady_clock::now() - synced_at_ > kSyncPause) {
-        sync_logs();
       }
       return;
     case Job::Kind::kGiveUp:
@@ -251,10 +252,20 @@ void TableWriter::catch_up() {
   sync_logs();
 }
 
+// Never between a record and the word that it is written: its change is published upon that.
+void TableWriter::sync_if_due() {
+  if (has_unsynced() && std::chrono::steady_clock::now() - unsynced_since_ >= kSyncPause) {
+    sync_logs();
+  }
+}
+
 void TableWriter::sync_logs() {
-  synced_at_ = std::chrono::steady_clock::now();
   for (discovery::FeedLog& log : logs_) {
     if (const auto synced = log.sync(); !synced) {
+      {
+        const std::lock_guard lock(mutex_);
+        unsettle();  // nobody knows what is left of the log
+      }
       note(log.path(), synced);
     }
   }

@@ -100,13 +100,14 @@ class TableWriter {
   // Records that wait before any other job.
   void perform_appends();
   void catch_up();
+  void sync_if_due();
+  void sync_logs();
   void open_settled_file();
   void settle_if_written();
   // Under the mutex.
   void take(Job& job);
   void unsettle();
   void set_settled(bool settled);
-  void sync_logs();
   [[nodiscard]] Result<void> write_image_now(const Snapshot& snapshot);
   // What became of a step on this file.
   void note(const std::string& path, const Result<void>& result);
@@ -118,7 +119,7 @@ class TableWriter {
   std::vector<discovery::FeedLog> logs_;
   std::vector<std::pair<std::string, std::string>> troubles_;  // path and reason
   std::chrono::milliseconds pause_;
-  std::chrono::steady_clock::time_point synced_at_;
+  std::chrono::steady_clock::time_point unsynced_since_;
   bool in_doubt_ = true;  // what an earlier process was told may be missing
 
   mutable std::mutex mutex_;  // guards what follows

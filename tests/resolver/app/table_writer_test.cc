@@ -117,6 +117,57 @@ TEST_F(TableWriterTest, SaysWhenAllRecordsAreWritten) {
   writer_.reset();  // which looks at what is ours
 }
 
+// A change is published once it is written, and a disk may take its time over a sync.
+TEST_F(TableWriterTest, SaysThatARecordIsWrittenBeforeItIsSynced) {
+  start_settled();
+  std::atomic<int> syncs{0};
+  std::atomic<int> written_at_sync{0};
+  files_.set_fault([&](FileStep step, std::uint64_t) {
+    if (step == FileStep::kSync && syncs++ == 0) {
+      written_at_sync = times_written_.load();
+    }
+    return 0;
+  });
+  append("a");
+  ASSERT_TRUE(wait_until([&] { return syncs > 0; }));
+  EXPECT_EQ(written_at_sync, 1);
+  writer_.reset();  // which looks at what is ours
+}
+
+// The system may drop what it could not write: what was in the log need not be there any more.
+TEST_F(TableWriterTest, IsNotSettledAfterASyncThatFailed) {
+  start_settled();
+  std::atomic<bool> fails{true};
+  std::atomic<bool> failed{false};
+  files_.set_fault([&](FileStep step, std::uint64_t) {
+    failed = failed || step == FileStep::kSync;
+    return step == FileStep::kSync && fails ? EIO : 0;
+  });
+  append("a");
+  ASSERT_TRUE(wait_until([&] { return failed && trouble_; }));
+  EXPECT_TRUE(wait_until([this] { return !is_settled(); }));
+  fails = false;
+  EXPECT_TRUE(wait_until([this] { return is_settled() && !trouble_; }));
+  writer_.reset();  // which looks at what is ours
+}
+
+// They leave it no second without a record, after which it would sync by itself.
+TEST_F(TableWriterTest, SyncsWhileRecordsKeepComing) {
+  start_settled();
+  std::atomic<int> syncs{0};
+  files_.set_fault([&](FileStep step, std::uint64_t) {
+    syncs += step == FileStep::kSync ? 1 : 0;
+    return 0;
+  });
+  int appended = 0;
+  ASSERT_TRUE(wait_until([&] {
+    append("a" + std::to_string(++appended));
+    append("b" + std::to_string(appended));
+    return syncs > 0;
+  }));
+  writer_.reset();  // which looks at what is ours
+}
+
 TEST_F(TableWriterTest, WhatTheDiskDoesNotTakeIsNotWaitedFor) {
   start_settled();
   files_.set_fault(
