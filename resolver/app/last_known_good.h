@@ -98,6 +98,8 @@ class LastKnownGood {
   void record(const discovery::TableChange& change);
   // Whether all of that is on disk, or cannot be had there for now.
   [[nodiscard]] bool is_written() const { return !writer_ || writer_->is_written(); }
+  // Whether who is killed now leaves a folder that says that some of it may be missing.
+  [[nodiscard]] bool says_unsettled() const { return !writer_ || writer_->says_unsettled(); }
   // The feed has told all there is.
   void record_whole(const std::string& feed);
   // There is a newer snapshot than the image.

@@ -243,6 +243,11 @@ bool MeshTable::may_publish() {
     publish_timer_.set(written_by_);
     return false;
   }
+  if (!environment_.known_good.says_unsettled()) {
+    // The next process would deny what is told now: it hangs just as it says that all is there.
+    publish_timer_.set(now + kDiskPatience);
+    return false;
+  }
   return true;
 }
 
@@ -285,6 +290,9 @@ void MeshTable::report(Readiness& readiness) const {
   }
   if (const std::string note = source_->note(); !note.empty()) {
     readiness.notes.push_back(note);
+  }
+  if (written_by_ && environment_.clock.now() >= *written_by_) {
+    readiness.notes.emplace_back("state: the disk does not take what was told");
   }
   if (!environment_.known_good.trouble().empty()) {
     readiness.notes.push_back("state: the table on disk is not up to date: " +

@@ -94,10 +94,7 @@ void TableWriter::enqueue(Job job) {
     if (job.kind == Job::Kind::kAppend && queued_octets_ + job.text.size() > kMaxQueuedOctets) {
       job = {.kind = Job::Kind::kGiveUp, .feed = job.feed, .text = {}};
     }
-    if (job.has_records()) {
-      unsettle();
-      ++unwritten_;
-    }
+    unwritten_ += job.has_records() ? 1U : 0U;
     queued_octets_ += job.text.size();
     jobs_.push_back(std::move(job));
   }
@@ -114,9 +111,14 @@ void TableWriter::run() {
   while (true) {
     Job job;
     if (next(job)) {
+      unsettle();
       perform(job);
       finish(job);
-      sync_if_due();
+      if (is_sync_due()) {
+        unsettle();
+        sync_logs();
+        settle_if_written();
+      }
       continue;
     }
     catch_up();
@@ -130,6 +132,11 @@ void TableWriter::run() {
 bool TableWriter::is_written() const {
   const std::lock_guard lock(mutex_);
   return unwritten_ == 0;
+}
+
+bool TableWriter::says_unsettled() const {
+  const std::lock_guard lock(mutex_);
+  return says_unsettled_;
 }
 
 void TableWriter::finish(const Job& job) {
@@ -156,6 +163,7 @@ void TableWriter::perform_appends() {
     }
     perform(job);
     finish(job);
+    unsettle();  // the image goes on
   }
 }
 
@@ -240,6 +248,9 @@ void TableWriter::perform(const Job& job) {
 }
 
 void TableWriter::catch_up() {
+  if (is_behind() || has_unsynced()) {
+    unsettle();
+  }
   bool failed = false;
   for (discovery::FeedLog& log : logs_) {
     if (log.is_behind()) {
@@ -252,20 +263,13 @@ void TableWriter::catch_up() {
   sync_logs();
 }
 
-// Never between a record and the word that it is written: its change is published upon that.
-void TableWriter::sync_if_due() {
-  if (has_unsynced() && std::chrono::steady_clock::now() - unsynced_since_ >= kSyncPause) {
-    sync_logs();
-  }
+bool TableWriter::is_sync_due() const {
+  return has_unsynced() && std::chrono::steady_clock::now() - unsynced_since_ >= kSyncPause;
 }
 
 void TableWriter::sync_logs() {
   for (discovery::FeedLog& log : logs_) {
     if (const auto synced = log.sync(); !synced) {
-      {
-        const std::lock_guard lock(mutex_);
-        unsettle();  // nobody knows what is left of the log
-      }
       note(log.path(), synced);
     }
   }
@@ -296,23 +300,26 @@ Result<void> TableWriter::write_image_now(const Snapshot& snapshot) {
 }
 
 void TableWriter::open_settled_file() {
-  auto file =
-      files_.open(settled_path(options_.directory), O_RDWR | O_CREAT | O_NOFOLLOW, kFileMode);
-  const std::lock_guard lock(mutex_);
-  if (!file) {
+  const std::string path = settled_path(options_.directory);
+  auto file = files_.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, kFileMode);
+  if (file) {
+    settled_file_ = *std::move(file);
+    settled_ = !in_doubt_;
+    const std::lock_guard lock(mutex_);
+    says_unsettled_ = !settled_;
+  } else {
     flagged_ = tl::unexpected(std::move(file.error()));
-    return;
-  }
-  settled_file_ = *std::move(file);
-  settled_ = !in_doubt_;
-  if (unwritten_ > 0) {
-    unsettle();
+    std::ignore = files_.remove(path);  // it could not be taken back
   }
 }
 
 void TableWriter::unsettle() {
   if (!settled_) {
     return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    says_unsettled_ = true;
   }
   set_settled(false);
   if (!flagged_) {
@@ -325,15 +332,16 @@ void TableWriter::settle_if_written() {
       !in_doubt_ && std::ranges::none_of(logs_, [](const discovery::FeedLog& log) {
         return log.is_behind() || log.is_lost();
       });
-  Result<void> flagged;
-  {
-    const std::lock_guard lock(mutex_);
-    if (all_written && unwritten_ == 0 && !settled_ && settled_file_.valid()) {
-      set_settled(true);
-    }
-    flagged = flagged_;
+  if (all_written && !settled_ && settled_file_.valid() && begin_settling()) {
+    set_settled(true);
   }
-  note(settled_path(options_.directory), flagged);
+  note(settled_path(options_.directory), flagged_);
+}
+
+bool TableWriter::begin_settling() {
+  const std::lock_guard lock(mutex_);
+  says_unsettled_ = unwritten_ > 0;
+  return !says_unsettled_;
 }
 
 void TableWriter::set_settled(bool settled) {

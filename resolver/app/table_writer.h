@@ -3,8 +3,10 @@
 //
 // It reads the logs first, then does its jobs in the order they are given, so that an image is
 // written after the logs of all that it shows; while it writes one, logs go on. Whatever fails is
-// tried again; service does not wait for that. So what is on disk may lack what was answered when
-// the process dies; a file whose length is a flag says whether it does (is_settled()).
+// tried again; service does not wait for that, nor for a disk that hangs: nobody but the thread
+// touches a file. So what is on disk may lack what was answered when the process dies; a file whose
+// length is a flag says whether it does (is_settled()). It says so before each job and each sync,
+// and takes it back when nothing is left to do.
 #pragma once
 
 #include <chrono>
@@ -53,12 +55,14 @@ class TableWriter {
   // Does what is queued and ends the thread.
   ~TableWriter();
 
-  // Any thread. Records of a feed, by its index in Options::feeds. On return the folder is not
-  // settled any more, until they are in the log.
+  // Any thread. Records of a feed, by its index in Options::feeds.
   void append(std::size_t feed, std::string records);
   // Any thread. Whether all records given so far were written, or cannot be for now; not whether
   // they would survive a loss of power.
   [[nodiscard]] bool is_written() const;
+  // Any thread. Whether the folder says that it is not settled, or will as soon as the disk does
+  // again what it is told, also if the process is killed by then.
+  [[nodiscard]] bool says_unsettled() const;
   // Every feed has told this process all there is: what an earlier one may not have written is of
   // no interest any more.
   void end_doubt();
@@ -100,14 +104,15 @@ class TableWriter {
   // Records that wait before any other job.
   void perform_appends();
   void catch_up();
-  void sync_if_due();
+  [[nodiscard]] bool is_sync_due() const;
   void sync_logs();
   void open_settled_file();
-  void settle_if_written();
-  // Under the mutex.
-  void take(Job& job);
   void unsettle();
+  void settle_if_written();
+  // False where records have come.
+  [[nodiscard]] bool begin_settling();
   void set_settled(bool settled);
+  void take(Job& job);  // under the mutex
   [[nodiscard]] Result<void> write_image_now(const Snapshot& snapshot);
   // What became of a step on this file.
   void note(const std::string& path, const Result<void>& result);
@@ -121,6 +126,9 @@ class TableWriter {
   std::chrono::milliseconds pause_;
   std::chrono::steady_clock::time_point unsynced_since_;
   bool in_doubt_ = true;  // what an earlier process was told may be missing
+  UniqueFd settled_file_;
+  bool settled_ = false;  // what that file says
+  Result<void> flagged_;  // what became of the last step on it
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
@@ -128,10 +136,8 @@ class TableWriter {
   std::size_t queued_octets_ = 0;
   std::size_t unwritten_ = 0;  // jobs with records that are not finished
   bool stopping_ = false;
-  UniqueFd settled_file_;
-  bool settled_ = false;  // what that file says
-  Result<void> flagged_;  // what became of the last step on it
-  std::thread thread_;    // last
+  bool says_unsettled_ = true;
+  std::thread thread_;  // last
 };
 
 }  // namespace meshdns::dns

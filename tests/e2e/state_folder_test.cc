@@ -22,6 +22,7 @@
 #include "tests/e2e/resolver_fixture.h"
 #include "tests/support/counted.h"
 #include "tests/support/dns_client.h"
+#include "tests/support/freezable_disk.h"
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
 #include "tests/support/small_disk.h"
@@ -188,6 +189,42 @@ TEST_F(StateFolder, FullAtAStartKeepsWhatIsThere) {
   disk.make_room();
   control_plane_.put({.name = "late-1", .service = "late"});
   EXPECT_NE(resolver_.wait_for_address("late.mesh"), "") << resolver_.log();
+}
+
+// Longer than the control thread may be silent: whoever waited for the disk would be killed for it.
+TEST_F(StateFolder, ADiskThatHangsHoldsUpNothingButNewAddresses) {
+  MESHDNS_NEEDS_PRIVATE_NETWORK();
+  FreezableDisk disk(resolver_.state_folder());
+  if (!disk.trouble().empty()) {
+    GTEST_SKIP() << "no file system that can be frozen: " << disk.trouble();
+  }
+  resolver_.start_ready(control_plane_, {"--watchdog", "200ms"});
+  web_ = resolver_.wait_for_address("web.mesh");
+  cache_ = resolver_.wait_for_address("cache.mesh");
+  ASSERT_NE(web_, "");
+
+  disk.freeze();
+  for (std::uint16_t port = 7000; port < 7005; ++port) {
+    control_plane_.put({.name = "web-1", .service = "web", .port = port});
+    EXPECT_TRUE(wait_until([&] {
+      return data_of("web.mesh", "SRV") ==
+             std::vector<std::string>{"0 0 " + std::to_string(port) + " web.mesh."};
+    })) << resolver_.log();
+  }
+  control_plane_.put({.name = "late-1", .service = "late"});
+  EXPECT_TRUE(wait_until([&] { return is_withheld("late.mesh"); })) << resolver_.log();
+  const HttpReply ready = resolver_.get("/readyz");
+  EXPECT_EQ(ready.status, 200);
+  EXPECT_THAT(ready.body, HasSubstr("state: the disk does not take what was told"));
+  expect_two();
+  EXPECT_THAT(resolver_.log(), Not(HasSubstr("hangs")));
+
+  disk.thaw();
+  EXPECT_NE(resolver_.wait_for_address("late.mesh"), "") << resolver_.log();
+  EXPECT_TRUE(wait_until([&] {
+    return resolver_.get("/readyz").body.find("state:") == std::string::npos;
+  })) << resolver_.get("/readyz").body;
+  ASSERT_EQ(resolver_.terminate(), 0);
 }
 
 TEST_F(StateFolder, ReadOnlyKeepsWhatIsThere) {
