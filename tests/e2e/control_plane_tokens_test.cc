@@ -174,7 +174,8 @@ TEST_F(ControlPlaneTokens, ARevokedOneEndsItsStreamAndARenewedOneBeginsAnother) 
 }
 
 TEST_F(ControlPlaneTokens, OneThatEndsEndsItsStream) {
-  issue({"--mesh", "default", "--name", "client-1", "--valid-for", "3s"});
+  // Many times what two programs take to start: it has to be good for a stream first.
+  issue({"--mesh", "default", "--name", "client-1", "--valid-for", "10s"});
   start_control_plane();
   resolver_.start(client_flags());
   ASSERT_FALSE(resolver_.wait_for_address("web.mesh").empty()) << resolver_.log();
