@@ -88,7 +88,7 @@ TEST_F(TableWriterTest, IsNotSettledWhileARecordIsNotInTheLog) {
     return 0;
   });
   append("a");
-  ASSERT_TRUE(wait_until([this] { return is_settled(); }));
+  ASSERT_TRUE(wait_until([this] { return writer_->is_written() && is_settled(); }));
   EXPECT_EQ(writes, 1);
   EXPECT_FALSE(settled_at_write);
   writer_.reset();  // which looks at what is ours
