@@ -244,7 +244,8 @@ bool MeshTable::may_publish() {
     return false;
   }
   if (!environment_.known_good.says_unsettled()) {
-    // The next process would deny what is told now: it hangs just as it says that all is there.
+    // The next process would deny what is told now: the disk hangs while the folder says that all
+    // is there, in a sync or an image.
     publish_timer_.set(now + kDiskPatience);
     return false;
   }

@@ -111,13 +111,10 @@ void TableWriter::run() {
   while (true) {
     Job job;
     if (next(job)) {
-      unsettle();
       perform(job);
       finish(job);
       if (is_sync_due()) {
-        unsettle();
         sync_logs();
-        settle_if_written();
       }
       continue;
     }
@@ -163,7 +160,6 @@ void TableWriter::perform_appends() {
     }
     perform(job);
     finish(job);
-    unsettle();  // the image goes on
   }
 }
 
@@ -215,6 +211,9 @@ bool TableWriter::has_unsynced() const {
 }
 
 void TableWriter::perform(const Job& job) {
+  if (job.has_records()) {
+    unsettle();
+  }
   switch (job.kind) {
     case Job::Kind::kAppend:
       if (!has_unsynced()) {
@@ -248,9 +247,6 @@ void TableWriter::perform(const Job& job) {
 }
 
 void TableWriter::catch_up() {
-  if (is_behind() || has_unsynced()) {
-    unsettle();
-  }
   bool failed = false;
   for (discovery::FeedLog& log : logs_) {
     if (log.is_behind()) {
@@ -270,6 +266,7 @@ bool TableWriter::is_sync_due() const {
 void TableWriter::sync_logs() {
   for (discovery::FeedLog& log : logs_) {
     if (const auto synced = log.sync(); !synced) {
+      unsettle();  // nobody knows what is left of the log
       note(log.path(), synced);
     }
   }

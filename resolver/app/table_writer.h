@@ -5,8 +5,8 @@
 // written after the logs of all that it shows; while it writes one, logs go on. Whatever fails is
 // tried again; service does not wait for that, nor for a disk that hangs: nobody but the thread
 // touches a file. So what is on disk may lack what was answered when the process dies; a file whose
-// length is a flag says whether it does (is_settled()). It says so before each job and each sync,
-// and takes it back when nothing is left to do.
+// length is a flag says whether it does (is_settled()): it is emptied before records are written,
+// and set when all are.
 #pragma once
 
 #include <chrono>

@@ -203,6 +203,10 @@ TEST_F(StateFolder, ADiskThatHangsHoldsUpNothingButNewAddresses) {
   cache_ = resolver_.wait_for_address("cache.mesh");
   ASSERT_NE(web_, "");
 
+  // Whoever is frozen in the middle of it keeps changes waiting; the next one is 15 s away.
+  ASSERT_TRUE(wait_until(
+      [&] { return std::filesystem::exists(resolver_.state_folder() + "/table.image"); }));
+
   disk.freeze();
   for (std::uint16_t port = 7000; port < 7005; ++port) {
     control_plane_.put({.name = "web-1", .service = "web", .port = port});
