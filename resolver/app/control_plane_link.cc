@@ -39,9 +39,9 @@ constexpr std::chrono::seconds kKeepaliveTimeout{8};
 
 constexpr std::chrono::seconds kFailBackAfter{30};
 
-// While changes come thick they come by these turns: what a turn costs, the threads it wakes and
-// the packets both ways, is several times what one more change in it does (docs/PERFORMANCE.md).
-constexpr std::chrono::milliseconds kAckPause{20};
+// While changes come thick they are published every 10 ms; what is told meanwhile may come
+// together.
+constexpr std::chrono::milliseconds kAckPause{5};
 
 }  // namespace
 
