@@ -13,6 +13,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -141,6 +142,17 @@ void TcpConnection::wait_writable() {
                                  });
 }
 
+// One read may ask for tens of megabytes, and who takes them quickly has no claim to all our time.
+void TcpConnection::yield() {
+  if (std::exchange(yields_, true)) {
+    return;
+  }
+  boost::asio::post(context_.io, [self = shared_from_this()] {
+    self->yields_ = false;
+    self->take_step(&TcpConnection::go_on);
+  });
+}
+
 // One that failed waits for nothing any more: its client is told by the end.
 void TcpConnection::take_step(void (TcpConnection::*step)()) {
   if (closed_) {
@@ -178,14 +190,16 @@ void TcpConnection::read() {
   go_on();
 }
 
-// All that can be done now: answer what is there, send, then wait for what is missing.
+// One turn: answer what is there and may be answered, send, then wait for what is missing.
 void TcpConnection::go_on() {
-  do {
-    process_frames();
-    flush();
-    // Frames were left because answers waited; if they could be sent, there is room again.
-  } while (may_process() && frame_started_ == std::nullopt && frames_.buffered() != 0);
+  process_frames();
+  flush();
   if (closed_) {
+    return;
+  }
+  // Frames were left because answers waited; if they could be sent, there is room again.
+  if (may_process() && !frame_started_ && frames_.buffered() != 0) {
+    yield();
     return;
   }
   // Half a frame will not become whole after the end.

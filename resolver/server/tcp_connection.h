@@ -5,6 +5,7 @@
 //  - It reads no further while kMaxQuestions forwarded questions are open or kPauseOctets of
 //  answers
 //    wait to be read, so that a client that pipelines without reading waits for itself alone.
+//  - It answers no more than about kPauseOctets at a turn: others come in between.
 //  - It ends when more than kMaxOutputOctets wait, since forwarded answers still arrive then.
 //  - It ends when it was idle, sat on half a frame, or read none of its answers for
 //    Timeouts::idle, frame or write; the frame's time counts from its first octet, so that
@@ -84,6 +85,8 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
 
   void wait_readable();
   void wait_writable();
+  // Goes on when others have had their turn.
+  void yield();
   void take_step(void (TcpConnection::*step)());
   void on_writable();
   void read();
@@ -115,6 +118,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   std::optional<TimePoint> frame_started_;  // set while half a frame is there
   bool reads_ = false;                      // a wait is open
   bool writes_ = false;
+  bool yields_ = false;  // has more to do, and lets others go first
   bool at_end_ = false;  // the client sends no more
   bool asked_ = false;   // a question, ever
   bool finishing_ = false;

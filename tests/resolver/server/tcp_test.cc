@@ -236,6 +236,36 @@ TEST_F(TcpTest, WaitsForAClientThatReadsLateAndLosesNothing) {
   EXPECT_EQ(replies, kQueries);
 }
 
+TEST_F(TcpTest, AnswersOthersAmongTheLargeAnswersOfOne) {
+  constexpr int kQueries = 585;  // what one read takes, and some 900 KiB of answers
+  std::atomic<int> sends{0};
+  std::atomic<int> sends_before{0};
+  UniqueFd other;
+  const Octets question = support::encode({.name = "backend.mesh"});
+  sockets_.set_fault([&](const support::SocketCall& call) {
+    if (call.step == support::SocketStep::kSend && ++sends == 1) {
+      ::send(other.get(), question.data(), question.size(), 0);
+    } else if (call.step == support::SocketStep::kSendBatch) {
+      sends_before = sends.load();
+    }
+    return 0;
+  });
+  start();
+  other = support::connect_socket(server(), DnsTransport::kUdp);
+  const UniqueFd connection = connect();
+  Octets stream;
+  for (int i = 0; i < kQueries; ++i) {
+    const Octets frame = framed(support::encode({.name = "many.mesh"}));
+    stream.insert(stream.end(), frame.begin(), frame.end());
+  }
+  write_all(connection.get(), stream);
+  for (int i = 0; i < kQueries; ++i) {
+    ASSERT_TRUE(support::receive_message(connection.get(), DnsTransport::kTcp).has_value());
+  }
+  EXPECT_TRUE(support::receive_message(other.get(), DnsTransport::kUdp).has_value());
+  EXPECT_LE(sends_before, 3) << "of " << sends;
+}
+
 TEST_F(TcpTest, EndsAConnectionThatReadsNothing) {
   start();
   const UniqueFd connection = connect();
