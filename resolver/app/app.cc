@@ -43,6 +43,9 @@ namespace {
 
 // How often the host's addresses are looked at again.
 constexpr std::chrono::seconds kRefresh{5};
+// Whoever asks for a reload again and again, or while one is under way, gets one: it reads all
+// anew.
+constexpr std::chrono::milliseconds kReloadWait{10};
 // A table that does not come holds up nobody for longer; kuma-dp waits as long.
 constexpr std::chrono::seconds kKumaReadinessGate{15};
 constexpr std::array<std::uint8_t, 4> kLoopback{127, 0, 0, 1};
@@ -98,7 +101,8 @@ App::App(Options options, const Environment& environment)
       requests_(loop_.io()),
       refresh_timer_(loop_, environment.clock, [this] { refresh(); }),
       resolv_conf_timer_(loop_, environment.clock, [this] { look_at_resolv_conf(); }),
-      beat_timer_(loop_, environment.clock, [this] { beat(); }) {}
+      beat_timer_(loop_, environment.clock, [this] { beat(); }),
+      reload_timer_(loop_, environment.clock, [this] { on_reload(); }) {}
 
 App::~App() {
   requests_.release();
@@ -471,22 +475,26 @@ void App::await_signal() {
 }
 
 void App::on_signal(int number) {
-  if (number == SIGHUP && stopping_) {
-    await_signal();  // there is nothing left to reload
-    return;
-  }
   if (number == SIGHUP) {
-    environment_.keeper.tell(Keeper::Event::kReloading);
-    if (front_) {
-      front_->reopen_taps();
+    if (!stopping_ && !reload_waits_) {  // at the end there is nothing left to reload
+      reload_waits_ = true;
+      reload_timer_.set(environment_.clock.now() + kReloadWait);
     }
-    environment_.keeper.tell(reload() ? Keeper::Event::kReloaded : Keeper::Event::kNotReloaded);
     await_signal();
     return;
   }
   logs_->logger("dns").info("stopping signal={}", number);
   environment_.keeper.tell(Keeper::Event::kStopping);
   loop_.stop();
+}
+
+void App::on_reload() {
+  reload_waits_ = false;
+  environment_.keeper.tell(Keeper::Event::kReloading);
+  if (front_) {
+    front_->reopen_taps();
+  }
+  environment_.keeper.tell(reload() ? Keeper::Event::kReloaded : Keeper::Event::kNotReloaded);
 }
 
 bool App::reload() {
@@ -527,7 +535,8 @@ void App::drain() {
     return;
   }
   // Nothing else is to be done on this thread meanwhile.
-  for (WakeTimer* const timer : {&refresh_timer_, &resolv_conf_timer_, &beat_timer_}) {
+  for (WakeTimer* const timer :
+       {&refresh_timer_, &resolv_conf_timer_, &beat_timer_, &reload_timer_}) {
     timer->set({});
   }
   boost::system::error_code ignored;

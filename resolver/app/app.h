@@ -75,6 +75,7 @@ class App {
   void freeze();
   void await_signal();
   void on_signal(int number);
+  void on_reload();
   // Whether the new configuration is in use.
   [[nodiscard]] bool reload();
   [[nodiscard]] Result<void> start_admin();
@@ -125,8 +126,10 @@ class App {
   WakeTimer refresh_timer_;
   WakeTimer resolv_conf_timer_;
   WakeTimer beat_timer_;
+  WakeTimer reload_timer_;
   TimePoint began_;
   bool serving_ = false;
+  bool reload_waits_ = false;
   bool stopping_ = false;
   bool frozen_ = false;  // the state folder is a successor's
 };

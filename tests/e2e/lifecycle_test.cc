@@ -203,6 +203,21 @@ TEST_F(LifecycleReload, ZoneAndHostsFilesAreReadAgainAndABadOneKeepsTheOld) {
   EXPECT_THAT(checked.error, HasSubstr(zone + ":2"));
 }
 
+// One reload takes so long that one for each signal would take longer than a drain may.
+TEST_F(LifecycleReload, SignalsThatComeThickAreOneReloadAndHoldUpNoEnd) {
+  constexpr int kSignals = 300;
+  std::string zone = "$ORIGIN static.mesh.\n";
+  for (int i = 0; i < 5000; ++i) {
+    zone += "host" + std::to_string(i) + " A 192.0.2.1\n";
+  }
+  resolver_.start({"--zone-file", resolver_.folder().write("z", zone)});
+  for (int i = 0; i < kSignals; ++i) {
+    resolver_.process().signal(SIGHUP);
+    ASSERT_EQ(resolver_.address_of("host7.static.mesh"), "192.0.2.1");
+  }
+  EXPECT_EQ(resolver_.terminate(), 0) << resolver_.log();
+}
+
 TEST_F(LifecycleReload, AnAliasOfANameOfOthersIsFollowedThere) {
   const std::string zone = resolver_.folder().write("z", "docs.mesh. 30 CNAME www.example.org.\n");
   resolver_.start({"--zone-file", zone, "--upstream", one_.address().to_string()});
