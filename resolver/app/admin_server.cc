@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unistd.h>
 #include <utility>
 
@@ -140,8 +141,9 @@ class AdminServer::Core : public std::enable_shared_from_this<AdminServer::Core>
   [[nodiscard]] const Changer* changer_of(const Request& request) const;
   [[nodiscard]] bool is_unix() const { return !options_.unix_path.empty(); }
   [[nodiscard]] Result<void> listen_on_path();
-  // Closes the connection that has waited longest for a request; false if none waits.
-  [[nodiscard]] bool evict_waiting();
+  // Closes the connection that has waited longest for a request, or else the one that has been slow
+  // for longest to take its reply; false if there is neither.
+  [[nodiscard]] bool evict();
 
   Options options_;
   Routes routes_;
@@ -169,10 +171,13 @@ class AdminServer::Core::Session : public std::enable_shared_from_this<Session> 
   void read();
   void close() {
     waits_since_.reset();
+    writes_since_.reset();
     stream_.close();
   }
   // Set while it waits for a request, or for the rest of one.
   [[nodiscard]] std::optional<Clock::time_point> waits_since() const { return waits_since_; }
+  // Set while a reply, or a piece of one, is on its way to the client.
+  [[nodiscard]] std::optional<Clock::time_point> writes_since() const { return writes_since_; }
 
  private:
   void on_request(const error_code& error);
@@ -180,6 +185,7 @@ class AdminServer::Core::Session : public std::enable_shared_from_this<Session> 
   void reply(AdminReply reply, unsigned version, bool keep_alive, bool with_body);
   void write_whole(AdminReply reply, bool with_body);
   void write_piece(std::string text);
+  void begin_write();
   void next_piece();
   void finish();
 
@@ -202,9 +208,11 @@ class AdminServer::Core::Session : public std::enable_shared_from_this<Session> 
   std::function<std::optional<std::string>()> pieces_;
   std::string piece_;
   std::optional<Clock::time_point> waits_since_;
+  std::optional<Clock::time_point> writes_since_;
 };
 
 void AdminServer::Core::Session::read() {
+  writes_since_.reset();
   waits_since_ = Clock::now();
   auto& parser = parser_.emplace();
   parser.header_limit(core_->options_.max_header_bytes);
@@ -280,7 +288,7 @@ void AdminServer::Core::Session::write_whole(AdminReply reply, bool with_body) {
     head_.body() = with_body ? std::move(reply.body) : std::string();
   }
   serializer_.emplace(head_);
-  stream_.expires_after(core_->options_.write_timeout);
+  begin_write();
   if (pieces_) {
     http::async_write_header(stream_, *serializer_, then(&Session::next_piece));
   } else {
@@ -302,7 +310,7 @@ void AdminServer::Core::Session::next_piece() {
     return;
   }
   pieces_ = nullptr;
-  stream_.expires_after(core_->options_.write_timeout);
+  begin_write();
   if (head_.chunked()) {
     asio::async_write(stream_, http::make_chunk_last(), then(&Session::finish));
   } else {
@@ -312,7 +320,7 @@ void AdminServer::Core::Session::next_piece() {
 
 void AdminServer::Core::Session::write_piece(std::string text) {
   head_.body() = std::move(text);  // holds the octets while they are written
-  stream_.expires_after(core_->options_.write_timeout);
+  begin_write();
   const auto octets = asio::buffer(head_.body());
   if (head_.chunked()) {
     asio::async_write(stream_, http::make_chunk(octets), then(&Session::next_piece));
@@ -321,7 +329,13 @@ void AdminServer::Core::Session::write_piece(std::string text) {
   }
 }
 
+void AdminServer::Core::Session::begin_write() {
+  writes_since_ = Clock::now();
+  stream_.expires_after(core_->options_.write_timeout);
+}
+
 void AdminServer::Core::Session::finish() {
+  writes_since_.reset();
   if (head_.keep_alive()) {
     read();
     return;
@@ -440,8 +454,7 @@ void AdminServer::Core::accept() {
         if (self->closed_) {
           return;
         }
-        if (!error &&
-            (self->sessions_.size() < self->options_.max_connections || self->evict_waiting())) {
+        if (!error && (self->sessions_.size() < self->options_.max_connections || self->evict())) {
           std::make_shared<Session>(self, std::move(socket))->read();
         }
         if (!error || error == asio::error::connection_aborted) {
@@ -457,20 +470,26 @@ void AdminServer::Core::accept() {
       });
 }
 
-bool AdminServer::Core::evict_waiting() {
-  Session* longest = nullptr;
-  std::optional<std::chrono::steady_clock::time_point> earliest;
-  for (Session* const session : sessions_) {
-    const auto since = session->waits_since();
-    if (since && (!earliest || *since < *earliest)) {
-      longest = session;
-      earliest = since;
+bool AdminServer::Core::evict() {
+  using Since = std::optional<Session::Clock::time_point>;
+  const auto oldest = [this](auto since_of) {
+    std::pair<Session*, Since> found;
+    for (Session* const session : sessions_) {
+      const Since since = (session->*since_of)();
+      if (since && (!found.second || *since < *found.second)) {
+        found = {session, since};
+      }
+    }
+    return found;
+  };
+  auto [chosen, since] = oldest(&Session::waits_since);
+  if (chosen == nullptr) {
+    std::tie(chosen, since) = oldest(&Session::writes_since);
+    if (!since || Session::Clock::now() - *since < options_.slow_after) {
+      return false;
     }
   }
-  if (longest == nullptr) {
-    return false;
-  }
-  longest->close();
+  chosen->close();
   return true;
 }
 

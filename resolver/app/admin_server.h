@@ -9,7 +9,8 @@
 // Everything runs on the io_context of the control thread. A reply of any size never holds that
 // thread for long: it may be produced in pieces, each made when the one before it has left.
 // Connections, header size and time are bounded; when all connections are taken, the one that has
-// waited longest for a request makes way, so that idle or dripping clients keep no probe out.
+// waited longest for a request makes way, or else the one that has not taken its reply for longest,
+// so that clients which are idle, drip or do not read keep no probe out.
 // Request bodies are refused, but for changes.
 #pragma once
 
@@ -65,6 +66,7 @@ class AdminServer {
     std::uint32_t max_header_bytes = 8192;
     std::chrono::milliseconds request_timeout{10'000};  // from connect, or the last reply
     std::chrono::milliseconds write_timeout{10'000};    // of one piece
+    std::chrono::milliseconds slow_after{1'000};        // of one piece: then it may make way
   };
 
   // A socket that listens there; an error names the address.

@@ -9,7 +9,6 @@
 #include <stdexcept>
 #include <string>
 #include <unistd.h>
-#include <utility>
 #include <vector>
 
 #include <boost/asio/buffer.hpp>
@@ -24,6 +23,8 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "tests/resolver/app/running_admin.h"
+#include "tests/support/http_get.h"
+#include "tests/support/wait_until.h"
 
 namespace meshdns::dns {
 namespace {
@@ -174,16 +175,20 @@ TEST(AdminServer, ClosesAConnectionThatSendsNoRequestInTime) {
   EXPECT_EQ(admin.exchange("GET /a HTT"), "");
 }
 
-TEST(AdminServer, ServesSoManyConnectionsAndNoMore) {
+AdminServer::Routes routes_with_endless() {
   AdminServer::Routes routes = sample_routes();
   routes["/endless"] = [] {
     AdminReply reply;
     reply.next_piece = [] { return std::string(65536, 'x'); };
     return reply;
   };
+  return routes;
+}
+
+TEST(AdminServer, ServesSoManyConnectionsAndNoMore) {
   AdminServer::Options options;
   options.max_connections = 2;
-  RunningAdmin admin(std::move(routes), options);
+  RunningAdmin admin(routes_with_endless(), options);
   std::vector<tcp::socket> held;
   for (int i = 0; i < 2; ++i) {
     held.push_back(admin.connect());
@@ -207,6 +212,22 @@ TEST(AdminServer, LetsTheConnectionThatWaitedLongestMakeWay) {
   EXPECT_EQ(RunningAdmin::read_all(first), "");
   asio::write(second, asio::buffer(std::string("TP/1.1\r\nConnection: close\r\n\r\n")));
   EXPECT_THAT(RunningAdmin::read_all(second), HasSubstr("hello"));
+}
+
+TEST(AdminServer, LetsAClientThatDoesNotReadMakeWayWhenNoneWaits) {
+  AdminServer::Options options;
+  options.max_connections = 1;
+  options.slow_after = std::chrono::milliseconds(20);
+  options.write_timeout = std::chrono::hours(1);
+  RunningAdmin admin(routes_with_endless(), options);
+  tcp::socket held = admin.connect();
+  asio::write(held, asio::buffer(std::string("GET /endless HTTP/1.1\r\n\r\n")));
+  std::string first(1, '\0');
+  asio::read(held, asio::buffer(first));
+  EXPECT_TRUE(support::wait_until([&] {
+    const auto reply = support::http_get(admin.address(), "/a");
+    return reply && reply->status == 200;
+  }));
 }
 
 TEST(AdminServer, TakesATargetInAbsoluteForm) {
