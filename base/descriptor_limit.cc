@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -23,12 +24,20 @@ Result<std::uint64_t> raise_descriptor_limit() {
       limit = raised;
     }
   }
-  if (limit.rlim_cur < kLeastDescriptors) {
-    return fail(ErrorCode::kExhausted,
-                fmt::format("only {} files may be open (RLIMIT_NOFILE): at least {} are needed",
-                            limit.rlim_cur, kLeastDescriptors));
+  if (auto enough = check_descriptor_limit(kLeastDescriptors); !enough) {
+    return tl::unexpected(std::move(enough.error()));
   }
   return limit.rlim_cur;
+}
+
+Result<void> check_descriptor_limit(std::uint64_t needed) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < needed) {
+    return fail(ErrorCode::kExhausted,
+                fmt::format("only {} files may be open (RLIMIT_NOFILE): at least {} are needed",
+                            limit.rlim_cur, needed));
+  }
+  return {};
 }
 
 }  // namespace meshdns

@@ -19,4 +19,7 @@ inline constexpr std::uint64_t kMostDescriptors = 65536;
 // called at the start, from main.
 [[nodiscard]] Result<std::uint64_t> raise_descriptor_limit();
 
+// Fails, with both numbers, when this process may open fewer than `needed`.
+[[nodiscard]] Result<void> check_descriptor_limit(std::uint64_t needed);
+
 }  // namespace meshdns

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <fcntl.h>
 #include <iterator>
 #include <map>
@@ -17,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "base/descriptor_limit.h"
 #include "base/file_system.h"
 #include "base/ip_address.h"
 #include "base/refuse.h"
@@ -38,6 +40,9 @@ namespace {
 
 constexpr mode_t kFolderMode = 0700;
 constexpr mode_t kFileMode = 0600;
+// What a worker opens before anybody asks: its loop's three, and two sockets for each address.
+constexpr std::uint64_t kLoopDescriptors = 3;
+constexpr std::uint64_t kPairDescriptors = 2;
 
 // What one address has of sockets that were handed over.
 struct Sockets {
@@ -138,6 +143,17 @@ Result<void> prepare_all(SocketLayer& layer, const KeptSockets& kept) {
         return done;
       }
     }
+  }
+  return {};
+}
+
+// A resolver that lacks some would die at each start, or never answer. What one worker needs is
+// among the least that were asked for already.
+Result<void> check_descriptors(const Config& config, unsigned workers) {
+  const std::uint64_t each = kLoopDescriptors + kPairDescriptors * config.listen.size();
+  auto checked = check_descriptor_limit(kLeastDescriptors + std::uint64_t{workers - 1} * each);
+  if (!checked) {
+    return fail(fmt::format("{} workers", workers), std::move(checked.error()));
   }
   return {};
 }
@@ -290,7 +306,8 @@ Result<Launch> prepare_launch(Config& config, ConfigSources& sources, TakeOver t
     }
   }
   launch.sockets.workers = worker_count(config.workers, files);
-  const auto opened = prepare_all(layer, launch.sockets)
+  const auto opened = check_descriptors(config, launch.sockets.workers)
+                          .and_then([&] { return prepare_all(layer, launch.sockets); })
                           .and_then([&] { return bind_missing(config, layer, launch.sockets); })
                           .and_then([&] { return open_admin(config, launch.sockets); });
   if (!opened) {

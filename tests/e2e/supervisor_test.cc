@@ -212,6 +212,15 @@ TEST_F(Supervisor, EndsWithTheCodeOfAResolverThatRefusesItsConfiguration) {
   EXPECT_THAT(result.error, testing::Not(HasSubstr("restart_in")));
 }
 
+TEST_F(Supervisor, RefusesMoreWorkersThanMayOpenTheirSockets) {
+  const CommandResult result =
+      run_command({"sh", "-c", "ulimit -n 64 && exec \"$@\"", "sh", program_path("meshdns"), "run",
+                   "--workers", "16", "--listen", resolver_.dns().to_string(), "--admin", "none",
+                   "--state-dir", resolver_.state_folder()});
+  EXPECT_EQ(result.exit_code, 5) << result.error;
+  EXPECT_THAT(result.error, HasSubstr("16 workers: only 64 files may be open (RLIMIT_NOFILE)"));
+}
+
 TEST_F(Supervisor, IsLeftOutOnRequest) {
   resolver_.start({"--no-supervise"});
   EXPECT_EQ(resolver_.resolver_pid(), std::nullopt);
