@@ -343,6 +343,11 @@ void TcpConnection::flush() {
         context_.sockets.sendmsg(socket_->descriptor.native_handle(), &message, MSG_NOSIGNAL);
     if (written < 0) {
       if (errno == EAGAIN) {
+        // A client that goes on asking, and reads slowly, may never have read all of it.
+        if (sent_ >= kPauseOctets) {
+          output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(sent_));
+          sent_ = 0;
+        }
         wait_writable();
         return;
       }

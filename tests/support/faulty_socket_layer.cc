@@ -1,9 +1,11 @@
 #include "tests/support/faulty_socket_layer.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 namespace meshdns::support {
 
@@ -61,7 +63,22 @@ ssize_t FaultySocketLayer::recvfrom(int fd, void* into, std::size_t size, int fl
 }
 
 ssize_t FaultySocketLayer::sendmsg(int fd, const msghdr* message, int flags) {
-  return fails(SocketStep::kSend, fd) ? -1 : real_.sendmsg(fd, message, flags);
+  if (fails(SocketStep::kSend, fd)) {
+    return -1;
+  }
+  if (most_sent_ == 0) {
+    return real_.sendmsg(fd, message, flags);
+  }
+  if (is_full_.exchange(false)) {
+    errno = EAGAIN;
+    return -1;
+  }
+  is_full_ = true;
+  iovec part{.iov_base = message->msg_iov->iov_base,
+             .iov_len = std::min(message->msg_iov->iov_len, most_sent_)};
+  msghdr shorter = *message;
+  shorter.msg_iov = &part;
+  return real_.sendmsg(fd, &shorter, flags);
 }
 
 int FaultySocketLayer::close(int fd) {

@@ -43,6 +43,9 @@ class FaultySocketLayer final : public SocketLayer {
 
   // Every call succeeds until set_fault(). Not while another thread uses the sockets.
   void set_fault(Fault fault) { fault_ = std::move(fault); }
+  // A sendmsg takes so many octets at most, and the next one none (EAGAIN), as where a client is
+  // slow to read. Not while another thread uses the sockets.
+  void set_most_sent(std::size_t octets) { most_sent_ = octets; }
   [[nodiscard]] std::uint64_t calls() const { return calls_; }
 
   int socket(int domain, int type, int protocol) override;
@@ -65,6 +68,8 @@ class FaultySocketLayer final : public SocketLayer {
 
   PosixSocketLayer real_;
   Fault fault_;
+  std::size_t most_sent_ = 0;  // 0: any number
+  std::atomic<bool> is_full_{false};
   std::atomic<std::uint64_t> calls_{0};
 };
 

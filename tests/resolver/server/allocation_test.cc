@@ -6,24 +6,31 @@
 #include <cstdlib>
 #include <new>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include "base/unique_fd.h"
 #include "resolver/server/dns_server.h"
 #include "resolver/server/event_ring.h"
+#include "resolver/server/tcp_connection.h"
 #include "tests/resolver/server/server_fixture.h"
 #include "tests/support/dns_client.h"
 
 namespace {
 
 std::atomic<std::size_t> allocations{0};
+std::atomic<std::size_t> largest{0};  // octets of one
 thread_local bool counts_on_this_thread = true;
 
 void* allocate(std::size_t size) {
   if (counts_on_this_thread) {
     allocations.fetch_add(1, std::memory_order_relaxed);
+    for (std::size_t known = largest;
+         known < size && !largest.compare_exchange_weak(known, size);) {
+    }
   }
   void* const memory = std::malloc(size == 0 ? 1 : size);  // NOLINT: this is operator new itself
   if (memory == nullptr) {
@@ -97,6 +104,35 @@ TEST_F(AllocationTest, LocalAnswersThatAreRecordedAllocateNothing) {
   EXPECT_TRUE(log.front().has_value());
   EXPECT_GT(dnstap.dropped(), 0U);
   server_.reset();  // before its rings
+}
+
+// It goes on asking, so that there is always more for it than it has taken.
+TEST_F(AllocationTest, AClientThatNeverHasReadAllOfItTakesBoundedMemory) {
+  counts_on_this_thread = false;
+  constexpr int kQueries = 3000;  // some 5 MiB of answers
+  sockets_.set_most_sent(20'000);
+  start();
+  const UniqueFd connection = support::connect_socket(server(), DnsTransport::kTcp);
+  largest = 0;
+  const auto query = support::encode({.name = "many.mesh"});
+  std::vector<std::uint8_t> stream;
+  for (int i = 0; i < kQueries; ++i) {
+    stream.push_back(0);
+    stream.push_back(static_cast<std::uint8_t>(query.size()));
+    stream.insert(stream.end(), query.begin(), query.end());
+  }
+  std::thread writer([&] {  // a blocking send(2) takes all
+    EXPECT_EQ(::send(connection.get(), stream.data(), stream.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(stream.size()));
+  });
+  int replies = 0;
+  while (replies < kQueries &&
+         support::receive_message(connection.get(), DnsTransport::kTcp).has_value()) {
+    ++replies;
+  }
+  writer.join();
+  EXPECT_EQ(replies, kQueries);
+  EXPECT_LT(largest.load(), 4 * TcpConnection::kMaxOutputOctets);
 }
 
 TEST_F(AllocationTest, TheCountSeesTheWorkersAllocations) {
