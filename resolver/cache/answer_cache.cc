@@ -116,28 +116,31 @@ void AnswerCache::store(const CachedQuestion& question, const ReplyFacts& facts,
       facts.kind == ReplyKind::kAnswer ? options_.max_ttl : options_.max_denial_ttl;
   const auto least = static_cast<std::uint32_t>(options_.min_ttl.count());
   const auto most = static_cast<std::uint32_t>(std::max(longest, options_.min_ttl).count());
-  if (!facts.ttl) {
+  std::chrono::seconds ttl{0};
+  if (facts.ttl) {
+    clamp_ttls(reply, least, most);
+    ttl = std::chrono::seconds(std::clamp(*facts.ttl, least, most));
+  }
+  if (facts.kind == ReplyKind::kFailure || options_.max_octets == 0) {
     return;
   }
-  clamp_ttls(reply, least, most);
-  const std::chrono::seconds ttl(std::clamp(*facts.ttl, least, most));
-  if (ttl.count() == 0 || options_.max_octets == 0) {
-    return;
-  }
+  const bool is_denial = facts.kind == ReplyKind::kNoSuchName;
   const CachedQuestion denial = denial_of(question);
+  const CachedQuestion& told = is_denial ? denial : question;
+  const CachedQuestion& ended = is_denial ? question : denial;
   const std::uint64_t name_hash = hash(question.name);
-  const std::uint64_t at = hash(name_hash, question);
-  if (facts.kind == ReplyKind::kNoSuchName) {
-    denied_depths_.fetch_or(depth_bit(question.name.label_count()), std::memory_order_relaxed);
-    const std::uint64_t denial_at = hash(name_hash, denial);
-    shard_of(denial_at).store(denial_at, denial, facts.kind, ttl, now, reply);
-    shard_of(at).erase(at, question);  // what was there is no more, even if the denial is evicted
-    return;
+  const std::uint64_t told_at = hash(name_hash, told);
+  if (ttl.count() == 0) {
+    shard_of(told_at).erase(told_at, told);
+  } else {
+    if (is_denial) {
+      denied_depths_.fetch_or(depth_bit(question.name.label_count()), std::memory_order_relaxed);
+    }
+    shard_of(told_at).store(told_at, told, facts.kind, ttl, now, reply);
   }
-  shard_of(at).store(at, question, facts.kind, ttl, now, reply);
-  if (may_be_denied(question.name.label_count())) {
-    const std::uint64_t denial_at = hash(name_hash, denial);
-    shard_of(denial_at).erase(denial_at, denial);  // the name exists by now
+  if (is_denial || may_be_denied(question.name.label_count())) {
+    const std::uint64_t ended_at = hash(name_hash, ended);
+    shard_of(ended_at).erase(ended_at, ended);  // for good, even if what ends it is evicted
   }
 }
 

@@ -49,8 +49,9 @@ class AnswerCache {
   // that name's (RFC 8020). Questions with DO get none from above: its proof may not be theirs.
   [[nodiscard]] CacheHit find(const CachedQuestion& question, std::size_t cut_labels, TimePoint now,
                               StoredReply& reply);
-  // Keeps a reply that store_reply() judged, unless it may not be kept. Its TTLs are brought within
-  // the bounds, in `reply` too.
+  // Keeps a reply that store_reply() judged, unless it may not be kept. What was kept that it
+  // contradicts is forgotten either way, unless it is a failure. Its TTLs are brought within the
+  // bounds, in `reply` too.
   void store(const CachedQuestion& question, const ReplyFacts& facts, TimePoint now,
              StoredReply& reply);
   // Upstream failed, or did not answer (SERVFAIL): an answer or a denial that there is stays, and

@@ -351,6 +351,41 @@ TEST(AnswerCache, AStaleAnswerDoesNotComeBackWhenTheDenialThatEndedItIsEvicted) 
   EXPECT_EQ(cache.freshness("www.example."), Freshness::kMiss);
 }
 
+// What upstream said last is the truth, whether it may be kept or not.
+TEST(AnswerCache, AStaleAnswerIsNotToldOverANewerReplyThatMayNotBeKept) {
+  const auto is_told = [](Cache& cache) {
+    cache.fail("www.example.");
+    return cache.freshness("www.example.") == Freshness::kStale;
+  };
+  const auto aged = [](Cache& cache) {
+    cache.answer("www.example.", 60);
+    cache.clock.advance(seconds(61));
+  };
+  {
+    Cache cache;
+    aged(cache);
+    EXPECT_TRUE(is_told(cache));
+  }
+  {
+    Cache cache;
+    aged(cache);
+    cache.answer("www.example.", 0, rrtype::kA, {192, 0, 2, 2});
+    EXPECT_FALSE(is_told(cache)) << "a TTL of 0";
+  }
+  for (const unsigned flags : {kNxDomainFlags, kNoErrorFlags}) {
+    Cache cache;
+    aged(cache);
+    cache.keep(query_for("www.example.", rrtype::kA),
+               MessageBytes().header(1, flags, 1, 0, 0, 0).question("www.example.", 1).bytes());
+    EXPECT_FALSE(is_told(cache)) << "a denial without SOA";
+  }
+  Cache cache;
+  cache.deny("www.example.", kNxDomainFlags, 60, 60);
+  cache.clock.advance(seconds(61));
+  cache.answer("www.example.", 0);
+  EXPECT_FALSE(is_told(cache)) << "the denial of a name that is there";
+}
+
 TEST(AnswerCache, OneOfThoseWhoAskForAPopularNameRefreshesIt) {
   Cache cache;
   cache.answer("popular.example.", 100);
