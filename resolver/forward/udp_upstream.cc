@@ -275,11 +275,15 @@ void UdpUpstream::on_datagram(Port& port, std::span<const std::uint8_t> datagram
   if (!std::ranges::equal(datagram.subspan(kHeaderOctets, attempt.name_size),
                           std::span(attempt.name).first(attempt.name_size))) {
     // A forger who was lucky twice, or a server that writes names its own way: asked in lower
-    // case, the latter will answer, and the former has to be lucky again.
+    // case, most of the latter will answer, and the former has to be lucky again. Over TCP the case
+    // does not matter.
     metrics_.mismatches.add();
-    metrics_.case_retries.add();
-    attempt.lower_case = true;
-    send(attempt);
+    if (std::exchange(attempt.lower_case, true)) {
+      go_to_stream(attempt);
+    } else {
+      metrics_.case_retries.add();
+      send(attempt);
+    }
     return;
   }
   on_reply(attempt, datagram);

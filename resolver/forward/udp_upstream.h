@@ -6,8 +6,9 @@
 // after kMaxMismatches of it the question goes over the stream, where it cannot be forged.
 //
 // A server that does not keep the case is asked again in lower case, and so for a while before the
-// mix is tried again; one that does not understand EDNS is asked again without (RFC 6891 section
-// 7); a truncated reply is fetched over the stream.
+// mix is tried again; where it loses that, too, it is asked over the stream; one that does not
+// understand EDNS is asked again without (RFC 6891 section 7); a truncated reply is fetched over
+// the stream.
 //
 // Without descriptors for more sockets, questions to one server share those it has.
 //

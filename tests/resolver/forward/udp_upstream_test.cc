@@ -430,6 +430,23 @@ TEST_F(UdpUpstreamTest, DoesNotTakeAReplyInAnotherCase) {
   EXPECT_EQ(result.status, AttemptStatus::kReply);
 }
 
+// However a server writes names, it is not asked for ever: over TCP nobody minds the case.
+TEST_F(UdpUpstreamTest, AServerThatWritesNamesItsOwnWayIsAskedOverTcpSoon) {
+  serve([](const UpstreamQuery& query) -> Replies {
+    Octets reply = make_reply(query, "NOERROR", addresses(query, "192.0.2.1"));
+    const std::size_t end = kHeaderOctets + query.name.size();
+    std::transform(reply.begin() + kHeaderOctets, reply.begin() + static_cast<std::ptrdiff_t>(end),
+                   reply.begin() + kHeaderOctets, [](std::uint8_t octet) {
+                     return static_cast<std::uint8_t>(std::toupper(octet));
+                   });
+    return {reply};
+  });
+  const AttemptResult result = ask(query_for("www.example.org"), milliseconds(2000));
+  EXPECT_EQ(result.status, AttemptStatus::kReply);
+  EXPECT_LE(script_->count(DnsTransport::kUdp), 2U);
+  EXPECT_EQ(script_->count(DnsTransport::kTcp), 1U);
+}
+
 TEST_F(UdpUpstreamTest, AsksAServerThatIsDeafToMixedCaseInLowerCase) {
   serve([](const UpstreamQuery& query) -> Replies {
     return is_mixed(query) ? Replies{}
