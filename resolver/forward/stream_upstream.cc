@@ -1,5 +1,6 @@
 #include "resolver/forward/stream_upstream.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -32,6 +33,9 @@ namespace {
 
 // A handshake costs more than a socket that is kept.
 constexpr std::chrono::seconds kIdle{30};
+// Connections that a question may be on. So often one is written and not answered with a server
+// that answers one question on each connection; one that ends them all would cost the others many.
+constexpr unsigned kMostLosses = 8;
 // RFC 8467 section 4.1: queries over TLS are padded to whole blocks, so that their size tells
 // little.
 constexpr std::size_t kPaddingBlock = 128;
@@ -88,6 +92,7 @@ struct StreamUpstream::Attempt {
   bool is_asked = false;
   TimePoint asked_at{};
   bool asked_again = false;  // its first connection died
+  unsigned losses = 0;       // connections that it was on and that ended
   bool edns = true;
 };
 
@@ -152,6 +157,7 @@ void StreamUpstream::withdraw(const AttemptPtr& attempt) {
 void StreamUpstream::connect() {
   StreamConnection::Owner& owner = *this;
   connection_ = std::make_shared<StreamConnection>(environment_.io, server_.tls.get(), owner);
+  replies_ = 0;
   try {
     connection_->start(server_.server.address);
     expect_something(patience_.for_set_up());
@@ -203,7 +209,7 @@ void StreamUpstream::note_message() {
 }
 
 void StreamUpstream::send_waiting() {
-  while (!waiting_.empty() && asked_.size() < kMaxPipelined) {
+  while (!waiting_.empty() && asked_.size() < room_) {
     const AttemptPtr attempt = std::move(waiting_.front());
     waiting_.pop_front();
     write(attempt);
@@ -250,6 +256,8 @@ void StreamUpstream::on_message(std::span<const std::uint8_t> message) {
   const AttemptPtr attempt = std::move(found->second);
   asked_.erase(found);
   attempt->is_asked = false;
+  ++replies_;
+  room_ = std::min(room_ + 1, kMaxPipelined);
   replied_at_ = environment_.timers.now();
   patience_.note_reply(replied_at_ - attempt->asked_at);
   if (environment_.tap != nullptr) {
@@ -292,13 +300,17 @@ void StreamUpstream::lose_connection(Ending ending) {
   std::deque<AttemptPtr> concerned;
   if (asked_.empty()) {
     concerned.swap(waiting_);
+  } else if (ending == Ending::kClosed) {
+    room_ = std::clamp<std::size_t>(replies_, 1, kMaxPipelined);
   }
   for (auto& [id, attempt] : std::exchange(asked_, {})) {
     attempt->is_asked = false;
     concerned.push_back(std::move(attempt));
   }
+  const bool counts = ending == Ending::kSilent || replies_ == 0;
   for (AttemptPtr& attempt : concerned) {
-    if (std::exchange(attempt->asked_again, true) || is_refusal) {
+    if (is_refusal || ++attempt->losses > kMostLosses ||
+        (counts && std::exchange(attempt->asked_again, true))) {
       complete(attempt, {AttemptStatus::kNetworkError, 0, {}});
     } else {
       waiting_.push_back(std::move(attempt));

@@ -4,8 +4,10 @@
 // A connection that dies takes no question with it: each is asked once more on a new one. So it is
 // with one that says nothing although something was asked (stream_patience.h), or nothing that
 // answers a question, or that does not come about: that is no slow answer but a server, or a way to
-// it, that is gone. A question that
-// was on two of them has met a network error. An idle connection is closed.
+// it, that is gone. A question that was on two of them has met a network error; one that
+// the server closed after it had answered on it does not count: it may take so many questions on a
+// connection and no more (RFC 7766 section 6.2.3), and is sent hardly more from then on. An idle
+// connection is closed.
 #pragma once
 
 #include <chrono>
@@ -112,6 +114,8 @@ class StreamUpstream final : public Upstream, private StreamConnection::Owner {
   std::unordered_map<AttemptId, AttemptPtr> open_;       // all whose `done` was not called
   std::deque<AttemptPtr> waiting_;                       // for the connection
   std::unordered_map<std::uint16_t, AttemptPtr> asked_;  // on the connection, by id
+  std::size_t replies_ = 0;                              // on the connection
+  std::size_t room_ = kMaxPipelined;                     // for questions on the connection
   Alarm silence_{*this, &StreamUpstream::on_silence};
   bool expects_ = false;               // it is set
   std::uint64_t received_before_ = 0;  // on the connection when it was set

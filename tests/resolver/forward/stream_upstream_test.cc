@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <semaphore>
@@ -233,6 +234,56 @@ TEST_F(StreamUpstreamTest, AServerThatClosesAfterEachAnswerIsAskedOnNewConnectio
     ASSERT_EQ(ask("n" + std::to_string(i) + ".example."), AttemptStatus::kReply) << i;
   }
   EXPECT_LE(server_->connections(), 40);
+}
+
+// As one of RFC 1035 may, and many do after a number of them (128, with those written in Go).
+TEST_F(StreamUpstreamTest, AServerThatClosesAfterSomeAnswersAnswersAllWhoAskTogether) {
+  for (const std::size_t answers : {1U, 2U, 128U}) {
+    SCOPED_TRACE(answers);
+    serve([answers](const Question& question) -> Reaction {
+      return {.replies = {reply_to(question)}, .close = question.number + 1 == answers};
+    });
+    results_.clear();
+    const std::size_t questions = answers * 12;
+    for (std::size_t i = 0; i < questions; ++i) {
+      begin("n" + std::to_string(i) + ".example.");
+    }
+    await(questions);
+    EXPECT_THAT(results_, Each(Field(&AttemptResult::status, AttemptStatus::kReply)));
+  }
+}
+
+// Others, who never cease to ask, are answered on each connection that it ends.
+TEST_F(StreamUpstreamTest, AQuestionThatKillsConnectionsDoesNotDoSoForEver) {
+  std::atomic<std::size_t> doomed{SIZE_MAX};
+  serve([&doomed](const Question& question) -> Reaction {
+    if (read(question.octets).qtype == rrtype::kMx) {
+      doomed = question.connection;
+      return {.replies = {}, .close = question.number != 0};
+    }
+    return {.replies = {reply_to(question)}, .close = question.connection == doomed};
+  });
+  std::optional<AttemptStatus> killer;
+  std::size_t answered = 0;
+  const std::function<void()> ask_on = [&] {
+    queries_.push_back(std::make_unique<Query>(query_for("www.example.")));
+    upstream_->ask(*queries_.back(), kLong, [&](const AttemptResult& result) {
+      answered += result.status == AttemptStatus::kReply ? 1 : 0;
+      if (!killer) {
+        ask_on();
+      }
+    });
+  };
+  queries_.push_back(std::make_unique<Query>(query_for("killer.example.")));
+  queries_.back()->qtype = rrtype::kMx;
+  upstream_->ask(*queries_.back(), kLong,
+                 [&](const AttemptResult& result) { killer = result.status; });
+  ask_on();
+  ask_on();
+  run_until([&] { return killer.has_value(); });
+  EXPECT_EQ(killer, AttemptStatus::kNetworkError);
+  EXPECT_GE(answered, 2);
+  EXPECT_LE(server_->connections(), 20);
 }
 
 TEST_F(StreamUpstreamTest, NobodyThereIsANetworkErrorForAllWhoWait) {
