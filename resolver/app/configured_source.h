@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/file_system.h"
-#include "base/ip_address.h"
 #include "base/log.h"
 #include "discovery/feeds/metrics.h"
 #include "discovery/feeds/service_yaml.h"
@@ -18,6 +17,7 @@
 #include "resolver/app/control_loop.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/table_source.h"
+#include "resolver/forward/upstream_server.h"
 
 namespace meshdns::dns {
 
@@ -36,7 +36,7 @@ struct SourceEnvironment {
   SourceMetrics metrics;
   std::function<void(const discovery::ServiceDelta&)> on_delta;  // of any feed
   // The servers to look a control plane's name up with, at that moment.
-  std::function<std::vector<SocketAddress>()> name_servers;
+  std::function<std::vector<UpstreamServer>()> name_servers;
 };
 
 [[nodiscard]] std::unique_ptr<TableSource> make_source(const Config& config,

@@ -27,6 +27,7 @@
 #include "resolver/app/host_lookup.h"
 #include "resolver/app/self_registration.h"
 #include "resolver/app/table_source.h"
+#include "resolver/forward/upstream_server.h"
 
 namespace meshdns::dns {
 
@@ -57,7 +58,7 @@ class ControlPlaneLink final : public TableSource {
   struct Callbacks {
     ControlPlaneFeeds::OnDelta on_delta;  // of any feed
     // The servers to look the control plane's name up with, at that moment.
-    std::function<std::vector<SocketAddress>()> name_servers;
+    std::function<std::vector<UpstreamServer>()> name_servers;
   };
 
   // References outlive the link.

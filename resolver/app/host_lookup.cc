@@ -23,6 +23,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "resolver/app/control_loop.h"
+#include "resolver/forward/upstream_server.h"
 
 namespace meshdns::dns {
 namespace {
@@ -44,6 +45,7 @@ struct Channel {
   ares_channel ares = nullptr;
 };
 
+// Outlives its channel, which may call back when destroyed.
 struct Answer {
   bool done = false;
   int status = ARES_SUCCESS;
@@ -147,15 +149,13 @@ void process(ares_channel channel) {
   }
 }
 
-Result<std::vector<IpAddress>> look_up(const std::string& host,
-                                       const std::vector<SocketAddress>& servers,
-                                       const std::atomic<bool>& ending) {
-  const auto failed = [&host](const std::string& reason) {
-    return fail(ErrorCode::kUnavailable, fmt::format("cannot resolve {}: {}", host, reason));
-  };
-  Answer answer;  // outlives the channel, which may call back when destroyed
+// Asks these servers, one after the other, all in one way.
+void ask(const std::string& host, const std::vector<SocketAddress>& servers,
+         UpstreamTransport transport, const std::atomic<bool>& ending, Answer& answer) {
+  answer = {};
   Channel channel;
   ares_options options{};
+  options.flags = transport == UpstreamTransport::kTcp ? ARES_FLAG_USEVC : 0;
   options.timeout = kTimeoutMilliseconds;
   options.tries = kTries;
   // Given rather than read from resolv.conf and nsswitch.conf: no search list, /etc/hosts first.
@@ -163,17 +163,18 @@ Result<std::vector<IpAddress>> look_up(const std::string& host,
   // Without servers it would ask those of resolv.conf, where we may stand.
   std::string lookups = servers.empty() ? "f" : "fb";
   options.lookups = lookups.data();
-  const int flags = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS;
-  int status = ares_init_options(&channel.ares, &options, flags);
-  if (status == ARES_SUCCESS) {
-    status = set_servers(channel.ares, servers);
+  const int given =
+      ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS;
+  answer.status = ares_init_options(&channel.ares, &options, given);
+  if (answer.status == ARES_SUCCESS) {
+    answer.status = set_servers(channel.ares, servers);
   }
-  if (status != ARES_SUCCESS) {
-    return failed(ares_strerror(status));
+  if (answer.status != ARES_SUCCESS) {
+    return;
   }
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): they only read it.
-  auto* const given = const_cast<std::vector<SocketAddress>*>(&servers);
-  ares_set_socket_functions(channel.ares, &kSocketFunctions, given);
+  auto* const places = const_cast<std::vector<SocketAddress>*>(&servers);
+  ares_set_socket_functions(channel.ares, &kSocketFunctions, places);
   ares_addrinfo_hints hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_flags = ARES_AI_NOSORT;
@@ -181,6 +182,29 @@ Result<std::vector<IpAddress>> look_up(const std::string& host,
   while (!answer.done && !ending) {
     process(channel.ares);
   }
+}
+
+Result<std::vector<IpAddress>> look_up(const std::string& host,
+                                       const std::vector<UpstreamServer>& servers,
+                                       const std::atomic<bool>& ending) {
+  const auto failed = [&host](const std::string& reason) {
+    return fail(ErrorCode::kUnavailable, fmt::format("cannot resolve {}: {}", host, reason));
+  };
+  Answer answer;
+  // A channel asks all of its servers in one way: a channel for each of them in a row that have it.
+  auto next = servers.begin();
+  do {
+    const auto transport = next == servers.end() ? UpstreamTransport::kUdp : next->transport;
+    std::vector<SocketAddress> alike;
+    for (; next != servers.end() && next->transport == transport; ++next) {
+      alike.push_back(next->address);
+    }
+    ask(host, alike, transport, ending, answer);
+    const bool is_denied = answer.status == ARES_ENOTFOUND || answer.status == ARES_ENODATA;
+    if (!answer.addresses.empty() || is_denied) {
+      break;
+    }
+  } while (next != servers.end() && !ending);
   if (answer.addresses.empty() && servers.empty()) {
     return failed("it is not in /etc/hosts, and there is no upstream server to ask");
   }
@@ -195,7 +219,7 @@ Result<std::vector<IpAddress>> look_up(const std::string& host,
 
 struct HostLookup::Task {
   std::string host;
-  std::vector<SocketAddress> servers;
+  std::vector<UpstreamServer> servers;
   OnAddresses done;
   std::atomic<bool> ending{false};
 };
@@ -211,7 +235,7 @@ HostLookup::~HostLookup() {
   }
 }
 
-void HostLookup::start(const std::string& host, const std::vector<SocketAddress>& servers,
+void HostLookup::start(const std::string& host, const std::vector<UpstreamServer>& servers,
                        OnAddresses done) {
   if (task_) {
     return;

@@ -1,5 +1,6 @@
 // HostLookup: the addresses of a host name, for the control plane's address alone. Asks the same
-// servers as forwarding does and never this resolver; /etc/hosts counts, search lists do not.
+// servers as forwarding does, by UDP or TCP as that does, but for those of TLS, and never this
+// resolver; /etc/hosts counts, search lists do not.
 //
 // Control thread. The asking runs on a thread of its own (c-ares, a few seconds at most), since it
 // happens at start and after losses only; the answer comes back as a task of the control loop.
@@ -15,6 +16,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "resolver/app/control_loop.h"
+#include "resolver/forward/upstream_server.h"
 
 namespace meshdns::dns {
 
@@ -29,7 +31,7 @@ class HostLookup {
 
   // One at a time: a call while one is under way is ignored. `done` is called once, never from
   // within start(). No addresses is an error.
-  void start(const std::string& host, const std::vector<SocketAddress>& servers, OnAddresses done);
+  void start(const std::string& host, const std::vector<UpstreamServer>& servers, OnAddresses done);
   [[nodiscard]] bool is_running() const { return task_ != nullptr; }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <memory>
 #include <span>
 #include <string>
@@ -108,14 +109,12 @@ bool UpstreamSelection::names_files() const {
          });
 }
 
-std::vector<SocketAddress> UpstreamSelection::plain_addresses() const {
-  std::vector<SocketAddress> addresses;
-  for (const UpstreamServer& server : servers) {
-    if (server.transport != UpstreamTransport::kTls) {
-      addresses.push_back(server.address);
-    }
-  }
-  return addresses;
+std::vector<UpstreamServer> UpstreamSelection::servers_without_tls() const {
+  std::vector<UpstreamServer> plain;
+  std::ranges::copy_if(servers, std::back_inserter(plain), [](const UpstreamServer& server) {
+    return server.transport != UpstreamTransport::kTls;
+  });
+  return plain;
 }
 
 UpstreamSelection select_configured(const Config& config, std::span<const SocketAddress> listening,

@@ -49,8 +49,8 @@ struct UpstreamSelection {
   }
   // Whether a server's authorities are in a file of their own, which may say something new.
   [[nodiscard]] bool names_files() const;
-  // Of servers that may be asked without TLS: c-ares, which asks for the control plane, has none.
-  [[nodiscard]] std::vector<SocketAddress> plain_addresses() const;
+  // Those that may be asked without TLS: c-ares, which asks for the control plane, has none.
+  [[nodiscard]] std::vector<UpstreamServer> servers_without_tls() const;
 
   friend bool operator==(const UpstreamSelection&, const UpstreamSelection&) = default;
 };

@@ -25,6 +25,7 @@
 #include "discovery/xds/metrics.h"
 #include "resolver/app/control_loop.h"
 #include "resolver/app/meshdns_feeds.h"
+#include "resolver/forward/upstream_server.h"
 #include "tests/support/http2_frames.h"
 #include "tests/support/scripted_upstream.h"
 #include "tests/support/wait_until.h"
@@ -84,7 +85,7 @@ class ControlPlaneLinkTest : public testing::Test {
                                     .name_servers =
                                         [this, name_servers] {
                                           ++look_ups_;
-                                          return name_servers;
+                                          return plain_servers(name_servers);
                                         }});
     link_->start();
   }

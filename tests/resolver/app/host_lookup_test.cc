@@ -17,6 +17,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "resolver/app/control_loop.h"
+#include "resolver/forward/upstream_server.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/scripted_upstream.h"
 #include "tests/support/wait_until.h"
@@ -44,6 +45,9 @@ class HostLookupTest : public testing::Test {
 
   // Asks and runs the control loop until there is an answer.
   Answer look_up(const std::string& host, const std::vector<SocketAddress>& servers) {
+    return look_up_at(host, plain_servers(servers));
+  }
+  Answer look_up_at(const std::string& host, const std::vector<UpstreamServer>& servers) {
     std::optional<Answer> answer;
     lookup_->start(host, servers, [&answer](const Answer& result) { answer = result; });
     EXPECT_TRUE(lookup_->is_running());
@@ -111,6 +115,34 @@ TEST_F(HostLookupTest, AsksOverTcpForWhatIsTruncated) {
   EXPECT_THAT(texts(*answer), UnorderedElementsAre("192.0.2.7"));
 }
 
+// Whoever asks for TCP may have a network that drops all else (`options use-vc`).
+TEST_F(HostLookupTest, AsksAServerOfTcpOverNothingElse) {
+  const ScriptedUpstream failing(
+      [](const UpstreamQuery& query) { return Messages{make_reply(query, "SERVFAIL", {})}; });
+  const ScriptedUpstream over_tcp(support::always_address("192.0.2.7"));
+  const ScriptedUpstream unasked(support::always_address("192.0.2.8"));
+  const auto answer = look_up_at(
+      "cp.example.org", {{.address = failing.address()},
+                         {.address = over_tcp.address(), .transport = UpstreamTransport::kTcp},
+                         {.address = unasked.address()}});
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_THAT(texts(*answer), UnorderedElementsAre("192.0.2.7"));
+  EXPECT_EQ(failing.count(support::DnsTransport::kTcp), 0U);
+  EXPECT_EQ(over_tcp.count(support::DnsTransport::kUdp), 0U);
+  EXPECT_GT(over_tcp.count(support::DnsTransport::kTcp), 0U);
+  EXPECT_TRUE(unasked.queries().empty());
+}
+
+TEST_F(HostLookupTest, WhatOneServerDeniesAnotherIsNotAskedFor) {
+  const ScriptedUpstream first(
+      [](const UpstreamQuery& query) { return Messages{make_reply(query, "NXDOMAIN", {})}; });
+  const ScriptedUpstream second(support::always_address("192.0.2.7"));
+  EXPECT_FALSE(look_up_at("cp.example.org",
+                          {{.address = first.address()},
+                           {.address = second.address(), .transport = UpstreamTransport::kTcp}}));
+  EXPECT_TRUE(second.queries().empty());
+}
+
 // As resolv.conf has it where a router announces itself (RFC 8106).
 TEST_F(HostLookupTest, AServerWithAScopeKeepsTheOthersFromNothing) {
   const ScriptedUpstream good(support::always_address("192.0.2.7"));
@@ -149,8 +181,9 @@ TEST_F(HostLookupTest, IgnoresACallWhileOneIsUnderWay) {
   const ScriptedUpstream server(support::always_address("192.0.2.7"));
   int first = 0;
   int second = 0;
-  lookup_->start("a.example.org", {server.address()}, [&first](const Answer&) { ++first; });
-  lookup_->start("b.example.org", {server.address()}, [&second](const Answer&) { ++second; });
+  const std::vector<UpstreamServer> servers{{.address = server.address()}};
+  lookup_->start("a.example.org", servers, [&first](const Answer&) { ++first; });
+  lookup_->start("b.example.org", servers, [&second](const Answer&) { ++second; });
   while (first == 0 && loop_.io().run_one_for(support::kHangBound) != 0) {
   }
   EXPECT_EQ(first, 1);
@@ -163,7 +196,8 @@ TEST_F(HostLookupTest, IgnoresACallWhileOneIsUnderWay) {
 TEST_F(HostLookupTest, CallsNobodyBackOnceItIsGone) {
   const ScriptedUpstream server(support::silence());
   int calls = 0;
-  lookup_->start("cp.example.org", {server.address()}, [&calls](const Answer&) { ++calls; });
+  lookup_->start("cp.example.org", {{.address = server.address()}},
+                 [&calls](const Answer&) { ++calls; });
   ASSERT_TRUE(support::wait_until([&] { return !server.queries().empty(); }));
   lookup_.reset();
   loop_.io().poll();

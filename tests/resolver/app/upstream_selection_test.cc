@@ -298,7 +298,7 @@ TEST_F(UpstreamSelectionTest, TellsAServerOverTlsFromOneThatMayBeAskedInPlain) {
   ASSERT_TRUE(selection);
   EXPECT_THAT(texts(selection->servers),
               ElementsAre("tls://192.0.2.1:853#dns.example.org", "192.0.2.2:53"));
-  EXPECT_EQ(selection->plain_addresses(), sockets({"192.0.2.2"}));
+  EXPECT_EQ(selection->servers_without_tls(), plain_servers(sockets({"192.0.2.2"})));
 }
 
 TEST_F(UpstreamSelectionTest, KnowsItselfInAGroup) {
