@@ -1,6 +1,7 @@
 #include "resolver/resolve/resolver.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -22,6 +23,7 @@
 #include "resolver/forward/forward_plan.h"
 #include "resolver/forward/group_forwarder.h"
 #include "resolver/forward/route_table.h"
+#include "resolver/forward/timer_queue.h"
 #include "resolver/forward/upstream.h"
 #include "resolver/forward/upstream_server.h"
 #include "resolver/resolve/cached_answers.h"
@@ -55,10 +57,18 @@ ExtendedError error_for(ForwardStatus status) {
   return {extended_error::kNoReachableAuthority, "upstream reply is unusable"};
 }
 
+// What is told to whoever waits for what there was no memory for.
+SharedResult no_memory() {
+  return {.status = ForwardStatus::kNetworkError, .reply = {}, .stored = {}, .is_failure = true};
+}
+
 // That a name does not exist says nothing of names below it that go another way.
 std::size_t cut_labels_of(const RouteTable::Match& route) {
   return route.labels == 0 ? 0 : route.labels - 1;
 }
+
+// Other workers' clients for whom there was no memory are told then.
+constexpr std::chrono::milliseconds kTellAgainAfter{100};
 
 // Steps for one client after the other: whoever cannot be told keeps nobody else from it.
 class OneByOne {
@@ -100,12 +110,13 @@ struct Resolver::Question {
   std::shared_ptr<SharedQuestion> shared;
 };
 
-// A shared question that this resolver asks.
-class Resolver::Errand final : public ForwardClient {
+// A shared question that this resolver asks. Goes when all who waited have been told.
+class Resolver::Errand final : public ForwardClient, private TimerQueue::Timer {
  public:
   Errand(SlotMap<Errand>::Id given, Resolver& resolver, std::shared_ptr<SharedQuestion> asked,
          Generation& plan, GroupForwarder& group)
-      : id(given),
+      : Timer(resolver.environment_.timers),
+        id(given),
         question(std::move(asked)),
         generation(plan),
         forwarder(group),
@@ -117,11 +128,17 @@ class Resolver::Errand final : public ForwardClient {
   void on_forwarded(ForwardResult result) override {
     resolver_.on_forwarded(*this, std::move(result));
   }
+  void tell_again_soon() {
+    TimerQueue& timers = resolver_.environment_.timers;
+    timers.schedule(*this, timers.now() + kTellAgainAfter);
+  }
+  void on_due() override { resolver_.tell_again(*this); }
 
   const SlotMap<Errand>::Id id;
   const std::shared_ptr<SharedQuestion> question;
   Generation& generation;
   GroupForwarder& forwarder;
+  std::vector<Waiter> waiters;  // once it is over
 
  private:
   Resolver& resolver_;
@@ -232,9 +249,7 @@ void Resolver::ask(const SharedQuestions::Joined& joined) {
     errand = &errands_.emplace(*this, joined.question, generation, group);
   } catch (const std::bad_alloc&) {
     // Whoever has joined meanwhile is told, or would wait for ever.
-    distribute(
-        environment_.questions.end(*joined.question),
-        {.status = ForwardStatus::kNetworkError, .reply = {}, .stored = {}, .is_failure = true});
+    distribute(environment_.questions.end(*joined.question), no_memory());
     return;
   }
   ++generation.open;
@@ -296,22 +311,42 @@ void Resolver::on_forwarded(Errand& errand, ForwardResult result) {
       errand.forwarder.forward(errand);
       return;
     }
-    const auto done = errands_.take(errand.id);
-    distribute(*unwanted, {.status = result.status, .reply = {}, .stored = {}});
-    --errand.generation.open;
+    errand.waiters = *std::move(unwanted);
+    conclude(errand, {.status = result.status, .reply = {}, .stored = {}});
     return;
   }
-  const auto done = errands_.take(errand.id);
   const SharedResult shared = keep(errand, std::move(result));
-  const auto waiters = environment_.questions.end(*errand.question);
-  try {
-    distribute(waiters, shared);
-  } catch (...) {
-    --errand.generation.open;
-    throw;
-  }
+  errand.waiters = environment_.questions.end(*errand.question);
+  conclude(errand, shared);
+}
+
+void Resolver::conclude(Errand& errand, const SharedResult& result) {
+  OneByOne each;
+  bool others_know = false;
+  each.take_step([&] {
+    tell_others(errand.waiters, result);
+    others_know = true;
+  });
+  each.take_step([&] { tell_own(errand.waiters, result); });
   // Only now: the forwarder is on the stack, and the sinks may have asked anew.
   --errand.generation.open;
+  if (others_know) {
+    errands_.erase(errand.id);
+  } else {
+    each.take_step([&] { errand.tell_again_soon(); });
+  }
+  each.finish();
+}
+
+// What came is gone by now. Who has been told already is not told again: give() knows.
+void Resolver::tell_again(Errand& errand) {
+  try {
+    tell_others(errand.waiters, no_memory());
+  } catch (...) {
+    errand.tell_again_soon();
+    throw;
+  }
+  errands_.erase(errand.id);
 }
 
 // Kept before anybody may ask anew; not what servers said that are not asked any more.
@@ -328,6 +363,12 @@ SharedResult Resolver::keep(const Errand& errand, ForwardResult result) {
 void Resolver::distribute(const std::vector<Waiter>& waiters, const SharedResult& result) {
   OneByOne each;
   each.take_step([&] { tell_others(waiters, result); });
+  each.take_step([&] { tell_own(waiters, result); });
+  each.finish();
+}
+
+void Resolver::tell_own(const std::vector<Waiter>& waiters, const SharedResult& result) {
+  OneByOne each;
   for (const Waiter& waiter : waiters) {
     if (waiter.party == this) {
       each.take_step([&] { give(waiter.question, result); });
@@ -430,7 +471,12 @@ std::size_t Resolver::write_reply(const Question& question, const SharedResult& 
   if (result.status != ForwardStatus::kReply) {
     return write_failure(question.query, error_for(result.status), rcode);
   }
-  const RebuildResult rebuilt = cached_.write(result, question.query, question.transport, buffer_);
+  RebuildResult rebuilt;
+  try {
+    rebuilt = cached_.write(result, question.query, question.transport, buffer_);
+  } catch (const std::bad_alloc&) {  // as good as a reply that cannot be used
+    rebuilt.status = RebuildStatus::kMalformed;
+  }
   if (rebuilt.status != RebuildStatus::kOk) {
     return write_failure(question.query, error_for(result.status), rcode);
   }

@@ -150,7 +150,11 @@ class Resolver final : public WaitingParty {
   QuestionId refuse(const Query& query, const ExtendedError& error, ReplySink& sink);
   void on_forwarded(Errand& errand, ForwardResult result);
   [[nodiscard]] SharedResult keep(const Errand& errand, ForwardResult result);
+  // Tells everybody, and lets the errand go.
+  void conclude(Errand& errand, const SharedResult& result);
+  void tell_again(Errand& errand);
   void distribute(const std::vector<Waiter>& waiters, const SharedResult& result);
+  void tell_own(const std::vector<Waiter>& waiters, const SharedResult& result);
   void tell_others(const std::vector<Waiter>& waiters, const SharedResult& result);
   void give(QuestionId id, const SharedResult& result);
   // Asks upstream what is joined, if nobody does.

@@ -126,6 +126,37 @@ TEST_F(OutOfMemory, NobodyWaitsForEverForWhatCouldNotBeAsked) {
   }
 }
 
+// Whatever step of the telling there is no memory for.
+TEST_F(OutOfMemory, ClientsOfAllWorkersAreToldWhenThereIsMemoryAgain) {
+  for (std::size_t most = 8; most < 2000; most += most / 4) {
+    SCOPED_TRACE(most);
+    make();
+    asked_.clear();
+    received_.clear();
+    Query query;
+    ASSERT_EQ(parse_query(support::make_query("www.example.org", rrtype::kA), query),
+              ParseStatus::kOk);
+    std::size_t told = 0;
+    resolver_->resolve(query, Transport::kUdp, kClient, CachedAnswers::Outcome::kNothing,
+                       [&told](const ResolvedReply& /*reply*/) { ++told; });
+    resolve_at(*other_, "www.example.org");
+    AttemptResult reply{AttemptStatus::kReply, 0, address_reply("www.example.org", 50)};
+    {
+      const support::ShortMemory memory(most);
+      try {
+        asked_.at(0).end(std::move(reply));
+      } catch (const std::bad_alloc&) {  // as it says
+      }
+    }
+    EXPECT_EQ(told, 1U);
+    advance(std::chrono::seconds(1));
+    run_posted();
+    EXPECT_THAT(received_, SizeIs(1)) << "another worker's";
+    EXPECT_EQ(resolver_->in_flight() + other_->in_flight(), 0U);
+    EXPECT_EQ(limits_->in_flight(), 0U);
+  }
+}
+
 TEST_F(OutOfMemory, ARefusedQuestionCountsAgainstNobody) {
   InFlightLimits limits({});
   {
