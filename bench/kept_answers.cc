@@ -22,7 +22,6 @@ namespace meshdns::bench {
 namespace {
 
 constexpr HashKey kCacheKey{.first = 3, .second = 4};
-constexpr std::size_t kNoCut = 0;  // as for a name that no route leads elsewhere
 
 }  // namespace
 
@@ -48,7 +47,7 @@ void KeptAnswers::keep_all(const dns::Snapshot& table, const QuerySeries& series
 }
 
 std::size_t KeptAnswers::answer(const dns::Query& query, std::span<std::uint8_t> buffer) {
-  return answers_.find(query, dns::Transport::kUdp, kNoCut, buffer).size;
+  return answers_.find(query, dns::Transport::kUdp, buffer).size;
 }
 
 }  // namespace meshdns::bench

@@ -58,19 +58,17 @@ void AnswerCache::prefetch(const CachedQuestion& question) const {
   shard_of(at).prefetch(at);
 }
 
-CacheHit AnswerCache::find(const CachedQuestion& question, std::size_t cut_labels, TimePoint now,
-                           StoredReply& reply) {
+CacheHit AnswerCache::find(const CachedQuestion& question, TimePoint now, StoredReply& reply) {
   const std::uint64_t name_hash = hash(question.name);
   const std::uint64_t at = hash(name_hash, question);
   const CacheHit hit = shard_of(at).find(at, question, now, reply);
-  if (hit.freshness == Freshness::kFresh || denied_depths_.load(std::memory_order_relaxed) == 0) {
+  if (hit.freshness == Freshness::kFresh || !may_be_denied(question.name.label_count())) {
     return hit;
   }
   // Where nothing is kept of the question itself, `reply` and its memory are free for its denial.
   const bool is_missing = hit.freshness == Freshness::kMiss;
   StoredReply other;
-  const CacheHit denied =
-      find_denial(question, name_hash, cut_labels, now, is_missing ? reply : other);
+  const CacheHit denied = find_denial(question, name_hash, now, is_missing ? reply : other);
   // An answer ends the denial of its name: one that stands beside it is the older, and a denial is
   // no failure to refresh it (RFC 8767 section 4).
   const bool is_better =
@@ -90,24 +88,10 @@ bool AnswerCache::may_be_denied(std::size_t labels) const {
 }
 
 CacheHit AnswerCache::find_denial(const CachedQuestion& question, std::uint64_t name_hash,
-                                  std::size_t cut_labels, TimePoint now, StoredReply& reply) {
-  CachedQuestion denial = denial_of(question);
-  const std::size_t own_labels = denial.name.label_count();
-  for (std::size_t labels = own_labels;; --labels) {
-    if (may_be_denied(labels)) {
-      const std::uint64_t at = hash(labels == own_labels ? name_hash : hash(denial.name), denial);
-      const CacheHit hit = shard_of(at).find(at, denial, now, reply);
-      const bool counts = labels == own_labels ? hit.freshness != Freshness::kMiss
-                                               : hit.freshness == Freshness::kFresh;
-      if (counts) {
-        return hit;
-      }
-    }
-    if (question.dnssec_ok || labels <= cut_labels + 1) {
-      return {};
-    }
-    denial.name = denial.name.parent();
-  }
+                                  TimePoint now, StoredReply& reply) {
+  const CachedQuestion denial = denial_of(question);
+  const std::uint64_t at = hash(name_hash, denial);
+  return shard_of(at).find(at, denial, now, reply);
 }
 
 void AnswerCache::store(const CachedQuestion& question, const ReplyFacts& facts, TimePoint now,

@@ -45,10 +45,9 @@ class AnswerCache {
   // Brings near what find() will read, so that many at once wait for memory together.
   void prefetch(const CachedQuestion& question) const;
   // Copies what is kept of `question` into `reply`, whose former content is gone. That a name does
-  // not exist is looked for upwards, at names of more than `cut_labels` labels: the reply is then
-  // that name's (RFC 8020). Questions with DO get none from above: its proof may not be theirs.
-  [[nodiscard]] CacheHit find(const CachedQuestion& question, std::size_t cut_labels, TimePoint now,
-                              StoredReply& reply);
+  // not exist holds for all its types, and says nothing of names below it, against RFC 8020: to a
+  // forwarder they may be another server's, whom upstream alone knows.
+  [[nodiscard]] CacheHit find(const CachedQuestion& question, TimePoint now, StoredReply& reply);
   // Keeps a reply that store_reply() judged, unless it may not be kept. What was kept that it
   // contradicts is forgotten either way, unless it is a failure. Its TTLs are brought within the
   // bounds, in `reply` too.
@@ -76,15 +75,15 @@ class AnswerCache {
   }
   [[nodiscard]] CacheShard& shard_of(std::uint64_t hash) const { return *shards_[hash % kShards]; }
   [[nodiscard]] bool may_be_denied(std::size_t labels) const;
-  // Whether `question`'s name, or one above it, is known not to exist.
+  // Whether `question`'s name is known not to exist.
   [[nodiscard]] CacheHit find_denial(const CachedQuestion& question, std::uint64_t name_hash,
-                                     std::size_t cut_labels, TimePoint now, StoredReply& reply);
+                                     TimePoint now, StoredReply& reply);
 
   CacheOptions options_;
   HashKey key_;
   std::vector<std::unique_ptr<CacheShard>> shards_;
   // By labels, the last bit for all from 63 on: whether names of so many were denied, since the
-  // start. Most questions need not ask after their name's parents.
+  // start. Others need not be looked for twice.
   std::atomic<std::uint64_t> denied_depths_ = 0;
 };
 

@@ -83,9 +83,9 @@ void CachedAnswers::prefetch(const Query& query) const {
 }
 
 CachedAnswers::Found CachedAnswers::find(const Query& query, Transport transport,
-                                         std::size_t cut_labels, std::span<std::uint8_t> buffer) {
+                                         std::span<std::uint8_t> buffer) {
   Name folded;
-  const CacheHit hit = cache_.find(question_of(query, folded), cut_labels, clock_.now(), found_);
+  const CacheHit hit = cache_.find(question_of(query, folded), clock_.now(), found_);
   switch (hit.freshness) {
     case Freshness::kMiss:
       metrics_.cache_misses.add();
@@ -108,10 +108,9 @@ CachedAnswers::Found CachedAnswers::find(const Query& query, Transport transport
 }
 
 CachedAnswers::Found CachedAnswers::find_stale(const Query& query, Transport transport,
-                                               std::size_t cut_labels,
                                                std::span<std::uint8_t> buffer) {
   Name folded;
-  const CacheHit hit = cache_.find(question_of(query, folded), cut_labels, clock_.now(), found_);
+  const CacheHit hit = cache_.find(question_of(query, folded), clock_.now(), found_);
   if (hit.freshness != Freshness::kFresh && hit.freshness != Freshness::kStale) {
     return {};
   }

@@ -62,13 +62,11 @@ class CachedAnswers {
 
   // Brings near what find() will read.
   void prefetch(const Query& query) const;
-  // Answers from what is kept, as far as it is fresh, or known not to be had. That a name does not
-  // exist is believed of those below it down from `cut_labels` labels (AnswerCache::find()).
-  // `buffer` as for write().
-  [[nodiscard]] Found find(const Query& query, Transport transport, std::size_t cut_labels,
-                           std::span<std::uint8_t> buffer);
+  // Answers from what is kept, as far as it is fresh, or known not to be had. `buffer` as for
+  // write().
+  [[nodiscard]] Found find(const Query& query, Transport transport, std::span<std::uint8_t> buffer);
   // Answers with what is stale, too.
-  [[nodiscard]] Found find_stale(const Query& query, Transport transport, std::size_t cut_labels,
+  [[nodiscard]] Found find_stale(const Query& query, Transport transport,
                                  std::span<std::uint8_t> buffer);
   // What becomes of what came for `asked`; kept unless `may_keep` is false. `scratch` has
   // kMaxMessageOctets.

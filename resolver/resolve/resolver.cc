@@ -62,11 +62,6 @@ SharedResult no_memory() {
   return {.status = ForwardStatus::kNetworkError, .reply = {}, .stored = {}, .is_failure = true};
 }
 
-// That a name does not exist says nothing of names below it that go another way.
-std::size_t cut_labels_of(const RouteTable::Match& route) {
-  return route.labels == 0 ? 0 : route.labels - 1;
-}
-
 // Other workers' clients for whom there was no memory are told then.
 constexpr std::chrono::milliseconds kTellAgainAfter{100};
 
@@ -105,8 +100,7 @@ struct Resolver::Question {
   IpAddress client;
   ReplySink sink;  // empty once told or cancelled
   TimePoint started;
-  bool has_stale = false;      // there was an answer that is over
-  std::size_t cut_labels = 0;  // of its route
+  bool has_stale = false;  // there was an answer that is over
   std::shared_ptr<SharedQuestion> shared;
 };
 
@@ -183,7 +177,7 @@ CachedAnswers::Found Resolver::find_cached(const Query& query, Transport transpo
     return {
         .outcome = CachedAnswers::Outcome::kRouted, .size = written.size, .rcode = written.rcode};
   }
-  const CachedAnswers::Found found = cached_.find(query, transport, cut_labels_of(route), buffer);
+  const CachedAnswers::Found found = cached_.find(query, transport, buffer);
   if (found.refresh) {
     refresh(query);
   }
@@ -221,7 +215,6 @@ QuestionId Resolver::resolve(const Query& query, Transport transport, const IpAd
     question.sink = std::move(sink);
     question.started = environment_.clock.now();
     question.has_stale = found == CachedAnswers::Outcome::kStale;
-    question.cut_labels = cut_labels_of(route);
     if (question.has_stale) {
       stale_times_.push_back({.due = question.started + options_.stale_after, .question = id});
       arm_stale_timer();
@@ -423,8 +416,7 @@ void Resolver::tell(Question& question, ResolvedReply reply) {
 }
 
 bool Resolver::tell_stale(Question& question) {
-  const auto found =
-      cached_.find_stale(question.query, question.transport, question.cut_labels, buffer_);
+  const auto found = cached_.find_stale(question.query, question.transport, buffer_);
   if (found.outcome != CachedAnswers::Outcome::kAnswered) {
     return false;
   }

@@ -79,15 +79,13 @@ TEST(Allocations, AreNotMadeByAnsweringWithWhatIsKept) {
        denial_of("www.example.", rrtype::kAaaa, kNoErrorFlags));
   keep(query_for("nope.example.", rrtype::kA),
        denial_of("nope.example.", rrtype::kA, kNxDomainFlags));
-  const std::array<Query, 5> asked{
-      query_for("www.example.", rrtype::kA),    query_for("www.example.", rrtype::kAaaa),
-      query_for("nope.example.", rrtype::kA),   query_for("nope.example.", rrtype::kAaaa),
-      query_for("a.nope.example.", rrtype::kA),  // RFC 8020
-  };
+  const std::array<Query, 4> asked{
+      query_for("www.example.", rrtype::kA), query_for("www.example.", rrtype::kAaaa),
+      query_for("nope.example.", rrtype::kA), query_for("nope.example.", rrtype::kAaaa)};
   const auto answer_all = [&] {
     std::size_t answered = 0;
     for (const Query& query : asked) {
-      const auto found = answers.find(query, Transport::kUdp, 0, buffer);
+      const auto found = answers.find(query, Transport::kUdp, buffer);
       answered += found.outcome == CachedAnswers::Outcome::kAnswered ? 1U : 0U;
     }
     return answered;
