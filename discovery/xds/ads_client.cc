@@ -489,14 +489,14 @@ void AdsClient::Impl::stop() {
   metrics.connected.set(0);
 }
 
-Result<std::unique_ptr<AdsClient>> AdsClient::create(const Options& options, Post post,
+Result<std::unique_ptr<AdsClient>> AdsClient::create(const Options& options, ControlThread thread,
                                                      Clock& clock, Logger& logger,
                                                      XdsClientMetrics& metrics) {
   if (auto checked = check_targets(options.targets); !checked) {
     return tl::unexpected(std::move(checked.error()));
   }
-  return std::make_unique<AdsClient>(options, make_grpc_transport(options, std::move(post)), clock,
-                                     logger, metrics);
+  return std::make_unique<AdsClient>(options, make_grpc_transport(options, std::move(thread)),
+                                     clock, logger, metrics);
 }
 
 AdsClient::AdsClient(Options options, std::unique_ptr<AdsTransport> transport, Clock& clock,

@@ -100,8 +100,15 @@ class AdsClient {
     bool sotw_only = false;
   };
 
-  // Runs a task on the control thread, in order; callable from any thread.
-  using Post = std::function<void(std::function<void()>)>;
+  struct ControlThread {
+    // Runs a task on it, in order. Any thread.
+    std::function<void(std::function<void()> task)> post;
+    // Runs a task on it once, after the delay, unless what this returns is destroyed before, which
+    // the task may do itself. On the control thread.
+    std::function<std::shared_ptr<void>(std::chrono::milliseconds delay,
+                                        std::function<void()> task)>
+        run_after;
+  };
   // Applies what it can and returns the rest: none is an ACK, any is a NACK that names each. A NACK
   // of the same for the same again is sent some seconds later (RefusalPace).
   using OnResponse = std::function<std::vector<Rejection>(const ResponseView&)>;
@@ -109,8 +116,9 @@ class AdsClient {
   using OnConnection = std::function<void(bool connected)>;
 
   // References outlive the client. Fails (kInvalidArgument) on no target, or one with a name in it.
-  [[nodiscard]] static Result<std::unique_ptr<AdsClient>> create(const Options& options, Post post,
-                                                                 Clock& clock, Logger& logger,
+  [[nodiscard]] static Result<std::unique_ptr<AdsClient>> create(const Options& options,
+                                                                 ControlThread thread, Clock& clock,
+                                                                 Logger& logger,
                                                                  XdsClientMetrics& metrics);
   // With a transport other than gRPC.
   AdsClient(Options options, std::unique_ptr<AdsTransport> transport, Clock& clock, Logger& logger,

@@ -17,7 +17,6 @@
 #include <grpcpp/support/status.h>
 
 #include "base/result.h"
-#include "discovery/xds/ads_client.h"
 #include "discovery/xds/ads_transport.h"
 #include "discovery/xds/call_message.h"
 #include "discovery/xds/request.h"
@@ -41,7 +40,7 @@ const char* method_of(XdsVariant variant) {
 }  // namespace
 
 GrpcStream::GrpcStream(std::shared_ptr<grpc::Channel> channel, const std::string& token,
-                       XdsVariant variant, grpc::CompletionQueue& queue, AdsClient::Post post,
+                       XdsVariant variant, grpc::CompletionQueue& queue, Post post,
                        std::weak_ptr<AdsCallEvents> events)
     : stub_(std::move(channel)),
       variant_(variant),
@@ -66,18 +65,29 @@ void GrpcStream::when_standing(std::function<void()> task) {
 }
 
 void GrpcStream::send(std::string request) {
-  const std::lock_guard lock(mutex_);
-  if (takes_requests_) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!takes_requests_) {
+      return;
+    }
     requests_.push_back(std::move(request));
-    write_if_due();
+    if (!take_write()) {
+      return;
+    }
   }
+  begin_write();
 }
 
 void GrpcStream::read() {
-  const std::lock_guard lock(mutex_);
-  read_is_due_ = true;
-  read_if_due();
-  end_if_due();
+  {
+    const std::lock_guard lock(mutex_);
+    read_is_due_ = true;
+    if (!take_read()) {
+      end_if_due();
+      return;
+    }
+  }
+  begin_read();
 }
 
 void GrpcStream::on_started(bool ok) {
@@ -95,7 +105,9 @@ void GrpcStream::on_headers(bool ok) {
   const std::lock_guard lock(mutex_);
   is_open_ = ok;
   finish();
-  read_if_due();
+  if (take_read()) {
+    begin_read();
+  }
 }
 
 // At once, as gRPC's own callbacks do: its status comes when all is read.
@@ -132,8 +144,12 @@ void GrpcStream::on_written(bool ok) {
     if (!ok) {
       refuse_requests();
     }
-    write_if_due();
-    read_if_due();
+    if (take_write()) {
+      begin_write();
+    }
+    if (take_read()) {
+      begin_read();
+    }
     is_last = is_done();
   }
   if (is_last) {
@@ -185,22 +201,24 @@ void GrpcStream::stand_if_due() {
 }
 
 // Each response begets a request: a server that takes none is not listened to.
-void GrpcStream::read_if_due() {
-  if (read_is_due_ && is_open_ && !reading_ && requests_.size() <= kMostWaiting) {
-    read_is_due_ = false;
-    reading_ = true;
-    call_->Read(&incoming_, &read_);
+bool GrpcStream::take_read() {
+  if (!read_is_due_ || !is_open_ || reading_ || requests_.size() > kMostWaiting) {
+    return false;
   }
+  read_is_due_ = false;
+  reading_ = true;
+  return true;
 }
 
-void GrpcStream::write_if_due() {
-  if (!requests_.empty() && !writing_) {
-    const grpc::Slice slice(requests_.front());
-    outgoing_ = grpc::ByteBuffer(&slice, 1);
-    requests_.pop_front();
-    writing_ = true;
-    call_->Write(outgoing_, &write_);
+bool GrpcStream::take_write() {
+  if (requests_.empty() || writing_) {
+    return false;
   }
+  const grpc::Slice slice(requests_.front());
+  outgoing_ = grpc::ByteBuffer(&slice, 1);
+  requests_.pop_front();
+  writing_ = true;
+  return true;
 }
 
 void GrpcStream::refuse_requests() {

@@ -19,7 +19,6 @@
 #include <grpcpp/support/status.h>
 
 #include "base/result.h"
-#include "discovery/xds/ads_client.h"
 #include "discovery/xds/ads_transport.h"
 #include "discovery/xds/grpc_queue.h"
 #include "discovery/xds/request.h"
@@ -29,11 +28,13 @@ namespace meshdns::discovery {
 
 class GrpcStream {
  public:
+  // Runs a task on the control thread, in order. Any thread.
+  using Post = std::function<void(std::function<void()>)>;
+
   // Connects if the channel is not. `token`: of the header "authorization", or empty. Tasks that
   // are run once `events` is gone do nothing; it and `queue` outlive the stream.
   GrpcStream(std::shared_ptr<grpc::Channel> channel, const std::string& token, XdsVariant variant,
-             grpc::CompletionQueue& queue, AdsClient::Post post,
-             std::weak_ptr<AdsCallEvents> events);
+             grpc::CompletionQueue& queue, Post post, std::weak_ptr<AdsCallEvents> events);
   GrpcStream(const GrpcStream&) = delete;
   GrpcStream& operator=(const GrpcStream&) = delete;
   // Cancels the call and waits for what is under way, which comes back at once then.
@@ -53,13 +54,17 @@ class GrpcStream {
   void on_finished();
   [[nodiscard]] Result<DecodedResponse> decode();
   void post_response(Result<DecodedResponse> response);
+  void begin_read() { call_->Read(&incoming_, &read_); }
+  void begin_write() { call_->Write(outgoing_, &write_); }
 
   // Under the mutex, to the end.
   // From now on a read that was asked for ends, and so may the call's status come.
   void finish();
   void stand_if_due();
-  void read_if_due();
-  void write_if_due();
+  // Whether one is to begin now. Without the mutex, on the control thread: what it brings may come
+  // at once, and the queue's thread would wake only to wait for the mutex.
+  [[nodiscard]] bool take_read();
+  [[nodiscard]] bool take_write();
   void refuse_requests();
   // Tells the status to a read that asks for more than there was.
   void end_if_due();
@@ -68,7 +73,7 @@ class GrpcStream {
   grpc::GenericStub stub_;
   grpc::ClientContext context_;
   XdsVariant variant_;
-  AdsClient::Post post_;
+  Post post_;
   std::weak_ptr<AdsCallEvents> events_;
   // Kept when nothing is under way any more. Shared: who keeps it may not be back from that when
   // the rest of this is gone.

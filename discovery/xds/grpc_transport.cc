@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -13,7 +12,6 @@
 
 #include <grpc/compression.h>
 #include <grpc/grpc.h>
-#include <grpcpp/alarm.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/create_channel.h>
@@ -99,47 +97,15 @@ class Channels {
   AdsPeer last_peer_;
 };
 
-// A timer that posts its task, unless it is destroyed before.
-class Timer {
- public:
-  Timer(std::chrono::milliseconds delay, grpc::CompletionQueue& queue, const AdsClient::Post& post,
-        std::function<void()> task)
-      : task_(std::make_shared<std::function<void()>>(std::move(task))),
-        ring_([post, weak = std::weak_ptr(task_), done = done_](bool rang) {
-          if (rang) {
-            post([weak] {
-              if (const auto alive = weak.lock()) {
-                (*alive)();
-              }
-            });
-          }
-          done->set_value();
-        }) {
-    alarm_.Set(&queue, std::chrono::system_clock::now() + delay, &ring_);
-  }
-  Timer(const Timer&) = delete;
-  Timer& operator=(const Timer&) = delete;
-  ~Timer() {
-    task_.reset();
-    alarm_.Cancel();
-    done_->get_future().wait();
-  }
-
- private:
-  std::shared_ptr<std::function<void()>> task_;
-  std::shared_ptr<std::promise<void>> done_ = std::make_shared<std::promise<void>>();
-  GrpcQueue::Operation ring_;
-  grpc::Alarm alarm_;
-};
-
 class GrpcCall final : public AdsCall {
  public:
   GrpcCall(std::shared_ptr<grpc::Channel> channel, const std::string& token, XdsVariant variant,
-           std::shared_ptr<GrpcQueue> queue, const AdsClient::Post& post, AdsCallEvents events)
+           std::shared_ptr<GrpcQueue> queue, const AdsClient::ControlThread& thread,
+           AdsCallEvents events)
       : queue_(std::move(queue)),
-        post_(post),
+        thread_(thread),
         events_(std::make_shared<AdsCallEvents>(std::move(events))),
-        stream_(std::move(channel), token, variant, queue_->queue(), post, events_) {}
+        stream_(std::move(channel), token, variant, queue_->queue(), thread.post, events_) {}
 
   void when_standing(std::function<void()> task) override {
     stream_.when_standing(std::move(task));
@@ -147,22 +113,22 @@ class GrpcCall final : public AdsCall {
   void send(std::string request) override { stream_.send(std::move(request)); }
   void read() override { stream_.read(); }
   void run_after(std::chrono::milliseconds delay, std::function<void()> task) override {
-    timer_ = std::make_unique<Timer>(delay, queue_->queue(), post_, std::move(task));
+    timer_ = thread_.run_after(delay, std::move(task));
   }
 
  private:
   std::shared_ptr<GrpcQueue> queue_;
-  AdsClient::Post post_;
+  AdsClient::ControlThread thread_;
   std::shared_ptr<AdsCallEvents> events_;
   GrpcStream stream_;  // gone before the events, which posted tasks look for later
-  std::unique_ptr<Timer> timer_;
+  std::shared_ptr<void> timer_;
 };
 
 // Connects on a thread of its own, which ends within a tenth of a second once nobody waits for it.
 class Probe {
  public:
   Probe(std::shared_ptr<grpc::Channel> channel, std::chrono::milliseconds bound,
-        AdsClient::Post post, std::function<void(bool)> done)
+        std::function<void(std::function<void()>)> post, std::function<void(bool)> done)
       : done_(std::make_shared<std::function<void(bool)>>(std::move(done))),
         thread_([this, channel = std::move(channel), bound, post = std::move(post),
                  weak = std::weak_ptr(done_)] {
@@ -200,41 +166,41 @@ class Probe {
 
 class GrpcTransport final : public AdsTransport {
  public:
-  GrpcTransport(AdsClient::Options options, AdsClient::Post post)
-      : options_(std::move(options)), post_(std::move(post)), channels_(options_) {}
+  GrpcTransport(AdsClient::Options options, AdsClient::ControlThread thread)
+      : options_(std::move(options)), thread_(std::move(thread)), channels_(options_) {}
 
   std::unique_ptr<AdsCall> open(const AdsPeer& peer, XdsVariant variant,
                                 AdsCallEvents events) override {
     return std::make_unique<GrpcCall>(channels_.next(peer), peer.credentials.token, variant, queue_,
-                                      post_, std::move(events));
+                                      thread_, std::move(events));
   }
   void probe(const AdsPeer* peer, std::function<void(bool)> done) override {
     probe_.reset();
     if (peer != nullptr) {
       probe_ = std::make_unique<Probe>(make_channel(*peer, options_), options_.connect_timeout,
-                                       post_, std::move(done));
+                                       thread_.post, std::move(done));
     }
   }
   void run_after(std::chrono::milliseconds delay, std::function<void()> task) override {
-    timer_ = std::make_unique<Timer>(delay, queue_->queue(), post_, std::move(task));
+    timer_ = thread_.run_after(delay, std::move(task));
   }
   void cancel_timer() override { timer_.reset(); }
   void disconnect() override { channels_.forget(); }
 
  private:
   AdsClient::Options options_;
-  AdsClient::Post post_;
+  AdsClient::ControlThread thread_;
   Channels channels_;
   std::shared_ptr<GrpcQueue> queue_ = std::make_shared<GrpcQueue>();  // its calls hold it as well
-  std::unique_ptr<Timer> timer_;
+  std::shared_ptr<void> timer_;
   std::unique_ptr<Probe> probe_;
 };
 
 }  // namespace
 
 std::unique_ptr<AdsTransport> make_grpc_transport(const AdsClient::Options& options,
-                                                  AdsClient::Post post) {
-  return std::make_unique<GrpcTransport>(options, std::move(post));
+                                                  AdsClient::ControlThread thread) {
+  return std::make_unique<GrpcTransport>(options, std::move(thread));
 }
 
 }  // namespace meshdns::discovery

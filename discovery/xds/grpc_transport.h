@@ -9,9 +9,9 @@
 
 namespace meshdns::discovery {
 
-// `post` outlives the transport and the tasks posted to it. Destroying the transport waits for
-// what is under way; tasks already posted then do nothing.
+// What `thread` calls outlives the transport and the tasks posted to it. Destroying the transport
+// waits for what is under way; tasks already posted then do nothing.
 [[nodiscard]] std::unique_ptr<AdsTransport> make_grpc_transport(const AdsClient::Options& options,
-                                                                AdsClient::Post post);
+                                                                AdsClient::ControlThread thread);
 
 }  // namespace meshdns::discovery

@@ -55,7 +55,8 @@ struct WakeTimer::State : std::enable_shared_from_this<WakeTimer::State> {
             return;
           }
           state->at.reset();
-          state->on_wake();
+          const auto wake = state->on_wake;  // it may let the timer go
+          wake();
         });
   }
 

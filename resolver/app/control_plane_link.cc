@@ -39,8 +39,8 @@ constexpr std::chrono::seconds kKeepaliveTimeout{8};
 
 constexpr std::chrono::seconds kFailBackAfter{30};
 
-// While changes come thick they are published every 10 ms; what is told meanwhile may come
-// together.
+// While changes come thick, what is told within this time comes together: a turn of the stream
+// costs several times what one more change in it does.
 constexpr std::chrono::milliseconds kAckPause{5};
 
 }  // namespace
@@ -211,8 +211,15 @@ void ControlPlaneLink::make_client(const std::vector<std::string>& targets) {
     options.on_loss = [registration](const std::string& reason) { registration->on_loss(reason); };
   }
   auto client = discovery::AdsClient::create(
-      options, [this](std::function<void()> task) { loop_.post(std::move(task)); }, clock_, logger_,
-      metrics_);
+      options,
+      {.post = [this](std::function<void()> task) { loop_.post(std::move(task)); },
+       .run_after =
+           [this](std::chrono::milliseconds delay, std::function<void()> task) {
+             auto timer = std::make_shared<WakeTimer>(loop_, clock_, std::move(task));
+             timer->set(clock_.now() + delay);
+             return timer;
+           }},
+      clock_, logger_, metrics_);
   if (!client) {
     lookup_failure_ = client.error().message;
     logger_.error("{}", escape_text(lookup_failure_));

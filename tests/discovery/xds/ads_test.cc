@@ -472,12 +472,11 @@ TEST(AdsClient, RefusesATargetThatWouldHaveToBeResolved) {
         "ipv4:192.0.2.1:1,192.0.2.2:1", "unix:", ""}) {
     AdsClient::Options options;
     options.targets = {target};
-    const auto client =
-        AdsClient::create(options, [](const auto&) {}, clock, log.logger(), metrics);
+    const auto client = AdsClient::create(options, {}, clock, log.logger(), metrics);
     ASSERT_FALSE(client) << target;
     EXPECT_EQ(client.error().code, ErrorCode::kInvalidArgument);
   }
-  EXPECT_FALSE(AdsClient::create({}, [](const auto&) {}, clock, log.logger(), metrics));
+  EXPECT_FALSE(AdsClient::create({}, {}, clock, log.logger(), metrics));
 }
 
 TEST(AdsTargets, TheFirstIsGoneBackToWhenItIsThereAgain) {

@@ -33,12 +33,19 @@ namespace meshdns::discovery {
 // The test's own thread as control thread: tasks from other threads run inside wait_for().
 class ControlLoop {
  public:
-  AdsClient::Post post() {
-    return [this](std::function<void()> task) {
-      const std::lock_guard lock(mutex_);
-      tasks_.push_back(std::move(task));
-      changed_.notify_one();
-    };
+  AdsClient::ControlThread thread() {
+    return {.post =
+                [this](std::function<void()> task) {
+                  const std::lock_guard lock(mutex_);
+                  tasks_.push_back(std::move(task));
+                  changed_.notify_one();
+                },
+            .run_after =
+                [this](std::chrono::milliseconds delay, std::function<void()> task) {
+                  auto timer = std::make_shared<std::function<void()>>(std::move(task));
+                  timers_.emplace(std::chrono::steady_clock::now() + delay, timer);
+                  return timer;
+                }};
   }
 
   // Runs tasks until `done` holds; false when it does not within `limit`.
@@ -46,6 +53,7 @@ class ControlLoop {
                 std::chrono::milliseconds limit = std::chrono::seconds(30)) {
     const auto end = std::chrono::steady_clock::now() + limit;
     while (!done()) {
+      ring();
       std::unique_lock lock(mutex_);
       // `done` may depend on other threads too, so it is looked at now and then.
       changed_.wait_for(lock, std::chrono::milliseconds(2), [this] { return !tasks_.empty(); });
@@ -64,6 +72,21 @@ class ControlLoop {
   }
 
  private:
+  // What timer is due, one at a time.
+  void ring() {
+    const auto first = timers_.begin();
+    if (first == timers_.end() || first->first > std::chrono::steady_clock::now()) {
+      return;
+    }
+    const auto timer = first->second.lock();
+    timers_.erase(first);
+    if (timer) {
+      (*timer)();
+    }
+  }
+
+  std::multimap<std::chrono::steady_clock::time_point, std::weak_ptr<std::function<void()>>>
+      timers_;
   std::mutex mutex_;  // guards tasks_
   std::condition_variable changed_;
   std::deque<std::function<void()>> tasks_;
@@ -134,7 +157,7 @@ class TestClient {
                                                 .maximum = std::chrono::milliseconds(100)}) {
     options.node.id = "default.test";
     options.backoff = backoff;
-    auto created = AdsClient::create(options, loop.post(), clock_, log_.logger(), metrics_);
+    auto created = AdsClient::create(options, loop.thread(), clock_, log_.logger(), metrics_);
     EXPECT_TRUE(created) << created.error().message;
     client_ = *std::move(created);
     client_->subscribe(type_url, interest, [this](const ResponseView& view) { return take(view); });
