@@ -321,7 +321,7 @@ void DnsFront::refresh() {
   if (!config_.upstreams.servers.empty()) {
     use_if_new(select());
   }
-  snapshots_.collect();
+  server_->collect_snapshots();
   const CacheStats cached = cache_.stats();
   environment_.metrics.cache_entries.set(static_cast<double>(cached.entries));
   environment_.metrics.cache_bytes.set(static_cast<double>(cached.octets));

@@ -26,6 +26,9 @@
 namespace meshdns::dns {
 namespace {
 
+// So many snapshots are kept before workers without questions are woken to let them go.
+constexpr std::size_t kMostGenerations = 4;
+
 // One part of the descriptors in so many is for clients' connections. The rest is for us: questions
 // to upstream servers each may take one, and a library that gets none may end the process.
 constexpr rlim_t kClientShare = 4;
@@ -213,8 +216,17 @@ void DnsServer::set_access(AccessList access) {
 
 void DnsServer::publish(std::unique_ptr<const Snapshot> next) {
   environment_.snapshots.publish(std::move(next));
-  for (const auto& worker : workers_) {
-    worker->refresh_snapshot();
+  if (environment_.snapshots.live_generations() > kMostGenerations) {
+    collect_snapshots();
+  }
+}
+
+void DnsServer::collect_snapshots() {
+  environment_.snapshots.collect();
+  if (environment_.snapshots.live_generations() > 1) {
+    for (const auto& worker : workers_) {
+      worker->refresh_snapshot();
+    }
   }
 }
 

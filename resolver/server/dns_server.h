@@ -89,9 +89,11 @@ class DnsServer {
                 KeptAnswers kept = KeptAnswers::kGo);
   // Does nothing when nothing changed.
   void set_access(AccessList access);
-  // Publishes and has every worker move on. Old snapshots are freed by later calls, or by
-  // SnapshotHolder::collect() on a timer.
+  // A worker moves on with its next question: it is not woken for each snapshot.
   void publish(std::unique_ptr<const Snapshot> next);
+  // Frees old snapshots that no worker holds, and has workers without questions let go of theirs.
+  // Now and then.
+  void collect_snapshots();
 
   // Questions that wait for upstream, over all workers. Any thread.
   [[nodiscard]] std::size_t in_flight() const { return limits_.in_flight(); }

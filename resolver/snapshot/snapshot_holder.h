@@ -52,8 +52,8 @@ class SnapshotHolder {
   // After the worker's thread has ended.
   void unregister_worker(Worker& worker);
 
-  // `next` must have a higher number than all before. Afterwards post Worker::refresh() to every
-  // worker, so that idle ones let go as well.
+  // `next` must have a higher number than all before. Post Worker::refresh() to every worker once
+  // there are many, so that idle ones let go as well.
   void publish(std::unique_ptr<const Snapshot> next);
   // Frees what all workers have passed. publish() does it too.
   void collect();

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -274,9 +275,22 @@ TEST_F(DnsServerTest, ShowsAPublishedSnapshotToEveryWorker) {
   publish("new.mesh", "244.0.0.10");
   publish("new.mesh", "244.0.0.11");
   EXPECT_TRUE(support::wait_until([&] {
-    snapshots_->collect();
+    server_->collect_snapshots();
     return snapshots_->live_generations() == 1;
   })) << "idle workers let go of old snapshots";
+}
+
+TEST_F(DnsServerTest, KeepsFewSnapshotsForWorkersWithoutQuestions) {
+  start(default_options());
+  std::size_t published = 0;
+  std::size_t most = 0;
+  EXPECT_TRUE(support::wait_until([&] {
+    publish("new.mesh", fmt::format("244.0.{}.1", published % 256));
+    most = std::max(most, snapshots_->live_generations());
+    ++published;
+    return published > 100 && snapshots_->live_generations() <= 2;
+  })) << "nobody asks, and yet all are freed but what is new since the worker was woken";
+  EXPECT_GT(most, 2) << "a worker is not woken for each";
 }
 
 TEST_F(DnsServerTest, BoundsQuestionsInFlightAndStillAnswersLocally) {
