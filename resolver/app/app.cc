@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "base/core_share.h"
 #include "base/file_system.h"
 #include "base/free_memory.h"
 #include "base/ip_address.h"
@@ -186,6 +187,7 @@ Result<void> App::begin() {
       return done;
     }
   }
+  give_way();  // to the workers, which have begun by now
   environment_.keeper.tell(Keeper::Event::kServing);
   return {};
 }

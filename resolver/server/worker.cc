@@ -17,8 +17,8 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/clock.h"
+#include "base/core_share.h"
 #include "base/ip_address.h"
-#include "base/short_turns.h"
 #include "resolver/answer/query_handler.h"
 #include "resolver/forward/forward_plan.h"
 #include "resolver/forward/metrics.h"

@@ -21,6 +21,7 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 
+#include "base/core_share.h"
 #include "base/ip_address.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/process.h"
@@ -128,6 +129,27 @@ TEST_F(Supervisor, StartsAHungResolverAgain) {
   start({"--watchdog", "1s"});
   // The socket holds some hundred questions, and these are fewer.
   expect_survives(SIGSTOP, "the resolver hangs", milliseconds(20));
+}
+
+TEST_F(Supervisor, TheThreadThatFollowsTheMeshGivesWayToThoseThatAnswer) {
+  const auto niceness = [](pid_t thread) {
+    return ::getpriority(PRIO_PROCESS, static_cast<id_t>(thread));
+  };
+  start({"--workers", "2"});
+  const int usual = niceness(resolver_.process().pid());
+  // Also in a process that was started in the place of another: it does not inherit that.
+  for (int process = 0; process < 2; ++process) {
+    const pid_t answering = resolver_.resolver_pid().value();
+    const std::vector<pid_t> workers = threads_of(answering, "worker");
+    ASSERT_EQ(workers.size(), 2U);
+    EXPECT_EQ(niceness(answering), std::min(usual + kWayGiven, 19));
+    for (const pid_t worker : workers) {
+      EXPECT_EQ(niceness(worker), usual);
+    }
+    ASSERT_EQ(::kill(answering, SIGKILL), 0);
+    ASSERT_TRUE(wait_for_another(answering)) << resolver_.log();
+  }
+  EXPECT_EQ(niceness(resolver_.process().pid()), usual);
 }
 
 // A thread that is in a trace stop answers nothing and beats no more; the others go on.

@@ -1,10 +1,11 @@
-#include "base/short_turns.h"
+#include "base/core_share.h"
 
 #include <chrono>
 #include <cstdint>
 #include <sched.h>
 #include <unistd.h>
 
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 namespace meshdns {
@@ -36,6 +37,12 @@ void take_short_turns() {
   attributes.size = sizeof attributes;
   attributes.runtime_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(kShortTurn).count());
   ::syscall(SYS_sched_setattr, kThisThread, &attributes, 0);
+}
+
+// Linux gives each thread a niceness of its own.
+void give_way() {
+  constexpr id_t kThisThread = 0;
+  ::setpriority(PRIO_PROCESS, kThisThread, ::getpriority(PRIO_PROCESS, kThisThread) + kWayGiven);
 }
 
 }  // namespace meshdns

@@ -1,5 +1,6 @@
-#include "base/short_turns.h"
+#include "base/core_share.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -50,6 +51,30 @@ TEST(ShortTurns, AreNotForAThreadOfAnotherPolicy) {
     take_short_turns();
     EXPECT_EQ(::sched_getscheduler(0), SCHED_BATCH);
     EXPECT_EQ(turn_ns(), before);
+  });
+}
+
+int niceness() { return ::getpriority(PRIO_PROCESS, 0); }
+
+TEST(GivingWay, IsOfTheThreadAndOfThoseItBegins) {
+  const int before = niceness();
+  in_a_thread([] {
+    const int usual = niceness();
+    give_way();
+    EXPECT_EQ(niceness(), std::min(usual + kWayGiven, 19));
+    int inherited = 0;
+    std::thread([&] { inherited = niceness(); }).join();
+    EXPECT_EQ(inherited, niceness());
+  });
+  EXPECT_EQ(niceness(), before);
+}
+
+TEST(GivingWay, EndsWhereThereIsNoMoreToGive) {
+  in_a_thread([] {
+    for (int i = 0; i < 5; ++i) {
+      give_way();
+    }
+    EXPECT_EQ(niceness(), 19);
   });
 }
 
