@@ -126,9 +126,6 @@ RebuildResult write_stored_reply(StoredReply& stored, const TtlView& ttl, const 
   const std::span<std::uint8_t> message = stored.message;
   const NameView name = WireReader(message, kHeaderOctets).read_plain_name();
   show_ttls(message, stored.ttl_offsets, ttl);
-  if (name.size() != client.asked_name().size()) {
-    return rebuild_denial(message, client, options, buffer);
-  }
   const std::size_t type_at = kHeaderOctets + name.size();
   const std::size_t records_at = type_at + 4;
   if (client.aliases.empty()) {

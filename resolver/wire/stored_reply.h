@@ -62,9 +62,9 @@ struct TtlView {
   std::optional<std::uint32_t> at_most = std::nullopt;  // for stale answers (RFC 8767 section 4)
 };
 
-// Writes the response to `client`, whose asked_name() is the stored question's name, or below it
-// where the reply says that there is no such name (RFC 8020); its type may be another there. Rules
-// as for rebuild_reply(). `stored` is of no more use afterwards.
+// Writes the response to `client`, whose asked_name() is the stored question's name; where the
+// reply says that there is no such name, the type may be another. Rules as for rebuild_reply().
+// `stored` is of no more use afterwards.
 [[nodiscard]] RebuildResult write_stored_reply(StoredReply& stored, const TtlView& ttl,
                                                const Query& client, const RebuildOptions& options,
                                                std::span<std::uint8_t> buffer);

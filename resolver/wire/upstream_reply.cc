@@ -194,18 +194,15 @@ bool copy_record(const RecordView& record, std::span<const std::uint8_t> message
   return writer.end_record() && !copied.is_malformed;
 }
 
-// Copies the records that `reader` has before it, or those of one section. When one does not fit,
-// none of its section stays, and all behind it are only checked; so they are from the first if
-// `copied` says so. What is malformed is so whether it fits or not.
-void copy_records(MessageReader& reader, std::optional<Section> only, ResponseWriter& writer,
-                  ReplyStatus& status, Copied& copied) {
+// Copies the records that `reader` has before it. When one does not fit, none of its section stays,
+// and all behind it are only checked; so they are from the first if `copied` says so. What is
+// malformed is so whether it fits or not.
+void copy_records(MessageReader& reader, ResponseWriter& writer, ReplyStatus& status,
+                  Copied& copied) {
   Section section = Section::kAnswer;
   ResponseWriter::Mark start = writer.mark();
   RecordView record;
   while (!copied.is_malformed && reader.next(record)) {
-    if (only && record.section != *only) {
-      continue;
-    }
     if (record.section != section) {
       section = record.section;
       start = writer.mark();
@@ -329,7 +326,7 @@ RebuildResult rebuild_reply(std::span<const std::uint8_t> reply, const Query& cl
   if (!put_aliases(client, writer)) {
     copied.too_large = Section::kAnswer;
   }
-  copy_records(reader, std::nullopt, writer, status, copied);
+  copy_records(reader, writer, status, copied);
   if (copied.is_malformed) {
     return failed(RebuildStatus::kMalformed);
   }
@@ -340,26 +337,6 @@ RebuildResult rebuild_reply(std::span<const std::uint8_t> reply, const Query& cl
     return finish_truncated(options, empty, writer);
   }
   return finish(options, writer);
-}
-
-RebuildResult rebuild_denial(std::span<const std::uint8_t> reply, const Query& client,
-                             const RebuildOptions& options, std::span<std::uint8_t> buffer) {
-  ResponseWriter writer(client, buffer);
-  const ResponseWriter::Mark empty = writer.mark();
-  ReplyStatus status = inspect_reply(reply);
-  writer.set_rcode(status.rcode);
-  if (!put_aliases(client, writer)) {
-    return finish_truncated(options, empty, writer);
-  }
-  MessageReader reader(reply);
-  QuestionView question;
-  (void)reader.read_question(question);
-  Copied copied;
-  copy_records(reader, Section::kAuthority, writer, status, copied);
-  if (copied.is_malformed) {
-    return failed(RebuildStatus::kMalformed);
-  }
-  return copied.too_large ? finish_truncated(options, empty, writer) : finish(options, writer);
 }
 
 }  // namespace meshdns::dns

@@ -78,10 +78,4 @@ struct RebuildOptions {
                                           const RebuildOptions& options,
                                           std::span<std::uint8_t> buffer);
 
-// Writes what `reply` says of a name that does not exist to a client who asks for one below it (RFC
-// 8020): its rcode and the proof in its authority section.
-[[nodiscard]] RebuildResult rebuild_denial(std::span<const std::uint8_t> reply, const Query& client,
-                                           const RebuildOptions& options,
-                                           std::span<std::uint8_t> buffer);
-
 }  // namespace meshdns::dns

@@ -189,17 +189,16 @@ TEST(StoredReply, StandsBehindAliasesOfOurs) {
                           "web.example.org. 50 IN A 192.0.2.1"));
 }
 
-TEST(StoredReply, ADenialHoldsForOtherTypesAndNamesBelow) {
+TEST(StoredReply, ADenialHoldsForOtherTypes) {
   const StoredReply reply = stored(denial_reply(), client_of("gone.org", rrtype::kA));
-  for (const std::string_view name : {"Gone.org", "a.b.gone.org"}) {
-    const Written written = write(reply, client_of(name, rrtype::kMx, {.edns = 1232}), {.age = 5});
-    EXPECT_EQ(written.message.rcode, rcode::kNxDomain);
-    EXPECT_THAT(written.message.question, ElementsAre(std::string(name) + ". IN MX"));
-    EXPECT_THAT(written.message.answer, IsEmpty());
-    EXPECT_THAT(written.message.authority,
-                ElementsAre("org. 15 IN SOA ns.org. root.org. 1 2 3 4 20"));
-    EXPECT_TRUE(written.message.edns);
-  }
+  const Written written =
+      write(reply, client_of("Gone.org", rrtype::kMx, {.edns = 1232}), {.age = 5});
+  EXPECT_EQ(written.message.rcode, rcode::kNxDomain);
+  EXPECT_THAT(written.message.question, ElementsAre("Gone.org. IN MX"));
+  EXPECT_THAT(written.message.answer, IsEmpty());
+  EXPECT_THAT(written.message.authority,
+              ElementsAre("org. 15 IN SOA ns.org. root.org. 1 2 3 4 20"));
+  EXPECT_TRUE(written.message.edns);
 }
 
 // RFC 2308 section 6: with the TTL decremented. Of a larger one who keeps our response would see
