@@ -14,6 +14,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "base/core_share.h"
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "bench/answer_check.h"
@@ -181,6 +182,7 @@ Result<LoadResult> run_as_told(const CommandLine& line, const LoadOptions& optio
 }
 
 Result<void> run(const CommandLine& line) {
+  take_short_turns();  // whatever else is on its core
   std::optional<NamesFile> names;
   if (!line.names.empty()) {
     auto read = read_names_file(line.names);

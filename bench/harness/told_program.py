@@ -4,15 +4,17 @@ import json
 import subprocess
 
 END_SECONDS = 10
+NICENESS = 5
 
 
 class ToldProgram:
     """It gets a line on its standard input for everything that it is to do, and answers each with one of JSON. It runs on the
-    load generator's core until the block is left: then its input ends, and so does it."""
+    load generator's core until the block is left: then its input ends, and so does it. It gives way to the generator, whose
+    waits would be taken for the server's."""
 
     def __init__(self, bench, name, *arguments):
         self.name = name
-        command = ["taskset", "-c", bench.load_core, bench.program(name), *arguments]
+        command = ["nice", "-n", NICENESS, "taskset", "-c", bench.load_core, bench.program(name), *arguments]
         self._process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, text=True, bufsize=1)
 
