@@ -9,8 +9,8 @@ NICENESS = 5
 
 class ToldProgram:
     """It gets a line on its standard input for everything that it is to do, and answers each with one of JSON. It runs on the
-    load generator's core until the block is left: then its input ends, and so does it. It gives way to the generator, whose
-    waits would be taken for the server's."""
+    load generator's core until the block is left: then its input ends, and so does it. It gives way to the generator, which
+    after a wait asks many questions at once."""
 
     def __init__(self, bench, name, *arguments):
         self.name = name
