@@ -4,10 +4,10 @@
 // A connection that dies takes no question with it: each is asked once more on a new one. So it is
 // with one that says nothing although something was asked (stream_patience.h), or nothing that
 // answers a question, or that does not come about: that is no slow answer but a server, or a way to
-// it, that is gone. A question that was on two of them has met a network error. A connection that the
-// server closed after it had answered on it does not count: the server may take so many questions on
-// a connection and no more (RFC 7766 section 6.2.3), and hardly more are sent on the next. An idle
-// connection is closed.
+// it, that is gone. A question that was on two of them has met a network error. A connection that
+// the server closed after it had answered on it does not count: the server may take so many
+// questions on a connection and no more (RFC 7766 section 6.2.3), and hardly more are sent on the
+// next. An idle connection is closed.
 #pragma once
 
 #include <chrono>
