@@ -32,6 +32,8 @@ namespace {
 
 constexpr ExtendedError kNotSupportedError{.code = extended_error::kNotSupported, .text = ""};
 
+constexpr ExtendedError kInvalidTypeError{.code = extended_error::kInvalidQueryType, .text = ""};
+
 constexpr ExtendedError kAliasOfSpecialError{.code = extended_error::kOther,
                                              .text = "an alias of a special name"};
 
@@ -72,9 +74,10 @@ std::optional<Denial> early_denial(const Query& query, Transport transport, Clie
     return Denial{rcode::kFormErr};  // RFC 7828 section 3.2.1
   }
   switch (query.qtype) {
-    case 0:
+    case 0:  // RFC 6895 section 3.1: no types to ask for
     case rrtype::kOpt:
-      return Denial{rcode::kFormErr};  // RFC 6895 section 3.1: no types to ask for
+    case rrtype::kNxName:  // RFC 9824 section 3.5
+      return Denial{rcode::kFormErr, &kInvalidTypeError};
     case rrtype::kAxfr:
     case rrtype::kIxfr:
       return Denial{rcode::kRefused, &kNotSupportedError};

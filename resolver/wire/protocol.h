@@ -76,6 +76,7 @@ inline constexpr std::uint16_t kOpt = 41;
 inline constexpr std::uint16_t kDs = 43;
 inline constexpr std::uint16_t kSvcb = 64;
 inline constexpr std::uint16_t kHttps = 65;
+inline constexpr std::uint16_t kNxName = 128;
 inline constexpr std::uint16_t kTkey = 249;
 inline constexpr std::uint16_t kTsig = 250;
 inline constexpr std::uint16_t kIxfr = 251;
@@ -99,7 +100,7 @@ inline constexpr std::uint16_t kTcpKeepalive = 11;   // RFC 7828
 inline constexpr std::uint16_t kExtendedError = 15;  // RFC 8914
 }  // namespace edns_option
 
-// RFC 8914 section 4.
+// RFC 8914 section 4; the last one RFC 9824 section 9.
 namespace extended_error {
 inline constexpr std::uint16_t kOther = 0;
 inline constexpr std::uint16_t kStaleAnswer = 3;
@@ -110,6 +111,7 @@ inline constexpr std::uint16_t kStaleNxDomainAnswer = 19;
 inline constexpr std::uint16_t kNotSupported = 21;
 inline constexpr std::uint16_t kNoReachableAuthority = 22;
 inline constexpr std::uint16_t kNetworkError = 23;
+inline constexpr std::uint16_t kInvalidQueryType = 30;
 }  // namespace extended_error
 
 }  // namespace meshdns::dns

@@ -19,6 +19,7 @@ using support::MessageBytes;
 
 constexpr unsigned kA = 1;
 constexpr unsigned kAaaa = 28;
+constexpr unsigned kNxname = 128;
 constexpr unsigned kIxfr = 251;
 constexpr unsigned kAxfr = 252;
 constexpr unsigned kChaos = 3;
@@ -87,6 +88,13 @@ void one_question(Visit& visit) {
   MessageBytes none;
   none.header(1, 0x0100, 0, 0, 0, 0);
   (void)visit.expect_rcode(none.bytes(), kFormerr);
+}
+
+void no_nxname(Visit& visit) {
+  for (const char* const name : kNames) {
+    (void)visit.expect_rcode(make_query(name, kNxname), kFormerr);
+    visit.expect(visit.forwarded(fmt::format("{}.", name)).empty(), "it was forwarded");
+  }
 }
 
 void other_classes(Visit& visit) {
@@ -197,6 +205,8 @@ std::vector<Rule> message_rules() {
        transfers, says_rcode(0)},
       {"WantsOneQuestion", "A query with no question, or with two, gets FORMERR.",
        "RFC 9619 section 4", Verdict::kMust, one_question, says_rcode(0)},
+      {"RejectsNxname", "A query for NXNAME gets FORMERR, and is not forwarded.",
+       "RFC 9824 section 3.5", Verdict::kMust, no_nxname, says_rcode(0)},
       {"KeepsClassesApart",
        "A name held here has no data in another class, nor in class ANY, and is not forwarded.",
        "RFC 1035 section 3.2.4", Verdict::kMust, other_classes, edits_query(ask_for_in)},

@@ -472,6 +472,18 @@ TEST_F(QueryHandlerTest, AnswersWhatItCannotTake) {
   }
 }
 
+// RFC 6895 section 3.1, RFC 9824 section 3.5: types of which no name has data.
+TEST_F(QueryHandlerTest, TakesNoQuestionForWhatIsNoTypeOfData) {
+  for (const char* const name : {"web.mesh", "api.example.org", "www.example.org"}) {
+    for (const std::uint16_t type : {std::uint16_t{0}, rrtype::kOpt, rrtype::kNxName}) {
+      const Answer answer = ask(name, type, {.edns = 1232});
+      EXPECT_EQ(answer.message.rcode, rcode::kFormErr) << name << " " << type;
+      EXPECT_EQ(answer.message.extended_error, (JudgedExtendedError{30, ""}))
+          << name << " " << type;
+    }
+  }
+}
+
 TEST_F(QueryHandlerTest, NeverAnswersResponsesAndScraps) {
   EXPECT_EQ(send({}).outcome.verdict, Verdict::kDrop);
   EXPECT_EQ(send(Octets(11, 0)).outcome.verdict, Verdict::kDrop);
