@@ -312,7 +312,8 @@ void GroupForwarder::Exchange::on_due() {
     return;
   }
   if (now() >= turn_end_ || left() < kShortestAttempt) {
-    if (const auto asked = states_[current_].asked; asked && !forwarder_.order_.is_of_equals()) {
+    const auto asked = states_[current_].asked;
+    if (asked && !all_had_turns_ && !forwarder_.order_.is_of_equals()) {
       server(current_).metrics.timeouts.add();
       server(current_).health->note_silence(*asked, now());
     }

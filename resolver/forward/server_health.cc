@@ -28,10 +28,11 @@ bool ServerHealth::claim(Nanoseconds& next, TimePoint now, std::chrono::nanoseco
 
 void ServerHealth::note_reply(TimePoint now) {
   last_reply_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-  if (strikes_.load(std::memory_order_relaxed) != 0) {
-    strikes_.store(0, std::memory_order_relaxed);
+  if (is_suspect()) {
+    suspect_.store(false, std::memory_order_relaxed);
+    penalties_.store(0, std::memory_order_relaxed);
     down_until_.store(0, std::memory_order_relaxed);
-    next_strike_.store(0, std::memory_order_relaxed);
+    next_refusal_.store(0, std::memory_order_relaxed);
   }
   if (retries_.load(std::memory_order_relaxed) < kMaxRetries) {
     retries_.fetch_add(kRetriesPerReply, std::memory_order_relaxed);
@@ -39,20 +40,34 @@ void ServerHealth::note_reply(TimePoint now) {
 }
 
 void ServerHealth::note_silence(TimePoint asked, TimePoint now) {
-  // What it said to another question meanwhile shows that this one was lost.
-  if (last_reply_.load(std::memory_order_relaxed) < asked.time_since_epoch().count()) {
-    penalise(now);
+  // What it said to another question meanwhile shows that this one was lost, or takes its time.
+  if (asked <= time_of(last_reply_)) {
+    return;
+  }
+  // Of many questions that fail together one counts.
+  auto counted = silent_at_.load(std::memory_order_relaxed);
+  if (asked.time_since_epoch().count() < counted ||
+      !silent_at_.compare_exchange_strong(counted, now.time_since_epoch().count(),
+                                          std::memory_order_relaxed)) {
+    return;
+  }
+  if (suspect_.exchange(true, std::memory_order_relaxed)) {
+    take_down(now);
   }
 }
 
-void ServerHealth::penalise(TimePoint now) {
-  // Of many questions that fail together one counts.
-  if (!claim(next_strike_, now, kReturnInterval)) {
-    return;
+void ServerHealth::note_refusal(TimePoint now) {
+  // Of many that are refused together one counts.
+  if (claim(next_refusal_, now, kReturnInterval)) {
+    suspect_.store(true, std::memory_order_relaxed);
+    take_down(now);
   }
-  constexpr int kMaxStrikes = 5;
-  const int strikes = std::min(strikes_.fetch_add(1, std::memory_order_relaxed), kMaxStrikes);
-  const auto penalty = std::min(kFirstPenalty * (1 << strikes), kLongestPenalty);
+}
+
+void ServerHealth::take_down(TimePoint now) {
+  constexpr int kMaxPenalties = 5;
+  const int before = std::min(penalties_.fetch_add(1, std::memory_order_relaxed), kMaxPenalties);
+  const auto penalty = std::min(kFirstPenalty * (1 << before), kLongestPenalty);
   down_until_.store((now + penalty).time_since_epoch().count(), std::memory_order_relaxed);
   next_return_.store((now + kReturnInterval).time_since_epoch().count(), std::memory_order_relaxed);
 }

@@ -2,9 +2,11 @@
 //
 // Passive: it is learnt from clients' questions alone, and only from replies that matched one, or
 // from their absence, so that a forger can make no server look bad. A server that said nothing
-// while it had its turn is down for a while, longer each time; meanwhile one question a second
-// looks whether it is back, and any reply ends it. Retries come out of a budget that replies fill:
-// in an outage there are hardly more packets than questions.
+// while it had its turn may wait for somebody else, for this one question: it is suspect and keeps
+// its place, for shorter turns. When it says nothing to a question that was asked since, it is down
+// for a while, longer each time; meanwhile one question a second looks whether it is back. Any
+// reply ends all that. Retries come out of a budget that replies fill: in an outage there are
+// hardly more packets than questions.
 //
 // Thread-safe: atomics, each of which stands for itself.
 #pragma once
@@ -60,7 +62,9 @@ class ServerHealth {
   // It had its turn since `asked` and said nothing to that question.
   void note_silence(TimePoint asked, TimePoint now);
   // It cannot be reached, or nothing listens there.
-  void note_refusal(TimePoint now) { penalise(now); }
+  void note_refusal(TimePoint now);
+  // It was silent or refused, and has said nothing since.
+  [[nodiscard]] bool is_suspect() const { return suspect_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool is_down(TimePoint now) const { return is_before(now, down_until_); }
   // True for one caller in each kReturnInterval.
   [[nodiscard]] bool claim_return(TimePoint now) {
@@ -94,16 +98,18 @@ class ServerHealth {
   // True for one caller after each `interval`.
   [[nodiscard]] static bool claim(Nanoseconds& next, TimePoint now,
                                   std::chrono::nanoseconds interval);
-  void penalise(TimePoint now);
+  void take_down(TimePoint now);
 
   UpstreamServer server_;
   Nanoseconds looping_until_{0};
   Nanoseconds next_loop_probe_{0};
   Nanoseconds last_reply_{0};
+  Nanoseconds silent_at_{0};  // the last time that counted
+  Nanoseconds next_refusal_{0};
+  std::atomic<bool> suspect_{false};
   Nanoseconds down_until_{0};
   Nanoseconds next_return_{0};
-  Nanoseconds next_strike_{0};
-  std::atomic<int> strikes_{0};  // silences in a row
+  std::atomic<int> penalties_{0};  // in a row
   std::atomic<int> retries_{kMaxRetries};
   Nanoseconds next_free_retry_{0};
   Nanoseconds next_comparison_{0};

@@ -17,6 +17,9 @@ using std::chrono::nanoseconds;
 
 // Less is not worth a second question.
 constexpr milliseconds kShortestHedge{1};
+// A server that was silent lately is asked so often within its turn: what the network loses now and
+// then is no second silence.
+constexpr int kSuspectTries = 2;
 
 }  // namespace
 
@@ -48,7 +51,8 @@ void ServerOrder::arrange(std::span<ServerHealth* const> servers, TimePoint now,
 
 nanoseconds ServerOrder::turn_of(const ServerHealth& server, bool is_first) const {
   if (!is_of_equals()) {
-    return times_.turn;
+    return server.is_suspect() ? std::min(times_.turn, kSuspectTries * times_.retry_interval)
+                               : times_.turn;
   }
   if (policy_ != ForwardPolicy::kHedged || !is_first) {
     return times_.retry_interval;

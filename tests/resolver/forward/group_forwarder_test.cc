@@ -210,16 +210,71 @@ TEST_F(GroupForwarderTest, DropsItsQuestionsWhenItGoes) {
 // What it learns of servers from one question, and does in the next.
 class ServerHealthTest : public GroupForwarderTest {
  protected:
-  // The first of two servers has been silent; the second has answered.
-  void lose_first_server() {
-    make(2);
+  // The first of two servers is silent to a question; the second answers it.
+  void ask_in_vain(milliseconds turn) {
     forward();
-    advance(milliseconds(1500));
+    advance(turn);
+    ASSERT_EQ(asked_.back().server.port, 1);
     reply(asked_.size() - 1);
     ASSERT_TRUE(askers_.back()->result.has_value());
     asked_.clear();
   }
+  // So it was to one question, and then to another.
+  void lose_first_server() {
+    make(2);
+    ask_in_vain(milliseconds(1500));
+    ask_in_vain(milliseconds(800));
+  }
 };
+
+// A healthy server may wait for somebody else's slow one, and others know no names of its own.
+TEST_F(ServerHealthTest, AServerThatWasSilentToOneQuestionKeepsItsPlaceForAShorterTurn) {
+  make(2);
+  ask_in_vain(milliseconds(1500));
+  EXPECT_FALSE(health_of(0).is_down(clock_.now()));
+  forward();
+  advance(milliseconds(790));
+  EXPECT_THAT(servers_asked(), ElementsAre(0, 0)) << "one lost datagram is no silence";
+  advance(milliseconds(10));
+  EXPECT_THAT(servers_asked(), ElementsAre(0, 0, 1));
+  EXPECT_TRUE(health_of(0).is_down(clock_.now()));
+}
+
+TEST_F(ServerHealthTest, AnAnswerGivesAServerItsWholeTurnAgain) {
+  make(2);
+  ask_in_vain(milliseconds(1500));
+  forward();
+  reply(0);
+  asked_.clear();
+  forward();
+  advance(milliseconds(1490));
+  EXPECT_THAT(servers_asked(), Each(0));
+}
+
+// Such as those of getaddrinfo(3), for A and AAAA of one slow name.
+TEST_F(ServerHealthTest, QuestionsThatWereAskedTogetherAreOneSilence) {
+  make(2);
+  for (int i = 0; i < 3; ++i) {
+    forward();
+    advance(milliseconds(20));
+  }
+  advance(milliseconds(1500));
+  EXPECT_THAT(servers_asked(), Contains(1));
+  EXPECT_FALSE(health_of(0).is_down(clock_.now()));
+}
+
+TEST_F(ServerHealthTest, AQuestionThatIsAskedForLongIsOneSilence) {
+  make(1);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_FALSE(health_of(0).is_down(clock_.now()));
+    const Asker& asker = forward();
+    advance(seconds(5));
+    EXPECT_TRUE(asker.result.has_value());
+  }
+  EXPECT_EQ(metrics_.upstream({.address = asked_.front().server}).timeouts.value(), 2U);
+  advance(ServerHealth::kFirstPenalty);
+  EXPECT_FALSE(health_of(0).is_down(clock_.now())) << "no longer than at first";
+}
 
 TEST_F(ServerHealthTest, AServerThatWasSilentComesAfterTheOthers) {
   lose_first_server();
@@ -232,12 +287,12 @@ TEST_F(ServerHealthTest, AServerThatWasSilentComesAfterTheOthers) {
 TEST_F(ServerHealthTest, OneQuestionASecondLooksWhetherItIsBack) {
   lose_first_server();
   advance(seconds(1));
-  forward();
+  const Asker& asker = forward();
   EXPECT_THAT(servers_asked(), ElementsAre(0, 1)) << "asked besides";
   forward();
   EXPECT_THAT(servers_asked(2), ElementsAre(1));
   reply(0, 0, 42);
-  EXPECT_THAT(askers_[1]->result.value().reply, ElementsAre(42));
+  EXPECT_THAT(asker.result.value().reply, ElementsAre(42));
   forward();
   EXPECT_THAT(servers_asked(3), ElementsAre(0)) << "it is back";
 }
@@ -270,8 +325,13 @@ TEST_F(ServerHealthTest, ThePenaltyGrowsWithEachSilenceUpToABound) {
 
 TEST_F(ServerHealthTest, ManyQuestionsThatFailTogetherCountAsOne) {
   ServerHealth& health = health_of(7);
-  for (int i = 0; i < 1000; ++i) {
-    health.note_silence(clock_.now(), clock_.now());
+  for (const bool makes_it_down : {false, true}) {
+    const TimePoint asked = clock_.now();
+    clock_.advance(milliseconds(800));
+    for (int i = 0; i < 1000; ++i) {
+      health.note_silence(asked, clock_.now());
+    }
+    EXPECT_EQ(health.is_down(clock_.now()), makes_it_down);
   }
   clock_.advance(ServerHealth::kFirstPenalty);
   EXPECT_FALSE(health.is_down(clock_.now()));
