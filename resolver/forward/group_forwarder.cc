@@ -130,6 +130,11 @@ class GroupForwarder::Exchange final : public TimerQueue::Timer {
   void ask_besides();
   void next_turn();
   [[nodiscard]] bool find_next();
+  // Whether a server that was silent gets more turns: where somebody spoke, only if it is known to
+  // speak, too.
+  [[nodiscard]] bool may_have_more(std::size_t index) const {
+    return error_reply_.empty() || !server(index).health->is_down(now());
+  }
   void ask(std::size_t index);
   // Once more, if it helps.
   void ask_again(std::size_t index);
@@ -226,15 +231,12 @@ bool GroupForwarder::Exchange::find_next() {
       const std::size_t index = order_[next_];
       const bool loops = server(index).health->is_looping(now());
       looped_ = looped_ || loops;
-      if (!loops && !states_[index].failed) {
+      if (!loops && !states_[index].failed && (!all_had_turns_ || may_have_more(index))) {
         return true;
       }
     }
     next_ = 0;
     all_had_turns_ = true;
-    if (!error_reply_.empty()) {
-      return false;  // somebody spoke: the silent ones get no second turn
-    }
   }
   return false;
 }

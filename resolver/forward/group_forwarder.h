@@ -7,9 +7,10 @@
 // parse. Every other reply counts, whatever it says. In sequence an early answer of a later server
 // never beats an earlier one within its turn, so that internal servers listed before public ones
 // keep their names; equals have short turns, and the first answer of any of them is the one. After
-// the last turn those that were only silent get more, short ones. When all fail, the first error
-// reply is the answer; the rcode passes (RFC 5625 section 6.2 and the stub's own retry depend on
-// it).
+// the last turn those that were only silent get more, short ones: all of them where nobody spoke,
+// else those that are not down, which may know better than whoever failed. When all fail, the first
+// error reply is the answer; the rcode passes (RFC 5625 section 6.2 and the stub's own retry depend
+// on it).
 //
 // Servers that said nothing lately (server_health.h) come after the others; now and then a question
 // asks them besides, so that their return is seen, and so does a policy that compares servers,

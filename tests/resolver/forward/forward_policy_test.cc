@@ -13,6 +13,7 @@
 #include "resolver/forward/server_health.h"
 #include "resolver/forward/server_order.h"
 #include "resolver/forward/upstream_server.h"
+#include "resolver/wire/protocol.h"
 #include "tests/resolver/forward/forwarder_fixture.h"
 
 namespace meshdns::dns {
@@ -131,6 +132,29 @@ TEST_F(ForwardPolicyTest, OfEqualsTheNextIsAskedAtTheRetryIntervalAndAnyAnswerCo
     reply(besides, 0, 42);  // the first, late
     EXPECT_THAT(asker.result.value().reply, ElementsAre(42));
     forwarder_.reset();
+  }
+}
+
+// One that refuses all is quick to say so.
+TEST_F(ForwardPolicyTest, OfEqualsASlowOneIsHeardThoughTheOthersFail) {
+  for (const ForwardPolicy policy : {ForwardPolicy::kRandom, ForwardPolicy::kRoundRobin,
+                                     ForwardPolicy::kFastest, ForwardPolicy::kHedged}) {
+    forwarder_.reset();
+    kept_.clear();
+    asked_.clear();
+    make_with(2, policy);
+    const Asker& asker = forward();
+    advance(milliseconds(400));
+    const int slow = asked_.front().server.port;
+    for (std::size_t i = 0; i < asked_.size(); ++i) {
+      if (asked_.at(i).server.port != slow && is_open(i)) {
+        reply(i, rcode::kRefused);
+      }
+    }
+    advance(milliseconds(200));
+    ASSERT_FALSE(asker.result.has_value()) << static_cast<int>(policy);
+    reply(0, 0, 42);  // 600 ms after it was asked
+    EXPECT_THAT(asker.result.value().reply, ElementsAre(42));
   }
 }
 

@@ -135,13 +135,37 @@ TEST_F(GroupForwarderTest, DoesNotAskAServerAgainThatSpokeOrRefused) {
 
 TEST_F(GroupForwarderTest, PassesTheFirstErrorReplyOnceAllHadTheirTurn) {
   make(3);
+  health_of(0).note_refusal(clock_.now());
   const Asker& asker = forward();
-  advance(milliseconds(1500));  // the first is silent
-  reply(asked_.size() - 1, 5, 55);
-  reply(asked_.size() - 1, 2, 22);
-  ASSERT_TRUE(asker.result.has_value()) << "the silent one gets no second turn";
+  ASSERT_THAT(servers_asked(), ElementsAre(1));
+  reply(0, 5, 55);
+  reply(1, 2, 22);
+  EXPECT_FALSE(asker.result.has_value()) << "the one that is down has its turn, too";
+  advance(milliseconds(800));
+  ASSERT_TRUE(asker.result.has_value()) << "and no second one";
   EXPECT_EQ(asker.result->status, ForwardStatus::kReply);
   EXPECT_THAT(asker.result->reply, ElementsAre(55));
+}
+
+TEST_F(GroupForwarderTest, AServerThatIsSlowIsHeardThoughTheOthersFail) {
+  make(3);
+  const Asker& asker = forward();
+  advance(milliseconds(1500));
+  reply(asked_.size() - 1, 5, 55);
+  reply(asked_.size() - 1, 2, 22);
+  advance(milliseconds(500));
+  ASSERT_FALSE(asker.result.has_value());
+  reply(0, 0, 42);  // 2 s after it was asked
+  EXPECT_THAT(asker.result.value().reply, ElementsAre(42));
+}
+
+TEST_F(GroupForwarderTest, AServerThatIsSilentDoesNotKeepTheOthersErrorForEver) {
+  make(2);
+  const Asker& asker = forward();
+  advance(milliseconds(1500));
+  reply(asked_.size() - 1, 5, 55);
+  advance(milliseconds(3000));
+  EXPECT_THAT(asker.result.value().reply, ElementsAre(55));
 }
 
 TEST_F(GroupForwarderTest, TellsUnreachableServersFromSilentOnes) {
