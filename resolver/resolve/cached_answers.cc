@@ -31,11 +31,12 @@ constexpr ExtendedError kFailureError{extended_error::kCachedError, "upstream fa
 constexpr std::size_t kErrorOctets = kPlainUdpOctets;  // hold any error
 
 // Of servers that are asked in order the first may hold names which no other knows of (a company's,
-// and then a public one): that a later one denies a name is forgotten soon after the first is back.
+// and then a public one): that a later one denies a name is forgotten soon after the first is back,
+// and replaces nothing that is still true.
 constexpr std::uint32_t kStandInDenialSeconds = 10;
 
 void shorten_denial(StoredReply& stored, ReplyFacts& facts) {
-  if (facts.kind != ReplyKind::kAnswer && facts.ttl) {
+  if (facts.ttl) {
     clamp_ttls(stored, 0, kStandInDenialSeconds);
     facts.ttl = std::min(*facts.ttl, kStandInDenialSeconds);
   }
@@ -157,10 +158,11 @@ SharedResult CachedAnswers::take(const Query& asked, ForwardResult result, bool 
       shared.is_failure = !inspect_reply(shared.reply).truncated;
     } else {
       shared.is_failure = facts.kind == ReplyKind::kFailure;
-      if (result.is_stand_in) {
+      const bool is_doubtful = result.is_stand_in && facts.kind != ReplyKind::kAnswer;
+      if (is_doubtful) {
         shorten_denial(shared.stored, facts);
       }
-      if (!shared.is_failure && may_keep) {
+      if (!shared.is_failure && may_keep && !(is_doubtful && has_fresh(question))) {
         cache_.store(question, facts, clock_.now(), shared.stored);
       }
       rcode = shared.is_failure ? shared.stored.rcode() : rcode;
@@ -176,6 +178,10 @@ SharedResult CachedAnswers::take(const Query& asked, ForwardResult result, bool 
     cache_.store_failure(question, rcode, clock_.now());
   }
   return shared;
+}
+
+bool CachedAnswers::has_fresh(const CachedQuestion& question) {
+  return cache_.find(question, clock_.now(), found_).freshness == Freshness::kFresh;
 }
 
 RebuildResult CachedAnswers::write(const SharedResult& result, const Query& query,

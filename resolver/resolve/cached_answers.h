@@ -84,6 +84,7 @@ class CachedAnswers {
                                               std::span<std::uint8_t> buffer) const;
 
  private:
+  [[nodiscard]] bool has_fresh(const CachedQuestion& question);
   [[nodiscard]] Found answer_with(const CacheHit& hit, const Query& query, Transport transport,
                                   std::span<std::uint8_t> buffer);
 

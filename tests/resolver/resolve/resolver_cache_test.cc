@@ -305,17 +305,19 @@ TEST_F(StaleAnswers, TheTimerAndTheReplyGiveEachQuestionOneReply) {
   }
 }
 
-// The first server may be a company's, and the second a public one.
-TEST_F(ResolverCacheTest, WhatTheSecondServerDeniesIsForgottenSoon) {
+// That there is no such name, or without `no_name` none of its type.
+Octets denial(const std::string& name, bool no_name = true) {
   const Octets soa =
       MessageBytes().name("ns.org").name("root.org").u32(1).u32(2).u32(3).u32(4).u32(900).bytes();
-  const auto denial = [&soa](const std::string& name) {
-    return MessageBytes()
-        .header(0x9999, 0x8183, 1, 0, 1, 0)
-        .question(name, rrtype::kA)
-        .record("org", rrtype::kSoa, 900, soa)
-        .bytes();
-  };
+  return MessageBytes()
+      .header(0x9999, no_name ? 0x8183 : 0x8180, 1, 0, 1, 0)
+      .question(name, rrtype::kA)
+      .record("org", rrtype::kSoa, 900, soa)
+      .bytes();
+}
+
+// The first server may be a company's, and the second a public one.
+TEST_F(ResolverCacheTest, WhatTheSecondServerDeniesIsForgottenSoon) {
   make();
   resolve("inside.example.org");
   asked_.at(0).end({AttemptStatus::kNetworkError, 0, {}});
@@ -333,6 +335,35 @@ TEST_F(ResolverCacheTest, WhatTheSecondServerDeniesIsForgottenSoon) {
   EXPECT_EQ(asked_.at(0).server, kFirstServer);
   answer(0, denial("inside.example.org"));
   EXPECT_THAT(last().authority, ElementsAre("org. 900 IN SOA ns.org. root.org. 1 2 3 4 900"));
+}
+
+TEST_F(ResolverCacheTest, WhatTheSecondServerDeniesEndsNoAnswerBeforeItsTime) {
+  for (const bool no_name : {true, false}) {
+    SCOPED_TRACE(no_name ? "no name" : "no data");
+    make();
+    asked_.clear();
+    received_.clear();
+    resolve("inside.example.org");
+    answer(0, address_reply("inside.example.org"));
+    clock_.advance(seconds(55));
+    resolve("inside.example.org");
+    resolve("inside.example.org");
+    ASSERT_THAT(asked_, SizeIs(2)) << "it is popular, and asked for before its end";
+    asked_.at(1).end({AttemptStatus::kNetworkError, 0, {}});
+    ASSERT_EQ(asked_.at(2).server, kSecondServer);
+    answer(2, denial("inside.example.org", no_name));
+    resolve("inside.example.org");
+    EXPECT_THAT(last().answer, SizeIs(1));
+    clock_.advance(seconds(5));
+
+    resolve("inside.example.org");
+    ASSERT_THAT(asked_, SizeIs(4));
+    answer(3, denial("inside.example.org", no_name));
+    EXPECT_THAT(last().answer, IsEmpty());
+    resolve("inside.example.org");
+    EXPECT_THAT(last().answer, IsEmpty()) << "that is kept";
+    EXPECT_THAT(asked_, SizeIs(4));
+  }
 }
 
 TEST_F(ResolverCacheTest, APopularAnswerIsAskedForAnewBeforeItsEnd) {
