@@ -184,11 +184,17 @@ CachedAnswers::Found Resolver::find_cached(const Query& query, Transport transpo
   return found;
 }
 
+// For the next client: the one who has his answer loses nothing where there is no memory for it.
 void Resolver::refresh(const Query& query) {
-  if (has_servers(route_of(query))) {
-    environment_.metrics.cache_refreshes.add();
-    ask(environment_.questions.join(query, epoch_, {.party = this, .question = 0}));
+  if (!has_servers(route_of(query))) {
+    return;
   }
+  try {
+    ask(environment_.questions.join(query, epoch_, {.party = this, .question = 0}));
+  } catch (const std::bad_alloc&) {
+    return;  // a later client's question asks for it
+  }
+  environment_.metrics.cache_refreshes.add();
 }
 
 QuestionId Resolver::resolve(const Query& query, Transport transport, const IpAddress& client,
@@ -416,7 +422,12 @@ void Resolver::tell(Question& question, ResolvedReply reply) {
 }
 
 bool Resolver::tell_stale(Question& question) {
-  const auto found = cached_.find_stale(question.query, question.transport, buffer_);
+  CachedAnswers::Found found;
+  try {
+    found = cached_.find_stale(question.query, question.transport, buffer_);
+  } catch (const std::bad_alloc&) {
+    return false;  // as good as none
+  }
   if (found.outcome != CachedAnswers::Outcome::kAnswered) {
     return false;
   }

@@ -1,9 +1,11 @@
 // What becomes of a question whose reply there is no memory for.
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -153,6 +155,71 @@ TEST_F(OutOfMemory, ClientsOfAllWorkersAreToldWhenThereIsMemoryAgain) {
     run_posted();
     EXPECT_THAT(received_, SizeIs(1)) << "another worker's";
     EXPECT_EQ(resolver_->in_flight() + other_->in_flight(), 0U);
+    EXPECT_EQ(limits_->in_flight(), 0U);
+  }
+}
+
+// What is told instead of nothing takes memory, too.
+TEST_F(OutOfMemory, WhoCannotBeToldAStaleAnswerIsToldOfTheFailure) {
+  make();
+  resolve("large.example.org", Transport::kTcp);
+  answer(0, address_reply("large.example.org", 1500));
+  resolve("small.example.org");
+  answer(1, address_reply("small.example.org"));
+  resolve_at(*resolver_, "small.example.org", Transport::kUdp, {}, rrtype::kAaaa);
+  answer(2, support::MessageBytes()
+                .header(0x9999, 0x8183, 1, 0, 1, 0)
+                .question("small.example.org", rrtype::kAaaa)
+                .record("org", rrtype::kSoa, 900,
+                        support::MessageBytes()
+                            .name("ns.org")
+                            .name("root.org")
+                            .u32(1)
+                            .u32(2)
+                            .u32(3)
+                            .u32(4)
+                            .u32(900)
+                            .bytes())
+                .bytes());
+  clock_.advance(std::chrono::seconds(61));
+  resolve("large.example.org", Transport::kTcp);
+  resolve("small.example.org");  // denied, and with it goes the room that the large one had
+  ASSERT_THAT(asked_, SizeIs(4));
+  received_.clear();
+  {
+    const support::ShortMemory memory(10'000);
+    asked_.at(3).end({AttemptStatus::kNetworkError, 0, {}});
+    try {
+      asked_.at(4).end({AttemptStatus::kNetworkError, 0, {}});
+    } catch (const std::bad_alloc&) {  // as it says
+    }
+  }
+  ASSERT_THAT(received_, SizeIs(1));
+  EXPECT_EQ(received_[0].rcode, rcode::kServFail);
+  EXPECT_EQ(limits_->in_flight(), 0U);
+}
+
+TEST_F(OutOfMemory, AnAnswerThatIsKeptIsToldThoughItCannotBeAskedForAnew) {
+  for (std::size_t most = 8; most < 5000; most += most / 2) {
+    SCOPED_TRACE(most);
+    make();
+    asked_.clear();
+    resolve("www.example.org");
+    answer(0, address_reply("www.example.org"));
+    clock_.advance(std::chrono::seconds(55));
+    resolve("www.example.org");
+    Query query;
+    ASSERT_EQ(parse_query(support::make_query("www.example.org", rrtype::kA), query),
+              ParseStatus::kOk);
+    std::vector<std::uint8_t> buffer(kMaxMessageOctets);
+    CachedAnswers::Found found;
+    {
+      const support::ShortMemory memory(most);
+      found = resolver_->find_cached(query, Transport::kUdp, buffer);
+    }
+    EXPECT_TRUE(found.refresh) << "it is popular, and ends soon";
+    EXPECT_EQ(found.outcome, CachedAnswers::Outcome::kAnswered);
+    advance(std::chrono::seconds(5));
     EXPECT_EQ(limits_->in_flight(), 0U);
   }
 }
