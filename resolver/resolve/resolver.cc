@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <map>
 #include <memory>
 #include <new>
@@ -18,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/ip_address.h"
+#include "base/one_by_one.h"
 #include "base/slot_map.h"
 #include "resolver/forward/forward_client.h"
 #include "resolver/forward/forward_plan.h"
@@ -64,28 +64,6 @@ SharedResult no_memory() {
 
 // Other workers' clients for whom there was no memory are told then.
 constexpr std::chrono::milliseconds kTellAgainAfter{100};
-
-// Steps for one client after the other: whoever cannot be told keeps nobody else from it.
-class OneByOne {
- public:
-  template <typename Step>
-  void take_step(const Step& step) {
-    try {
-      step();
-    } catch (...) {
-      failure_ = std::current_exception();
-    }
-  }
-  // Throws what the last step threw that failed.
-  void finish() const {
-    if (failure_) {
-      std::rethrow_exception(failure_);
-    }
-  }
-
- private:
-  std::exception_ptr failure_;
-};
 
 }  // namespace
 

@@ -289,7 +289,17 @@ void TcpConnection::answer(std::span<const std::uint8_t> request) {
   }
 }
 
+// As in take_step(): there is no other way to tell that an answer is lost.
 void TcpConnection::on_resolved(const ResolvedReply& reply) {
+  try {
+    take_reply(reply);
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
+void TcpConnection::take_reply(const ResolvedReply& reply) {
   const bool was_open = questions_.erase(reply.question) != 0;
   context_.metrics.count_answer(AnswerSource::kUpstream, reply.rcode);
   context_.metrics.answer_seconds.observe(std::chrono::duration<double>(reply.elapsed).count());

@@ -93,6 +93,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   void process_frames();
   void answer(std::span<const std::uint8_t> request);
   void on_resolved(const ResolvedReply& reply);
+  void take_reply(const ResolvedReply& reply);
   // Tells the recorder, if there is one; it fills in the client.
   void record(QueryRecorder::Response response);
   void put(std::span<const std::uint8_t> message);

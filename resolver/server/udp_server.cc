@@ -13,6 +13,7 @@
 
 #include "base/ip_address.h"
 #include "base/metrics.h"
+#include "base/one_by_one.h"
 #include "base/unique_fd.h"
 #include "resolver/answer/outcome.h"
 #include "resolver/answer/query_handler.h"
@@ -78,8 +79,10 @@ void UdpServer::drain() {
     if (count == 0) {
       return;
     }
-    answer_batch(count);
-    record(batch.send(context_.sockets, fd));
+    OneByOne each;
+    each.take_step([&] { answer_batch(count); });
+    each.take_step([&] { record(batch.send(context_.sockets, fd)); });
+    each.finish();
     if (count < DatagramBatch::kMaxDatagrams) {
       return;
     }
@@ -110,12 +113,16 @@ void UdpServer::answer_batch(std::size_t count) {
       record_reply(i, EventSource::kLocal);
     }
   }
+  OneByOne each;
   for (const std::size_t i : std::span(others).first(other_count)) {
-    if (const EventSource source = forward(i, tally); source != EventSource::kNone) {
-      record_reply(i, source);
-    }
+    each.take_step([&] {
+      if (const EventSource source = forward(i, tally); source != EventSource::kNone) {
+        record_reply(i, source);
+      }
+    });
   }
   record(tally);
+  each.finish();
 }
 
 void UdpServer::record_query(std::size_t index) {

@@ -572,6 +572,33 @@ TEST_F(DnsServerTest, AStepThatFailsMakesNobodyDeaf) {
   }
 }
 
+TEST_F(DnsServerTest, AQuestionThatThereIsNoMemoryForCostsNoOtherItsAnswer) {
+  fault_count_ = 1;
+  sockets_.set_fault([this](const support::SocketCall& call) {
+    if (call.step == support::SocketStep::kConnect && fault_count_.exchange(0) != 0) {
+      throw std::bad_alloc();
+    }
+    return 0;
+  });
+  DnsServer::Options options = default_options();
+  options.waits = true;
+  start(options);
+  const ScriptedUpstream upstream(support::always_address("192.0.2.1"));
+  server_->set_plan(support::plan_of({upstream.address()}));
+  std::vector<UniqueFd> clients;
+  for (const char* const name :
+       {"first.example.org", "backend.mesh", "second.example.org", "many.mesh"}) {
+    clients.push_back(support::connect_socket(server(), DnsTransport::kUdp));
+    ASSERT_TRUE(support::send_message(clients.back().get(), DnsTransport::kUdp,
+                                      support::encode({.name = name})));
+  }
+  server_->begin();  // with all of them at once
+  for (const UniqueFd& client : clients) {
+    EXPECT_TRUE(support::receive_message(client.get(), DnsTransport::kUdp).has_value());
+  }
+  EXPECT_EQ(fault_count_, 0);
+}
+
 // A client that has just been told that it is connected gets its answer.
 TEST_F(DnsServerTest, AnswersAConnectionThatWasNotYetAskedAnythingWhenItStops) {
   DnsServer::Options options = default_options();

@@ -310,6 +310,24 @@ TEST_F(TcpTest, EndsAConnectionWhoseForwardedAnswersPileUp) {
   })) << metrics();
 }
 
+// It learns by the end of it that it has to ask again.
+TEST_F(TcpTest, EndsAConnectionWhoseForwardedAnswerFails) {
+  fault_count_ = 2;  // the question upstream, and the answer
+  sockets_.set_fault([this](const support::SocketCall& call) {
+    if (call.step == support::SocketStep::kSend && --fault_count_ == 0) {
+      throw std::bad_alloc();
+    }
+    return 0;
+  });
+  start();
+  const ScriptedUpstream upstream(support::always_address("192.0.2.1"));
+  server_->set_plan(support::plan_of({upstream.address()}));
+  const UniqueFd connection = connect();
+  write_all(connection.get(), framed(support::encode({.name = "www.example.org"})));
+  EXPECT_TRUE(is_closed_by_server(connection.get(), milliseconds(3000)));
+  EXPECT_EQ(ask("www.example.org", DnsTransport::kTcp), "192.0.2.1");
+}
+
 TEST_F(TcpTest, PausesReadingWhileManyQuestionsAreOpen) {
   DnsServer::Options options = default_options();
   options.worker.resolver.forward.turn = std::chrono::seconds(30);
