@@ -17,7 +17,8 @@ class InFlightLimits {
  public:
   struct Options {
     std::size_t total = 10'000;
-    // Loopback clients count towards the total alone: to a sidecar, 127.0.0.1 is everybody.
+    // Loopback clients (all of this host: AccessList) count towards the total alone: to a sidecar,
+    // 127.0.0.1 is everybody.
     std::size_t per_client = 1'000;
   };
 

@@ -1,7 +1,9 @@
 #include "resolver/server/access_list.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <ifaddrs.h>
 #include <memory>
 #include <utility>
@@ -20,10 +22,20 @@ AccessList::AccessList(std::vector<IpAddress> host_addresses, std::vector<IpPref
   std::ranges::sort(host_addresses_);
 }
 
+bool AccessList::is_host(const IpAddress& address) const {
+  return address.is_loopback() || std::ranges::binary_search(host_addresses_, address);
+}
+
+IpAddress AccessList::counted_as(const IpAddress& client) const {
+  constexpr std::array<std::uint8_t, 4> kLoopback{127, 0, 0, 1};
+  const IpAddress address = client.unmapped();
+  return is_host(address) ? IpAddress(kLoopback) : address;
+}
+
 ClientAccess AccessList::check(const IpAddress& client) const {
   const IpAddress address = client.unmapped();
   const bool allowed =
-      address.is_loopback() || std::ranges::binary_search(host_addresses_, address) ||
+      is_host(address) ||
       std::ranges::any_of(allowed_, [&](const IpPrefix& block) { return block.contains(address); });
   return allowed ? ClientAccess::kAllowed : ClientAccess::kRefused;
 }

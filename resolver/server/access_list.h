@@ -21,9 +21,16 @@ class AccessList {
   // allowed blocks. An IPv4-mapped address counts as the IPv4 address it holds.
   [[nodiscard]] ClientAccess check(const IpAddress& client) const;
 
+  // The address against which what `client` holds of us is counted. Programs of this host share
+  // its addresses, whichever of them a packet filter leaves their questions: all are loopback,
+  // which has no limit of its own.
+  [[nodiscard]] IpAddress counted_as(const IpAddress& client) const;
+
   friend bool operator==(const AccessList&, const AccessList&) = default;
 
  private:
+  [[nodiscard]] bool is_host(const IpAddress& address) const;
+
   std::vector<IpAddress> host_addresses_;  // sorted
   std::vector<IpPrefix> allowed_;
 };

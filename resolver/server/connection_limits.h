@@ -19,6 +19,7 @@ class ConnectionLimits {
  public:
   struct Options {
     std::size_t total = 1024;
+    // Loopback clients count towards the total alone: to a sidecar, 127.0.0.1 is everybody.
     std::size_t per_client = 256;
   };
 

@@ -60,6 +60,7 @@ TcpConnection::TcpConnection(WorkerContext& context, Owner& owner, const Timeout
       owner_(owner),
       timeouts_(timeouts),
       client_(client),
+      counted_as_(context.access->counted_as(client.ip)),
       socket_(std::make_unique<Socket>(context.io, std::move(socket))),
       last_activity_(context.clock.now()),
       last_written_(last_activity_) {}
@@ -278,7 +279,7 @@ void TcpConnection::answer(std::span<const std::uint8_t> request) {
     return;
   }
   const QuestionId question =
-      context_.resolver.resolve(query, Transport::kTcp, client_.ip, found.outcome,
+      context_.resolver.resolve(query, Transport::kTcp, counted_as_, found.outcome,
                                 [weak = weak_from_this()](const ResolvedReply& reply) {
                                   if (const auto self = weak.lock()) {
                                     self->on_resolved(reply);

@@ -71,7 +71,8 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   // Ends it if it is over one of its times.
   void check_timeouts(TimePoint now);
 
-  [[nodiscard]] const IpAddress& client() const { return client_.ip; }
+  // The address that it counts against (AccessList).
+  [[nodiscard]] const IpAddress& counted_as() const { return counted_as_; }
   // Nothing asked, nothing half said, nothing to say.
   [[nodiscard]] bool is_idle() const;
   [[nodiscard]] TimePoint idle_since() const { return last_activity_; }
@@ -108,6 +109,7 @@ class TcpConnection : public std::enable_shared_from_this<TcpConnection> {
   Owner& owner_;
   Timeouts timeouts_;
   SocketAddress client_;
+  IpAddress counted_as_;
   std::unique_ptr<Socket> socket_;
   FrameReader frames_;
   std::vector<std::uint8_t> output_;  // framed answers

@@ -168,10 +168,11 @@ TcpServer::AcceptResult TcpServer::accept_one() {
 }
 
 void TcpServer::admit(UniqueFd socket, const SocketAddress& client) {
-  Admission admission = limits_.admit(client.ip);
+  const IpAddress counted_as = context_.access->counted_as(client.ip);
+  Admission admission = limits_.admit(counted_as);
   if (admission != Admission::kAdmitted &&
-      evict(admission == Admission::kClientReached ? &client.ip : nullptr, {})) {
-    admission = limits_.admit(client.ip);
+      evict(admission == Admission::kClientReached ? &counted_as : nullptr, {})) {
+    admission = limits_.admit(counted_as);
   }
   if (admission != Admission::kAdmitted) {
     context_.metrics.tcp_refused_limit.add();
@@ -187,7 +188,7 @@ void TcpServer::admit(UniqueFd socket, const SocketAddress& client) {
                                                  std::move(socket), client);
     connections_.emplace(connection.get(), connection);
   } catch (const std::exception&) {  // no memory, or the reactor cannot take it
-    limits_.release(client.ip);
+    limits_.release(counted_as);
     context_.metrics.accept_failures.add();
     return;
   }
@@ -216,7 +217,7 @@ void TcpServer::look_for(const IpAddress* client, TimePoint idle_before, Evictio
   auto& [idle, half, slow] = eviction;
   const TimePoint slow_before = context_.clock.now() - kSlowReader;
   for (const auto& [key, connection] : connections_) {
-    if (client != nullptr && connection->client() != *client) {
+    if (client != nullptr && connection->counted_as() != *client) {
       continue;
     }
     if (connection->is_idle()) {
@@ -237,7 +238,7 @@ void TcpServer::look_for(const IpAddress* client, TimePoint idle_before, Evictio
 }
 
 void TcpServer::on_closed(TcpConnection& connection) {
-  limits_.release(connection.client());
+  limits_.release(connection.counted_as());
   context_.metrics.tcp_connections.set(static_cast<double>(limits_.open()));
   connections_.erase(&connection);
 }

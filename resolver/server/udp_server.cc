@@ -186,11 +186,10 @@ EventSource UdpServer::forward(std::size_t index, Tally& tally) {
     batch.add_reply(index, found.size);
     return found.is_stale ? EventSource::kStale : EventSource::kCache;
   }
-  context_.resolver.resolve(
-      batch.query(index), Transport::kUdp, batch.client(index).ip, found.outcome,
-      [self = shared_from_this(), peer = batch.peer(index)](const ResolvedReply& reply) {
-        self->on_resolved(peer, reply);
-      });
+  context_.resolver.resolve(batch.query(index), Transport::kUdp,
+                            context_.access->counted_as(batch.client(index).ip), found.outcome,
+                            [self = shared_from_this(), peer = batch.peer(index)](
+                                const ResolvedReply& reply) { self->on_resolved(peer, reply); });
   return EventSource::kNone;
 }
 

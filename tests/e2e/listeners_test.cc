@@ -106,6 +106,49 @@ TEST(Listeners, ManyOpenConnectionsLeaveUdpAnswered) {
   EXPECT_EQ(reply->rcode(), "NOERROR");
 }
 
+// A packet filter that sends their questions to us leaves programs the host's own address.
+TEST(Listeners, AllProgramsOfTheHostAreNotOneClient) {
+  MESHDNS_NEEDS_PRIVATE_NETWORK();
+  ip("addr add 192.0.2.54/32 dev lo");
+  ResolverProgram resolver;
+  resolver.start({"--listen", "127.0.0.1:5454", "--listen", "192.0.2.54:5454"});
+  for (const SocketAddress& address : {at("127.0.0.1", 5454), at("192.0.2.54", 5454)}) {
+    std::vector<UniqueFd> connections;
+    for (int i = 0; i < 300; ++i) {
+      connections.push_back(connect_socket(address, DnsTransport::kTcp));
+      ASSERT_TRUE(send_message(connections.back().get(), DnsTransport::kTcp,
+                               encode({.name = "localhost"})));
+      ASSERT_TRUE(receive_message(connections.back().get(), DnsTransport::kTcp).has_value());
+    }
+    const UniqueFd& first = connections.front();
+    EXPECT_TRUE(send_message(first.get(), DnsTransport::kTcp, encode({.name = "localhost"})) &&
+                receive_message(first.get(), DnsTransport::kTcp).has_value())
+        << address.to_string();
+  }
+}
+
+TEST(Listeners, QuestionsOfAllProgramsOfTheHostMayWait) {
+  MESHDNS_NEEDS_PRIVATE_NETWORK();
+  ip("addr add 192.0.2.55/32 dev lo");
+  const ScriptedUpstream upstream(silence());
+  ResolverProgram resolver;
+  resolver.start({"--listen", "192.0.2.55:5454", "--upstream", upstream.address().to_string()});
+  constexpr std::size_t kMoreThanOneClientMayHave = 1200;
+  const UniqueFd client = connect_socket(at("192.0.2.55", 5454), DnsTransport::kUdp);
+  for (std::size_t i = 0; i < kMoreThanOneClientMayHave; ++i) {
+    ASSERT_TRUE(send_message(client.get(), DnsTransport::kUdp,
+                             encode({.name = "n" + std::to_string(i) + ".example.org"})));
+    if (i % 50 == 0) {  // no more than the socket holds
+      ASSERT_TRUE(wait_until([&] { return upstream.count(DnsTransport::kUdp) >= i; }));
+    }
+  }
+  ASSERT_TRUE(wait_until([&] {
+    const std::string body = resolver.get("/metrics").body;
+    return body.find("meshdns_dns_queries_total{proto=\"udp\"} 1200\n") != std::string::npos;
+  }));
+  EXPECT_THAT(resolver.get("/metrics").body, HasSubstr("meshdns_forward_refused_total 0\n"));
+}
+
 TEST(Listeners, QuestionsOnOneConnectionAreAllAnswered) {
   ControlPlaneProgram control_plane;
   control_plane.put({.name = "web-1", .service = "web"});

@@ -44,6 +44,18 @@ TEST(AccessList, AllowsLoopbackAloneByDefault) {
   EXPECT_EQ(list.check(IpAddress::parse("192.0.2.1").value()), ClientAccess::kRefused);
 }
 
+// A packet filter that sends programs' questions to us leaves them the host's address.
+TEST(AccessList, CountsTheHostItselfAsOneClientWhateverItsAddress) {
+  const AccessList list({IpAddress::parse("192.0.2.5").value()},
+                        {IpPrefix::parse("198.51.100.0/24").value()});
+  for (const char* const own : {"127.0.0.1", "127.8.9.10", "::1", "192.0.2.5"}) {
+    EXPECT_TRUE(list.counted_as(IpAddress::parse(own).value()).is_loopback()) << own;
+  }
+  const IpAddress other = IpAddress::parse("198.51.100.7").value();
+  EXPECT_EQ(list.counted_as(other), other);
+  EXPECT_EQ(list.counted_as(IpAddress::parse("::ffff:198.51.100.7").value()), other);
+}
+
 TEST(AccessList, FindsTheHostsAddresses) {
   const auto addresses = read_host_addresses();
   ASSERT_TRUE(addresses);

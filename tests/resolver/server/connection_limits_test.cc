@@ -23,5 +23,16 @@ TEST(ConnectionLimits, BoundEachClientAndAll) {
   EXPECT_EQ(limits.open(), 3U);
 }
 
+TEST(ConnectionLimits, LetLoopbackUseTheTotal) {
+  const IpAddress loopback = IpAddress::parse("127.0.0.1").value();
+  ConnectionLimits limits({.total = 3, .per_client = 1});
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(limits.admit(loopback), Admission::kAdmitted);
+  }
+  EXPECT_EQ(limits.admit(loopback), Admission::kTotalReached);
+  limits.release(loopback);
+  EXPECT_EQ(limits.open(), 2U);
+}
+
 }  // namespace
 }  // namespace meshdns::dns

@@ -376,7 +376,7 @@ TEST_F(TcpTest, AsksNoFurtherServerForAClientThatHasGone) {
 
 TEST_F(TcpTest, LetsTheLongestIdleConnectionMakeWayAtTheLimit) {
   DnsServer::Options options = default_options();
-  options.connections = {.total = 100, .per_client = 3};
+  options.connections = {.total = 3, .per_client = 100};
   start(options);
   std::vector<UniqueFd> connections;
   for (int i = 0; i < 3; ++i) {
@@ -392,6 +392,21 @@ TEST_F(TcpTest, LetsTheLongestIdleConnectionMakeWayAtTheLimit) {
     EXPECT_TRUE(is_answered(connections[kept]));
   }
   EXPECT_THAT(metrics(), HasSubstr("meshdns_tcp_closed_total{reason=\"evicted\"} 1\n"));
+}
+
+// To a sidecar, loopback is everybody: a program that has many lookups under way is no attacker.
+TEST_F(TcpTest, CountsNoConnectionOfTheHostItselfAgainstOneClient) {
+  DnsServer::Options options = default_options();
+  options.connections = {.total = 100, .per_client = 3};
+  start(options);
+  std::vector<UniqueFd> connections;
+  for (int i = 0; i < 10; ++i) {
+    connections.push_back(connect());
+    ASSERT_TRUE(is_answered(connections.back()));
+  }
+  for (const UniqueFd& connection : connections) {
+    EXPECT_TRUE(is_answered(connection));
+  }
 }
 
 TEST_F(TcpTest, LetsAnIdleConnectionAtOneAddressMakeWayForOneAtAnother) {
