@@ -1,18 +1,23 @@
 // Where questions come from: addresses, transports, and who may ask.
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <iterator>
 #include <optional>
+#include <random>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
@@ -265,6 +270,66 @@ TEST_F(Descriptors, ThatRunOutAreTakenFromTheLongestIdle) {
     ASSERT_TRUE(receive_message(idle.back().get(), DnsTransport::kTcp).has_value())
         << resolver_.log();
   }
+}
+
+// Whatever a stranger's program sends: noise, half a question, somebody's answers, nothing.
+TEST(Listeners, GarbageBesideQuestionsCostsNoQuestionItsAnswer) {
+  const ScriptedUpstream upstream(always_address("192.0.2.7"));
+  ControlPlaneProgram control_plane;
+  control_plane.put({.name = "web-1", .service = "web"});
+  control_plane.start();
+  ResolverProgram resolver;
+  resolver.start_ready(control_plane,
+                       {"--upstream", upstream.address().to_string(), "--workers", "3"});
+  constexpr unsigned kSenders = 3;
+  constexpr std::size_t kDatagrams = 20'000;  // each, from sockets that change
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> senders;
+  for (unsigned seed = 0; seed < kSenders; ++seed) {
+    senders.emplace_back([&stop, seed, server = resolver.dns()] {
+      std::minstd_rand random(seed + 1);
+      UniqueFd socket;
+      for (std::size_t i = 0; i < kDatagrams && !stop; ++i) {
+        if (i % 100 == 0) {
+          socket = connect_socket(server, DnsTransport::kUdp);
+        }
+        std::vector<std::uint8_t> octets = encode({.name = "web.mesh"});
+        switch (random() % 4) {
+          case 0:
+            octets.resize(random() % octets.size());
+            break;
+          case 1:
+            octets[2] |= 0x80U;  // a response
+            break;
+          default:
+            for (std::size_t flips = random() % 20; flips > 0; --flips) {
+              octets[random() % octets.size()] = static_cast<std::uint8_t>(random());
+            }
+        }
+        static_cast<void>(::send(socket.get(), octets.data(), octets.size(), MSG_DONTWAIT));
+      }
+    });
+  }
+  // A client asks again what a full socket buffer has swallowed, as every stub does.
+  const auto answer = [&resolver](const std::string& name) {
+    for (int attempt = 0; attempt < 5; ++attempt) {
+      if (const auto reply = ask(resolver.dns(), {.name = name}, DnsTransport::kUdp,
+                                 std::chrono::milliseconds(1000))) {
+        return reply->answer_data("A");
+      }
+    }
+    return std::vector<std::string>{"(nothing)"};
+  };
+  const std::string web = resolver.address_of("web.mesh");
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_THAT(answer("web.mesh"), ElementsAre(web));
+    EXPECT_THAT(answer("n" + std::to_string(i) + ".example.org"), ElementsAre("192.0.2.7"));
+  }
+  stop = true;
+  for (std::thread& sender : senders) {
+    sender.join();
+  }
+  EXPECT_EQ(resolver.address_of("web.mesh"), web);
 }
 
 // Another machine, as far as the resolver can tell: a network of its own behind a pair of
