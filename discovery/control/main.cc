@@ -18,6 +18,7 @@
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/start_signals.h"
 #include "base/state_directory.h"
 #include "discovery/control/api_verbs.h"
 #include "discovery/control/control_plane.h"
@@ -41,6 +42,7 @@ ExitCode exit_code_of(const Result<void>& done) {
 }
 
 ExitCode run(const ControlPlane::Options& options, const LogOptions& log) {
+  hold_hangup();
   const auto logs = Logs::create(log);
   if (!logs) {
     return report(logs.error());
@@ -55,6 +57,7 @@ ExitCode run(const ControlPlane::Options& options, const LogOptions& log) {
     return report(control_plane.error());
   }
   (*control_plane)->handle_signals();
+  let_hangup_come();
   (*control_plane)->run();
   return ExitCode::kSuccess;
 }

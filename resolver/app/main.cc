@@ -19,6 +19,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "base/socket_layer.h"
+#include "base/start_signals.h"
 #include "discovery/feeds/file_feed.h"
 #include "discovery/xds/protobuf_log.h"
 #include "resolver/app/app.h"
@@ -82,7 +83,7 @@ void open_standard_streams() {
 // Runs before the constructors of the libraries, one of which takes a descriptor.
 [[gnu::section(".preinit_array"), gnu::used]] void (*const kBeforeAll)() = open_standard_streams;
 
-// What the parent blocked, once there are handlers.
+// What was blocked while it started, once there are handlers.
 void allow_signals() {
   sigset_t none;
   sigemptyset(&none);
@@ -219,6 +220,9 @@ ExitCode execute(Command command) {
   }
   if (command.verb == Verb::kQuery && !command.query.server.empty()) {
     return query(std::move(command.query), {});  // whatever the configuration may be
+  }
+  if (command.verb == Verb::kRun) {
+    hold_hangup();
   }
   PosixFileSystem files;
   LoadedConfig loaded = load_config(command.sources, files);

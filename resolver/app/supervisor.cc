@@ -112,7 +112,7 @@ Result<void> Supervisor::prepare() {
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) {
     sigaddset(&handled, number);
   }
-  pthread_sigmask(SIG_BLOCK, &handled, &mask_before_);
+  pthread_sigmask(SIG_BLOCK, &handled, nullptr);
   static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
   signals_.reset(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals_.valid()) {

@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <signal.h>
 #include <string>
 #include <variant>
 #include <vector>
@@ -109,7 +108,6 @@ class Supervisor final : public HandoverServer::Host {
   Environment environment_;
   std::unique_ptr<Logs> logs_;
   Logger* log_ = nullptr;
-  sigset_t mask_before_{};
   UniqueFd signals_;
   HandoverServer handover_{*this};
   std::vector<Child> children_;  // the last is the newest

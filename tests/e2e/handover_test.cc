@@ -22,6 +22,7 @@
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
 #include "tests/support/question_load.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/support/wait_until.h"
 
 namespace meshdns::support {
@@ -163,15 +164,20 @@ TEST_F(Handover, GoesOnWhenTheSuccessorIsKilled) {
   }
 }
 
+sockaddr_un handover_address(const std::string& state_folder) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = state_folder + "/handover.sock";
+  path.copy(std::begin(address.sun_path), sizeof address.sun_path - 1);
+  return address;
+}
+
 // A successor of the test's own, which says what it likes.
 class ScriptedSuccessor {
  public:
   explicit ScriptedSuccessor(const std::string& state_folder)
       : channel_(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const std::string path = state_folder + "/handover.sock";
-    path.copy(std::begin(address.sun_path), sizeof address.sun_path - 1);
+    const sockaddr_un address = handover_address(state_folder);
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own idiom.
     const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
     connected_ = ::connect(channel_.get(), raw, sizeof address) == 0;
@@ -343,6 +349,25 @@ TEST_F(Handover, WhoTakesThePlaceOfAFrozenResolverIsStartedAgainToo) {
   ASSERT_EQ(::kill(first, SIGKILL), 0);
   EXPECT_NE(other_than(first), 0) << resolver_.log();
   EXPECT_EQ(resolver_.address_of("web.mesh"), address_) << "answered by the frozen one";
+}
+
+// It has read its configuration and waits for what a predecessor says, which is the test.
+TEST(HandoverStart, AHangupBeforeAnybodyCanReloadWaits) {
+  const TemporaryDirectory state;
+  const UniqueFd predecessor(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  const sockaddr_un address = handover_address(state.path());
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own idiom.
+  const auto* const raw = reinterpret_cast<const sockaddr*>(&address);
+  ASSERT_EQ(::bind(predecessor.get(), raw, sizeof address), 0);
+  ASSERT_EQ(::listen(predecessor.get(), 1), 0);
+  Process resolver({.argv = {program_path("meshdns"), "run", "--take-over", "--state-dir",
+                             state.path(), "--listen", loopback(0).to_string()}});
+  UniqueFd channel(::accept4(predecessor.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  ASSERT_TRUE(channel.valid());
+  resolver.signal(SIGHUP);
+  channel.reset();
+  EXPECT_EQ(resolver.wait(), 2) << "128 and more is the signal";
+  EXPECT_THAT(resolver.standard_error(), HasSubstr("cannot take over"));
 }
 
 }  // namespace

@@ -1,20 +1,25 @@
 // From start to end of the resolver: before its first table, over reloads, restarts and full disks.
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/types.h>
 
 #include "base/unique_fd.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
 #include "tests/support/scripted_upstream.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/support/wait_until.h"
 
 namespace meshdns::support {
@@ -24,6 +29,15 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr int kNotReady = 14;  // RFC 8914 section 4.15
+
+// Whether one of the process's descriptors is of that kind, as /proc calls it.
+bool has_open(pid_t pid, const std::string& kind) {
+  std::error_code gone;  // it may close one, or end, meanwhile
+  const std::filesystem::directory_iterator open("/proc/" + std::to_string(pid) + "/fd", gone);
+  return std::any_of(begin(open), end(open), [&](const auto& descriptor) {
+    return std::filesystem::read_symlink(descriptor, gone) == kind;
+  });
+}
 
 TEST(Lifecycle, BeforeTheFirstTableMeshNamesFailAndOthersAreForwarded) {
   const ScriptedUpstream upstream(always_address("192.0.2.7"));
@@ -54,24 +68,64 @@ TEST(Lifecycle, SigtermEndsBothProgramsWithZero) {
   EXPECT_EQ(control_plane.process().wait(), 0) << control_plane.log();
 }
 
-// Upstream hears the seventh try and none before: some seconds after the question.
+// It watches the folder, and has many files to read yet.
+TEST(Lifecycle, AHangupWaitsUntilTheControlPlaneHasReadItsFolder) {
+  constexpr int kFiles = 3000;
+  const TemporaryDirectory folder;
+  for (int i = 0; i < kFiles; ++i) {
+    const std::string name = "web-" + std::to_string(i);
+    folder.write(name + ".yaml", to_yaml({.name = name, .service = name}));
+  }
+  const TemporaryDirectory state;
+  std::vector<std::string> command{program_path("meshdns-cp"),
+                                   "run",
+                                   "--dataplanes",
+                                   folder.path(),
+                                   "--state-dir",
+                                   state.path()};
+  for (const char* const flag : {"--listen", "--admin", "--api"}) {
+    command.insert(command.end(), {flag, loopback(0).to_string()});
+  }
+  Process control_plane({.argv = command});
+  ASSERT_TRUE(wait_until([&] { return has_open(control_plane.pid(), "anon_inode:inotify"); }));
+  control_plane.signal(SIGHUP);
+  EXPECT_TRUE(wait_until([&] {
+    return control_plane.standard_error().find("serving dataplanes=3000") != std::string::npos ||
+           !control_plane.is_running();
+  }));
+  EXPECT_TRUE(control_plane.is_running()) << control_plane.standard_error();
+  control_plane.signal(SIGTERM);
+  EXPECT_EQ(control_plane.wait(), 0);
+}
+
+// An upstream that hears the seventh try and none before: some seconds after the question.
+class SlowUpstream {
+ public:
+  [[nodiscard]] SocketAddress address() const { return upstream_.address(); }
+  [[nodiscard]] int tries() const { return tries_; }
+
+ private:
+  static constexpr int kUnheard = 6;
+
+  ScriptedUpstream::Script address_ = always_address("192.0.2.7");
+  std::atomic<int> tries_{0};
+  ScriptedUpstream upstream_{[this](const UpstreamQuery& query) {
+    return ++tries_ > kUnheard ? address_(query) : std::vector<std::vector<std::uint8_t>>();
+  }};
+};
+
 TEST(Lifecycle, SigtermWaitsForWhatUpstreamIsSlowToAnswer) {
-  constexpr int kUnheard = 6;
-  std::atomic<int> tries{0};
-  const auto address = always_address("192.0.2.7");
-  const ScriptedUpstream upstream([&](const UpstreamQuery& query) {
-    return ++tries > kUnheard ? address(query) : std::vector<std::vector<std::uint8_t>>();
-  });
+  const SlowUpstream upstream;
   ResolverProgram resolver;
   resolver.start({"--control-plane", loopback(free_port()).to_string(), "--upstream",
                   upstream.address().to_string()});
   const UniqueFd client = connect_socket(resolver.dns(), DnsTransport::kUdp);
   ASSERT_TRUE(send_message(client.get(), DnsTransport::kUdp, encode({.name = "slow.example.org"})));
-  ASSERT_TRUE(wait_until([&] { return tries > 0; }));
+  ASSERT_TRUE(wait_until([&] { return upstream.tries() > 0; }));
   resolver.process().signal(SIGTERM);
   const auto octets = receive_message(client.get(), DnsTransport::kUdp);
   const auto reply = octets ? DnsReply::decode(*octets) : std::nullopt;
-  ASSERT_TRUE(reply.has_value()) << "after " << tries << " tries\n" << resolver.log();
+  ASSERT_TRUE(reply.has_value()) << "after " << upstream.tries() << " tries\n" << resolver.log();
   EXPECT_THAT(reply->answer_data("A"), ElementsAre("192.0.2.7"));
   EXPECT_EQ(resolver.process().wait(), 0);
 }
