@@ -260,6 +260,7 @@ void Supervisor::on_signals() {
       log_->info("stopping signal={}", number);
       stopping_ = true;
       spawn_at_.reset();
+      launch_.sockets.admin.reset();  // who asks there is refused, and does not wait for nobody
       launch_.manager.tell("STOPPING=1");
       if (children_.empty()) {
         end_ = ExitCode::kSuccess;

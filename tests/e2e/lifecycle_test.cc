@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 #include <sys/types.h>
 
+#include "base/ip_address.h"
 #include "base/unique_fd.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/process.h"
@@ -37,6 +38,10 @@ bool has_open(pid_t pid, const std::string& kind) {
   return std::any_of(begin(open), end(open), [&](const auto& descriptor) {
     return std::filesystem::read_symlink(descriptor, gone) == kind;
   });
+}
+
+bool is_refused(const SocketAddress& server) {
+  return !connect_socket(server, DnsTransport::kTcp).valid();
 }
 
 TEST(Lifecycle, BeforeTheFirstTableMeshNamesFailAndOthersAreForwarded) {
@@ -103,6 +108,7 @@ class SlowUpstream {
  public:
   [[nodiscard]] SocketAddress address() const { return upstream_.address(); }
   [[nodiscard]] int tries() const { return tries_; }
+  [[nodiscard]] bool has_answered() const { return tries_ > kUnheard; }
 
  private:
   static constexpr int kUnheard = 6;
@@ -127,6 +133,22 @@ TEST(Lifecycle, SigtermWaitsForWhatUpstreamIsSlowToAnswer) {
   const auto reply = octets ? DnsReply::decode(*octets) : std::nullopt;
   ASSERT_TRUE(reply.has_value()) << "after " << upstream.tries() << " tries\n" << resolver.log();
   EXPECT_THAT(reply->answer_data("A"), ElementsAre("192.0.2.7"));
+  EXPECT_EQ(resolver.process().wait(), 0);
+}
+
+// Whoever looks whether it is ready learns at once that it is not, and not when all is over.
+TEST(Lifecycle, WhoAsksAResolverThatEndsWhetherItIsReadyIsRefused) {
+  const SlowUpstream upstream;
+  ResolverProgram resolver;
+  resolver.start({"--control-plane", loopback(free_port()).to_string(), "--upstream",
+                  upstream.address().to_string()});
+  const UniqueFd client = connect_socket(resolver.dns(), DnsTransport::kUdp);
+  ASSERT_TRUE(send_message(client.get(), DnsTransport::kUdp, encode({.name = "slow.example.org"})));
+  ASSERT_TRUE(wait_until([&] { return upstream.tries() > 0; }));
+  resolver.process().signal(SIGTERM);
+  EXPECT_TRUE(wait_until([&] { return is_refused(resolver.admin()); }));
+  EXPECT_FALSE(upstream.has_answered()) << "and nobody is told before";
+  EXPECT_TRUE(receive_message(client.get(), DnsTransport::kUdp).has_value());
   EXPECT_EQ(resolver.process().wait(), 0);
 }
 
