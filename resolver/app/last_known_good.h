@@ -100,6 +100,13 @@ class LastKnownGood {
   [[nodiscard]] bool is_written() const { return !writer_ || writer_->is_written(); }
   // Whether who is killed now leaves a folder that says that some of it may be missing.
   [[nodiscard]] bool says_unsettled() const { return !writer_ || writer_->says_unsettled(); }
+  // The same is to be so, though what was recorded waits behind a disk that hangs. Returns at once;
+  // call it again where it does not come true.
+  void say_unsettled() {
+    if (writer_) {
+      writer_->unsettle_ahead();
+    }
+  }
   // The feed has told all there is.
   void record_whole(const std::string& feed);
   // There is a newer snapshot than the image.

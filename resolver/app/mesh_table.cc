@@ -33,6 +33,8 @@ namespace meshdns::dns {
 namespace {
 
 constexpr std::chrono::seconds kDiskPatience{1};
+// From the asking for a mark on that disk until it is looked for.
+constexpr std::chrono::milliseconds kFlagPause{100};
 
 }  // namespace
 
@@ -246,7 +248,8 @@ bool MeshTable::may_publish() {
   if (!environment_.known_good.says_unsettled()) {
     // The next process would deny what is told now: the disk hangs while the folder says that all
     // is there, in a sync or an image.
-    publish_timer_.set(now + kDiskPatience);
+    environment_.known_good.say_unsettled();
+    publish_timer_.set(now + kFlagPause);
     return false;
   }
   return true;

@@ -7,6 +7,8 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -64,6 +66,9 @@ TableWriter::~TableWriter() {
   }
   wake_.notify_all();
   thread_.join();
+  if (ahead_.joinable()) {
+    ahead_.join();
+  }
 }
 
 bool TableWriter::is_stopping() const {
@@ -299,6 +304,7 @@ Result<void> TableWriter::write_image_now(const Snapshot& snapshot) {
 void TableWriter::open_settled_file() {
   const std::string path = settled_path(options_.directory);
   auto file = files_.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, kFileMode);
+  const std::lock_guard flag(flag_mutex_);
   if (file) {
     settled_file_ = *std::move(file);
     settled_ = !in_doubt_;
@@ -311,9 +317,36 @@ void TableWriter::open_settled_file() {
 }
 
 void TableWriter::unsettle() {
-  if (!settled_) {
+  const std::lock_guard flag(flag_mutex_);
+  if (settled_) {
+    empty_flag();
+  }
+}
+
+void TableWriter::unsettle_ahead() {
+  if (unsettling_ahead_.exchange(true)) {
     return;
   }
+  if (ahead_.joinable()) {
+    ahead_.join();  // it has ended
+  }
+  try {
+    ahead_ = std::thread([this] {
+      {
+        const std::lock_guard flag(flag_mutex_);
+        // Otherwise the writer has gone on, and nobody would set it again.
+        if (settled_ && !is_written()) {
+          empty_flag();
+        }
+      }
+      unsettling_ahead_ = false;
+    });
+  } catch (const std::system_error&) {
+    unsettling_ahead_ = false;  // there is no thread to be had now
+  }
+}
+
+void TableWriter::empty_flag() {
   {
     const std::lock_guard lock(mutex_);
     says_unsettled_ = true;
@@ -329,6 +362,7 @@ void TableWriter::settle_if_written() {
       !in_doubt_ && std::ranges::none_of(logs_, [](const discovery::FeedLog& log) {
         return log.is_behind() || log.is_lost();
       });
+  const std::lock_guard flag(flag_mutex_);
   if (all_written && !settled_ && settled_file_.valid() && begin_settling()) {
     set_settled(true);
   }

@@ -3,12 +3,13 @@
 //
 // It reads the logs first, then does its jobs in the order they are given, so that an image is
 // written after the logs of all that it shows; while it writes one, logs go on. Whatever fails is
-// tried again; service does not wait for that, nor for a disk that hangs: nobody but the thread
+// tried again; service does not wait for that, nor for a disk that hangs: nobody who answers
 // touches a file. So what is on disk may lack what was answered when the process dies; a file whose
 // length is a flag says whether it does (is_settled()): it is emptied before records are written,
 // and set when all are.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -63,6 +64,9 @@ class TableWriter {
   // Any thread. Whether the folder says that it is not settled, or will as soon as the disk does
   // again what it is told, also if the process is killed by then.
   [[nodiscard]] bool says_unsettled() const;
+  // One thread. Empties the flag on another one, for records that wait behind a sync or an image in
+  // which the disk hangs. Returns at once; says_unsettled() follows. Ask again where it does not.
+  void unsettle_ahead();
   // Every feed has told this process all there is: what an earlier one may not have written is of
   // no interest any more.
   void end_doubt();
@@ -111,6 +115,8 @@ class TableWriter {
   void settle_if_written();
   // False where records have come.
   [[nodiscard]] bool begin_settling();
+  // Both under flag_mutex_.
+  void empty_flag();
   void set_settled(bool settled);
   void take(Job& job);  // under the mutex
   [[nodiscard]] Result<void> write_image_now(const Snapshot& snapshot);
@@ -126,17 +132,22 @@ class TableWriter {
   std::chrono::milliseconds pause_;
   std::chrono::steady_clock::time_point unsynced_since_;
   bool in_doubt_ = true;  // what an earlier process was told may be missing
+
+  std::mutex flag_mutex_;  // guards these three, and is taken before the other
   UniqueFd settled_file_;
   bool settled_ = false;  // what that file says
   Result<void> flagged_;  // what became of the last step on it
 
-  mutable std::mutex mutex_;  // guards what follows
+  mutable std::mutex mutex_;  // guards what follows, up to the threads
   std::condition_variable wake_;
   std::deque<Job> jobs_;
   std::size_t queued_octets_ = 0;
   std::size_t unwritten_ = 0;  // jobs with records that are not finished
   bool stopping_ = false;
   bool says_unsettled_ = true;
+
+  std::atomic<bool> unsettling_ahead_{false};
+  std::thread ahead_;   // of the last unsettle_ahead()
   std::thread thread_;  // last
 };
 

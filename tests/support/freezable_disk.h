@@ -30,11 +30,13 @@ namespace meshdns::support {
 class FreezableDisk {
  public:
   // `path` is made; the image stands beside it.
-  explicit FreezableDisk(std::string path) : path_(std::move(path)) {
-    const std::string image = path_ + ".image";
+  explicit FreezableDisk(const std::string& path) : FreezableDisk(path, path + ".image", kOctets) {}
+  // `path` is made, and `image`, of so many octets as are written to it.
+  FreezableDisk(std::string path, const std::string& image, std::uintmax_t octets)
+      : path_(std::move(path)) {
     std::filesystem::create_directories(path_);
     std::ofstream(image).close();
-    std::filesystem::resize_file(image, kOctets);
+    std::filesystem::resize_file(image, octets);
     trouble_ = error_of({"mkfs.ext4", "-q", image});
     if (trouble_.empty()) {
       trouble_ = error_of({"mount", "-o", "loop", image, path_});
@@ -48,6 +50,8 @@ class FreezableDisk {
     folder_.reset();
     ::umount2(path_.c_str(), MNT_DETACH);
   }
+
+  static constexpr std::uintmax_t kOctets = 16U << 20U;
 
   // Why there is none; empty: there is one.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
@@ -74,7 +78,6 @@ class FreezableDisk {
   }
 
  private:
-  static constexpr std::uintmax_t kOctets = 16U << 20U;
   static constexpr unsigned kLongestSeconds = 300;
 
   static std::string error_of(const std::vector<std::string>& command) {

@@ -215,6 +215,47 @@ TEST_F(TableWriterTest, ADiskThatHangsHoldsNobodyUp) {
   writer_.reset();  // which looks at what is ours
 }
 
+// Records wait behind the sync of those before, which table.settled knows nothing of.
+TEST_F(TableWriterTest, SaysThatItIsNotSettledWhileADiskHangsInASync) {
+  start_settled();
+  std::atomic<bool> syncs{false};
+  std::atomic<bool> hangs{true};
+  files_.set_fault([&](FileStep step, std::uint64_t) {
+    syncs = syncs || step == FileStep::kSync;
+    while (step == FileStep::kSync && hangs) {
+      std::this_thread::yield();
+    }
+    return 0;
+  });
+  append("a");
+  ASSERT_TRUE(wait_until([&] { return syncs.load(); }));
+  ASSERT_TRUE(is_settled());
+  append("b");
+  EXPECT_FALSE(writer_->says_unsettled());
+  EXPECT_TRUE(wait_until([this] {
+    writer_->unsettle_ahead();
+    return writer_->says_unsettled() && !is_settled();
+  }));
+  EXPECT_FALSE(writer_->is_written());
+  hangs = false;
+  EXPECT_TRUE(wait_until([this] { return is_settled() && writer_->is_written(); }));
+  EXPECT_FALSE(writer_->says_unsettled());
+  writer_.reset();  // which looks at what is ours
+}
+
+TEST_F(TableWriterTest, StaysSettledWhereNothingWaits) {
+  start_settled();
+  std::atomic<int> truncations{0};
+  files_.set_fault([&](FileStep step, std::uint64_t) {
+    truncations += step == FileStep::kTruncate ? 1 : 0;
+    return 0;
+  });
+  writer_->unsettle_ahead();
+  writer_.reset();  // which waits for it
+  EXPECT_EQ(truncations, 0);
+  EXPECT_TRUE(is_settled());
+}
+
 TEST_F(TableWriterTest, TellsWhereItHangsWhileItSaysThatAllIsThere) {
   start_settled();
   std::atomic<int> truncations{0};
