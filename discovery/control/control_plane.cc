@@ -199,6 +199,7 @@ struct ControlPlane::Impl {
         admin->port(), api->port());
     follower.start();
     wait_for_access();
+    registrations.await_streams();  // reading the folder may have taken longer than their delay
     io.run();
     registrations.finish();
     server->shutdown();

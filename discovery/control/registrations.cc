@@ -170,7 +170,14 @@ void Registrations::load(const std::string& folder, FileSystem& files) {
     Registration& registration = registered_[id];
     registration.text = text;
     count(*dataplane);
-    begin_removal(registration, id);
+  }
+}
+
+void Registrations::await_streams() {
+  for (auto& [id, registration] : registered_) {
+    if (registration.stream == 0) {
+      begin_removal(registration, id);
+    }
   }
 }
 

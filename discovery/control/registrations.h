@@ -5,7 +5,7 @@
 // counts, and the Dataplane lasts as long as any of them.
 //
 // Where there is a state folder it outlives the program: what was registered when that ended counts
-// when it starts again, as if its stream had ended just then.
+// when it starts again, as if its stream had ended when others can come.
 //
 // admit() and what it returns belong to any thread; everything else, the store included, to the
 // control thread. A thread of its own writes, so that a slow disk holds up nobody.
@@ -61,6 +61,8 @@ class Registrations {
   // Where that cannot be used there is a note, and they are kept nowhere. Once, before anything
   // else. `files` outlives the object.
   void load(const std::string& folder, FileSystem& files);
+  // From now on streams can come: what load() took goes after the delay, unless one brings it.
+  void await_streams();
   // Begins to write what is not written yet. Changes are written a second later by themselves.
   void write();
   // The end: waits for the disk, and writes what is not written yet.
@@ -78,10 +80,11 @@ class Registrations {
   };
   using BroughtPtr = std::shared_ptr<const Brought>;
   struct Registration {
-    std::uint64_t stream = 0;                            // that counts; 0: of an earlier process
-    std::string text;                                    // that it brought
-    std::map<std::uint64_t, BroughtPtr> lasting;         // by stream, the one that counts included
-    std::unique_ptr<boost::asio::steady_timer> removal;  // null: the stream that counts lasts
+    std::uint64_t stream = 0;                     // that counts; 0: of an earlier process
+    std::string text;                             // that it brought
+    std::map<std::uint64_t, BroughtPtr> lasting;  // by stream, the one that counts included
+    // Null: the stream that counts lasts, or none can have come yet.
+    std::unique_ptr<boost::asio::steady_timer> removal;
   };
 
   void join(std::uint64_t stream, const BroughtPtr& brought);

@@ -268,11 +268,31 @@ TEST_F(RegistrationsOnDisk, GoWhenNobodyComesBack) {
   settle();
   registrations.reset();
   registrations = start(std::chrono::milliseconds(0));
+  registrations->await_streams();
   EXPECT_EQ(port(), 80);
   io_.restart();
   while (registrations->size() > 0 && io_.run_one() > 0) {
   }
   EXPECT_EQ(port(), 0);
+}
+
+// Reading a large folder takes longer than the delay.
+TEST_F(RegistrationsOnDisk, AreWaitedForFromWhenTheyCanComeBack) {
+  auto registrations = start();
+  {
+    const auto presence = registrations->admit(node(dataplane())).value();
+    settle();
+    registrations->finish();
+  }
+  settle();
+  registrations.reset();
+  registrations = start(std::chrono::milliseconds(0));
+  settle();
+  EXPECT_EQ(port(), 80);
+  registrations->await_streams();
+  const auto presence = registrations->admit(node(dataplane("81"))).value();
+  settle();
+  EXPECT_EQ(port(), 81);
 }
 
 TEST_F(RegistrationsOnDisk, LeaveOutWhatIsNoGoodAnyMore) {
