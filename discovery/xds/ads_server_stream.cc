@@ -192,12 +192,14 @@ void AdsServerStream::note_octets_past_due(std::size_t octets) {
 
 void AdsServerStream::recheck_client() {
   const std::lock_guard lock(mutex_);
-  if (writer_.has_ended()) {
-    return;
+  if (!disowned_) {
+    const auto rechecked = session_->recheck_client();
+    if (rechecked) {
+      return;
+    }
+    disowned_.emplace(grpc::StatusCode::UNAUTHENTICATED, rechecked.error().message);
   }
-  if (const auto rechecked = session_->recheck_client(); !rechecked) {
-    writer_.end({grpc::StatusCode::UNAUTHENTICATED, rechecked.error().message});
-  }
+  writer_.cut(*disowned_);
 }
 
 void AdsServerStream::OnDone() {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include <grpcpp/alarm.h>
@@ -54,7 +55,8 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   void end(const grpc::Status& status);
   // Ends it with DEADLINE_EXCEEDED unless a request came.
   void end_if_silent();
-  // Ends it with UNAUTHENTICATED when its client is no longer who it was.
+  // Ends it with UNAUTHENTICATED when its client is no longer who it was; the next time without
+  // waiting for it to take what it was sent.
   void recheck_client();
   void ask_for_sign_of_life() override;
   void cut(const Error& reason) override;
@@ -91,6 +93,7 @@ class AdsServerStream final : public grpc::ServerGenericBidiReactor,
   grpc::ByteBuffer incoming_;
   CallWriter writer_;
   bool admitted_ = false;
+  std::optional<grpc::Status> disowned_;  // what its client, no longer who it was, is told
   std::unique_ptr<grpc::Alarm> silence_;  // until it is admitted
 };
 

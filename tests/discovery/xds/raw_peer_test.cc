@@ -29,8 +29,11 @@
 #include <gtest/gtest.h>
 
 #include "base/ip_address.h"
+#include "base/result.h"
 #include "discovery/xds/ads_client.h"
 #include "discovery/xds/ads_server.h"
+#include "discovery/xds/client_authenticator.h"
+#include "discovery/xds/node.h"
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_urls.h"
 #include "envoy/service/discovery/v3/ads.grpc.pb.h"
@@ -183,6 +186,49 @@ TEST(AdsServer, OneStreamTooManyIsRefusedAndTheOthersStay) {
   RawClient fourth(server);
   fourth.ask(kType);
   EXPECT_EQ(fourth.read().resources_size(), 1);
+}
+
+// Lets everybody in until it is told that they are no longer good.
+class Revocable final : public ClientAuthenticator {
+ public:
+  Result<std::shared_ptr<const ClientIdentity>> authenticate(
+      const std::vector<std::string>& /*authorization*/) override {
+    return std::make_shared<const Guest>(*this);
+  }
+  std::atomic<bool> is_revoked{false};
+
+ private:
+  class Guest final : public ClientIdentity {
+   public:
+    explicit Guest(const Revocable& of) : of_(of) {}
+    [[nodiscard]] Result<void> permit(const NodeInfo& /*node*/) const override { return {}; }
+    [[nodiscard]] Result<void> recheck() const override {
+      return of_.is_revoked ? fail(ErrorCode::kPermissionDenied, "no longer good") : Result<void>();
+    }
+    [[nodiscard]] std::vector<Fact> describe() const override { return {}; }
+
+   private:
+    const Revocable& of_;
+  };
+};
+
+// Else it would keep its stream, and what it registered, for as long as it reads nothing.
+TEST(AdsServer, AClientThatIsNoLongerKnownIsNotWaitedForToReadWhatItWasSent) {
+  Revocable authenticator;
+  AdsServer::Options options;
+  options.authenticator = &authenticator;
+  TestServer server(options);
+  server.resources().apply({put("a", std::string(4UL << 20U, 'x'))}, {});
+  RawClient client(server);
+  client.ask(kType);
+  ControlLoop loop;
+  ASSERT_TRUE(loop.wait_for([&] { return server.metrics().responses.of(kType).value() == 1; }));
+  authenticator.is_revoked = true;
+  EXPECT_TRUE(loop.wait_for([&] {
+    server.server().recheck_clients();  // as it is once a second
+    return server.server().streams() == 0;
+  }));
+  EXPECT_EQ(server.metrics().streams_refused.value(), 1U);
 }
 
 TEST(AdsServer, AClientThatSaysNothingIsLetGo) {
