@@ -129,8 +129,13 @@ struct ControlPlane::Impl {
     const auto watching = directory.watch();
     return directory.load().map([&] {
       if (addresses) {
-        addresses->release_the_absent();
+        release_the_absent();
         addresses->flush();
+        if (!absent_are_released) {
+          logger.warn(
+              "services that are not there may be in what cannot be read: their virtual addresses "
+              "stay theirs until it can be");
+        }
       }
       if (!watching) {
         logger.warn("{}; changes are found by scanning, seconds later", watching.error().message);
@@ -139,6 +144,15 @@ struct ControlPlane::Impl {
         logger.warn("there is no dataplane in {}", options.dataplanes);
       }
     });
+  }
+
+  // Once: who is missing when all that there is could be read is no more.
+  void release_the_absent() {
+    if (!absent_are_released && store.dataplanes() > 0 && directory.is_whole() &&
+        api->problems().empty()) {
+      addresses->release_the_absent();
+      absent_are_released = true;
+    }
   }
 
   Result<void> start_api() {
@@ -246,6 +260,7 @@ struct ControlPlane::Impl {
   // As often as the folder is scanned.
   void tidy_up() {
     if (addresses) {
+      release_the_absent();
       addresses->retry();
     }
     give_back_free_memory();
@@ -306,6 +321,7 @@ struct ControlPlane::Impl {
   DataplaneDirectory directory;
   boost::asio::io_context io{1};
   std::unique_ptr<ServiceAddresses> addresses;  // null: they are not given here
+  bool absent_are_released = false;
   boost::asio::signal_set signals{io};
   boost::asio::steady_timer access_timer{io};
   DirectoryFollower follower{

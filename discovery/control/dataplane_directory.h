@@ -65,6 +65,9 @@ class DataplaneDirectory {
   // where there is none.
   [[nodiscard]] std::vector<std::string> problems() const;
   [[nodiscard]] std::size_t problem_count() const;
+  // Whether all that stands in the folder has been understood: no file, nor anything in one, is
+  // left out.
+  [[nodiscard]] bool is_whole() const { return folder_problem_.empty() && file_problems_ == 0; }
 
  private:
   struct File {

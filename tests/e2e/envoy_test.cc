@@ -620,6 +620,23 @@ TEST_F(Envoy, HasNoListenerWhereTheAddressIsNotOnDisk) {
   EXPECT_THAT(control_plane_.get("/readyz").body, Not(HasSubstr("default/late")));
 }
 
+// A control plane that starts knows no form of the service from before.
+TEST_F(Envoy, KeepsTheAddressOfAServiceWhoseFileCannotBeReadAtStart) {
+  const auto says = [this](const std::string& leases) {
+    return control_plane_.get("/metrics")
+               .body.find("\nmeshdns_vip_leases{state=" + leases + "\n") != std::string::npos;
+  };
+  ASSERT_TRUE(wait_until([&] { return says("\"active\"} 2"); }));
+  control_plane_.kill();
+  control_plane_.put_file("web-1.yaml", "type: Dataplane\nmesh: default\nname: web-1\nnetw");
+  control_plane_.start(flags());
+  EXPECT_THAT(control_plane_.get("/readyz").body, HasSubstr("web-1.yaml:4: "));
+  EXPECT_TRUE(says("\"active\"} 2")) << "nobody else may get it";
+  EXPECT_TRUE(says("\"released\"} 0"));
+  control_plane_.remove_file("web-1.yaml");
+  EXPECT_TRUE(wait_until([&] { return says("\"released\"} 1"); })) << "now it is no more";
+}
+
 TEST_F(Envoy, IsNotServedFromAFolderThatAnotherUses) {
   ControlPlaneProgram second;
   std::vector<std::string> same = flags();
