@@ -63,12 +63,19 @@ DataplaneDirectory::DataplaneDirectory(std::string path, FileSystem& files, cons
       logger_(logger),
       watch_(path_, files, is_dataplane_file) {}
 
-Result<std::set<std::string>> DataplaneDirectory::names() const {
-  return files_.list(path_).map([](const std::vector<std::string>& listed) {
-    std::set<std::string> names;
-    std::ranges::copy_if(listed, std::inserter(names, names.end()), is_dataplane_file);
-    return names;
-  });
+Result<std::set<std::string>> DataplaneDirectory::names() {
+  const auto listed = files_.list(path_);
+  if (!listed) {
+    return tl::unexpected(listed.error());
+  }
+  std::set<std::string> names;
+  std::ranges::copy_if(*listed, std::inserter(names, names.end()), is_dataplane_file);
+  if (names.empty() && is_unfilled_) {
+    return fail(ErrorCode::kNotFound,
+                fmt::format("{} is another folder than before, in which there is no file", path_));
+  }
+  is_unfilled_ = false;
+  return names;
 }
 
 Result<void> DataplaneDirectory::load() {
@@ -102,6 +109,7 @@ void DataplaneDirectory::on_events() {
 
 void DataplaneDirectory::follow_folder() {
   if (watch_.follow()) {
+    is_unfilled_ = true;
     restart_grace();
     compare_after_loss();
     store_.commit();

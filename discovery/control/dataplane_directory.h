@@ -2,10 +2,11 @@
 // or renamed the file.
 //
 // Belongs to the control thread. What a file in a bad state held stays, by the rules of
-// DataplaneFile; a file that cannot be read keeps everything, and so does a folder that vanishes.
-// Removing a file removes its dataplanes, after a grace: editors remove a file to write it anew.
-// What a file written in place has lost goes after the same grace, at once when it was renamed.
-// The cost of a change follows the changed file.
+// DataplaneFile; a file that cannot be read keeps everything, and so does a folder that vanishes,
+// or in whose place an empty one stands (a volume that is unmounted). Removing a file removes its
+// dataplanes, after a grace: editors remove a file to write it anew. What a file written in place
+// has lost goes after the same grace, at once when it was renamed. The cost of a change follows the
+// changed file.
 #pragma once
 
 #include <chrono>
@@ -78,7 +79,8 @@ class DataplaneDirectory {
     std::vector<std::string> problems;
     DataplaneFile content;
   };
-  [[nodiscard]] Result<std::set<std::string>> names() const;
+  // Of the files there are. Fails where nobody can tell.
+  [[nodiscard]] Result<std::set<std::string>> names();
   void visit(const std::string& name, Written how);
   void read(const std::string& name, File& file, Written how);
   // Begins the grace of a file that is missing.
@@ -102,6 +104,7 @@ class DataplaneDirectory {
   std::map<std::string, File> known_;
   std::map<std::string, TimePoint> missing_;   // of known_, with the time since when
   std::map<std::string, TimePoint> settling_;  // likewise: unsettled, since it was closed
+  bool is_unfilled_ = false;  // it is another folder, in which there was no file yet
   std::string folder_problem_;
   std::size_t file_problems_ = 0;
 };

@@ -471,6 +471,31 @@ TEST_F(DataplaneDirectoryTest, KeepsEverythingWhenTheFolderIsRemovedAndFilledAga
   EXPECT_EQ(store_.services(), 1U);
 }
 
+// A volume that is unmounted leaves an empty folder behind.
+TEST_F(DataplaneDirectoryTest, KeepsEverythingWhileAnEmptyFolderStandsInItsPlace) {
+  write("a.yaml", entity("web"));
+  write("b.yaml", entity("redis"));
+  start();
+  std::filesystem::rename(path_, path_ + ".away");
+  std::filesystem::create_directory(path_);
+  for (int i = 0; i < 3; ++i) {
+    directory_.rescan();
+    pass_grace();
+  }
+  EXPECT_EQ(store_.services(), 2U);
+  EXPECT_THAT(directory_.problems(), ElementsAre(HasSubstr(path_ + " is another folder")));
+  EXPECT_FALSE(directory_.is_whole());
+  write("a.yaml", entity("web"));
+  directory_.rescan();
+  pass_grace();
+  EXPECT_EQ(store_.services(), 1U) << "the folder is what it is now";
+  EXPECT_TRUE(directory_.problems().empty());
+  remove("a.yaml");
+  directory_.rescan();
+  pass_grace();
+  EXPECT_EQ(store_.services(), 0U) << "its last file, too, may go";
+}
+
 TEST_F(DataplaneDirectoryTest, CannotLoadAFolderThatIsNotThere) {
   std::filesystem::remove(path_);
   EXPECT_FALSE(directory_.watch());
