@@ -32,6 +32,7 @@
 #include "discovery/control/directory_follower.h"
 #include "discovery/control/envoy_resources.h"
 #include "discovery/control/http_server.h"
+#include "discovery/control/last_good_files.h"
 #include "discovery/control/metrics.h"
 #include "discovery/control/node_name.h"
 #include "discovery/control/registrations.h"
@@ -126,6 +127,7 @@ struct ControlPlane::Impl {
       store.serve_name_tables(clock);
     }
     registrations.load(options.state_dir, files);
+    remember_files();
     const auto watching = directory.watch();
     return directory.load().map([&] {
       if (addresses) {
@@ -144,6 +146,18 @@ struct ControlPlane::Impl {
         logger.warn("there is no dataplane in {}", options.dataplanes);
       }
     });
+  }
+
+  void remember_files() {
+    auto opened =
+        LastGoodFiles::open(options.state_dir + "/dataplanes", options.dataplanes, files, logger);
+    if (opened) {
+      last_good = *std::move(opened);
+      directory.remember_in(*last_good);
+    } else {
+      logger.warn("what a file held before its mistake is not known after a restart: {}",
+                  escape_text(opened.error().message));
+    }
   }
 
   // Once: who is missing when all that there is could be read is no more.
@@ -215,6 +229,7 @@ struct ControlPlane::Impl {
     wait_for_access();
     registrations.await_streams();  // reading the folder may have taken longer than their delay
     io.run();
+    directory.finish();
     registrations.finish();
     server->shutdown();
     logger.info("stopped");
@@ -318,6 +333,7 @@ struct ControlPlane::Impl {
   XdsServerMetrics xds_metrics{registry};
   ControlMetrics metrics{registry};
   DataplaneStore store;
+  std::unique_ptr<LastGoodFiles> last_good;  // null: its folder cannot be used
   DataplaneDirectory directory;
   boost::asio::io_context io{1};
   std::unique_ptr<ServiceAddresses> addresses;  // null: they are not given here

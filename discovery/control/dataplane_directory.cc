@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "discovery/control/dataplane_file.h"
 #include "discovery/control/dataplane_store.h"
+#include "discovery/control/last_good_files.h"
 #include "discovery/feeds/yaml_entity.h"
 
 namespace meshdns::discovery {
@@ -83,11 +84,40 @@ Result<void> DataplaneDirectory::load() {
   if (!listed) {
     return tl::unexpected(listed.error());
   }
+  if (last_good_ != nullptr && !listed->empty()) {
+    last_good_->drop_others(*listed);
+  }
   for (const std::string& name : *listed) {
-    visit(name, Written::kWhole);
+    visit(name, recall(name) ? Written::kInPlace : Written::kWhole);
   }
   store_.commit();
   return {};
+}
+
+bool DataplaneDirectory::recall(const std::string& name) {
+  const auto text = last_good_ == nullptr ? std::nullopt : last_good_->read(name);
+  if (text) {
+    store_.change_file(path_ + "/" + name, known_[name].content.update(*text));
+  }
+  return text.has_value();
+}
+
+void DataplaneDirectory::finish() {
+  on_events();
+  keep_last_good();
+}
+
+void DataplaneDirectory::keep_last_good() {
+  if (last_good_ == nullptr) {
+    return;
+  }
+  for (const auto& [name, file] : known_) {
+    const std::string& text = file.content.last_good_text();
+    const bool is_good = file.problems.empty() && !file.content.is_unsettled();
+    if (!is_good && !text.empty() && !last_good_->has(name)) {
+      last_good_->keep(name, text);
+    }
+  }
 }
 
 void DataplaneDirectory::on_events() {
@@ -129,6 +159,7 @@ void DataplaneDirectory::rescan() {
            file.resting_scans >= (file.is_open ? kOpenScans : kRestingScans);
   });
   store_.commit();
+  keep_last_good();
 }
 
 void DataplaneDirectory::compare(Written how, const std::function<bool(const File&)>& is_due) {
@@ -251,6 +282,9 @@ void DataplaneDirectory::forget(const std::string& name) {
   }
   store_.change_file(path_ + "/" + name, change);
   known_.erase(file);
+  if (last_good_ != nullptr) {
+    last_good_->drop(name);
+  }
 }
 
 void DataplaneDirectory::read(const std::string& name, File& file, Written how) {
@@ -273,6 +307,9 @@ void DataplaneDirectory::read(const std::string& name, File& file, Written how) 
   }
   for (const YamlProblem& problem : file.content.problems()) {
     problems.push_back(one_line(fmt::format("{}:{}: {}", path, problem.line, problem.reason)));
+  }
+  if (last_good_ != nullptr && problems.empty() && !file.content.is_unsettled()) {
+    last_good_->drop(name);
   }
   report(path, file, std::move(problems));
 }

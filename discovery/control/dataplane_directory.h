@@ -25,6 +25,7 @@
 #include "base/result.h"
 #include "discovery/control/dataplane_file.h"
 #include "discovery/control/dataplane_store.h"
+#include "discovery/control/last_good_files.h"
 
 namespace meshdns::discovery {
 
@@ -43,6 +44,9 @@ class DataplaneDirectory {
   DataplaneDirectory(std::string path, FileSystem& files, const Clock& clock, DataplaneStore& store,
                      Logger& logger);
 
+  // From now on what a file with a mistake held is kept over a restart. Before load(). `last_good`
+  // outlives the directory.
+  void remember_in(LastGoodFiles& last_good) { last_good_ = &last_good; }
   // Begins to watch, before load() so that nothing is missed between the two; watch_fd() is then
   // readable when there is something for on_events(). Without a watch rescan() finds changes.
   [[nodiscard]] Result<void> watch() { return watch_.start(); }
@@ -59,6 +63,8 @@ class DataplaneDirectory {
   // Takes it that files which were missing for the grace, and still are, are removed, and that
   // files which rested for it are whole.
   void expire();
+  // The end: reads what events told of, and keeps what a file with a mistake held.
+  void finish();
   // When expire() has something to do.
   [[nodiscard]] std::optional<TimePoint> next_expiry() const;
 
@@ -87,6 +93,10 @@ class DataplaneDirectory {
   void miss(const std::string& name);
   void restart_grace();
   void forget(const std::string& name);
+  // Takes what the file held in an earlier process, where that has kept it. Whether it has.
+  bool recall(const std::string& name);
+  // Of files with a mistake, and of those that are being written.
+  void keep_last_good();
   // Makes these the problems of a file, and logs those that are new.
   void report(const std::string& path, File& file, std::vector<std::string> problems);
   // Brings the files into line with the folder; reads those for which `is_due` holds.
@@ -100,6 +110,7 @@ class DataplaneDirectory {
   const Clock& clock_;
   DataplaneStore& store_;
   Logger& logger_;
+  LastGoodFiles* last_good_ = nullptr;  // null: nothing is kept over a restart
   FolderWatch watch_;
   std::map<std::string, File> known_;
   std::map<std::string, TimePoint> missing_;   // of known_, with the time since when

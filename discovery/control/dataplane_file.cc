@@ -188,6 +188,7 @@ DataplaneChange DataplaneFile::update_all(std::string_view text, Written how) {
       documents_of(text, {.first = 0, .last = documents_.size(), .begin = 0, .end = text.size()});
   // The same version again, as when its writer has closed it twice, is no news.
   const bool is_same = text == text_;
+  const bool was_good = is_good();
   const Dataplanes before = std::exchange(dataplanes_, {});
   problems_.clear();
   if (!is_same) {
@@ -216,6 +217,11 @@ DataplaneChange DataplaneFile::update_all(std::string_view text, Written how) {
   is_unsettled_ = false;
   if (how == Written::kInPlace) {
     hold_back(before, !text.ends_with('\n'));
+  }
+  if (is_good()) {
+    last_good_text_ = {};
+  } else if (was_good) {
+    last_good_text_ = std::move(text_);
   }
   text_ = text;
   documents_ = std::move(documents);

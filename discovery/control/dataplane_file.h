@@ -56,6 +56,10 @@ class DataplaneFile {
   // By mesh and name; of two documents that say to be the same, the first.
   [[nodiscard]] const Dataplanes& dataplanes() const { return dataplanes_; }
   [[nodiscard]] const std::vector<YamlProblem>& problems() const { return problems_; }
+  // The last text with dataplanes that had no mistake and held nothing back; empty: there was none.
+  [[nodiscard]] const std::string& last_good_text() const {
+    return is_good() ? text_ : last_good_text_;
+  }
 
  private:
   struct Document {
@@ -73,6 +77,9 @@ class DataplaneFile {
     int line = 1;  // of `begin`
   };
 
+  [[nodiscard]] bool is_good() const {
+    return problems_.empty() && !is_unsettled_ && !dataplanes_.empty();
+  }
   [[nodiscard]] std::string_view text_of(const Document& document) const;
   [[nodiscard]] bool begins_with_marker(const Document& document) const;
   // What stands in `part` of `text`; what is as in text_ is not parsed again.
@@ -92,6 +99,7 @@ class DataplaneFile {
   Dataplanes dataplanes_;
   std::vector<YamlProblem> problems_;
   std::string text_;
+  std::string last_good_text_;  // where text_ is not good
   std::vector<Document> documents_;
   bool has_news_of_a_mistake_ = false;  // the second rule applies
   bool is_unsettled_ = false;

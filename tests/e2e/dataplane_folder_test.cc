@@ -86,5 +86,23 @@ TEST_F(DataplaneFolder, AFolderThatIsRemovedKeepsItsServicesAndOneThatComesIsFol
   std::filesystem::remove_all(away);
 }
 
+TEST_F(DataplaneFolder, AFileThatTurnedBadKeepsItsServicesOverARestart) {
+  write_service("web.yaml", "web");
+  write_service("shop.yaml", "shop");
+  start();
+  ASSERT_EQ(rcode_of("web.mesh"), "NOERROR");
+  control_plane_.put_file("web.yaml", "type: Dataplane\nmesh: default\nname: web-1\nnetw");
+  ASSERT_TRUE(wait_until([&] {
+    return std::filesystem::exists(control_plane_.state_folder() + "/dataplanes/web.yaml");
+  }));
+  control_plane_.kill();
+  control_plane_.start();
+  // A service more shows that the resolver is back.
+  write_service("cache.yaml", "cache");
+  ASSERT_TRUE(wait_for_rcode("cache.mesh", "NOERROR"));
+  EXPECT_EQ(rcode_of("web.mesh"), "NOERROR");
+  EXPECT_THAT(control_plane_.get("/readyz").body, HasSubstr("web.yaml:4: "));
+}
+
 }  // namespace
 }  // namespace meshdns::support

@@ -20,6 +20,7 @@
 #include "discovery/control/dataplane_file.h"
 #include "discovery/control/dataplane_store.h"
 #include "discovery/control/grpc_rules.h"
+#include "discovery/control/last_good_files.h"
 #include "discovery/dataplane.h"
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_table.h"
@@ -494,6 +495,110 @@ TEST_F(DataplaneDirectoryTest, KeepsEverythingWhileAnEmptyFolderStandsInItsPlace
   directory_.rescan();
   pass_grace();
   EXPECT_EQ(store_.services(), 0U) << "its last file, too, may go";
+}
+
+// A control plane's process, of which one comes after the other.
+class DataplaneDirectoryOverRestarts : public DataplaneDirectoryTest {
+ protected:
+  struct Process {
+    explicit Process(DataplaneDirectoryOverRestarts& test)
+        : store("home", test.logs_->logger("control")),
+          last_good(LastGoodFiles::open(test.root_.file("state"), test.path_, test.files_,
+                                        test.logs_->logger("control"))
+                        .value()),
+          directory(test.path_, test.files_, test.clock_, store, test.logs_->logger("control")) {
+      directory.remember_in(*last_good);
+      EXPECT_TRUE(directory.watch());
+      EXPECT_TRUE(directory.load());
+    }
+    void scan() {
+      directory.on_events();
+      directory.rescan();
+    }
+    void pass_grace(support::ManualClock& clock) {
+      clock.advance(DataplaneDirectory::kRemovalGrace);
+      directory.expire();
+    }
+
+    DataplaneStore store;
+    std::unique_ptr<LastGoodFiles> last_good;
+    DataplaneDirectory directory;
+  };
+  void start_again() {
+    process_.reset();
+    process_.emplace(*this);
+  }
+  std::optional<Process> process_;
+};
+
+TEST_F(DataplaneDirectoryOverRestarts, ABadFileHoldsWhatItHeldBefore) {
+  write("a.yaml", entity("web") + "---\n" + entity("redis"));
+  write("b.yaml", entity("api"));
+  start_again();
+  write("a.yaml", entity("web") + "---\ntype: Datap");
+  process_->scan();
+  ASSERT_EQ(process_->store.services(), 3U);
+  for (int i = 0; i < 2; ++i) {
+    start_again();
+    EXPECT_EQ(process_->store.services(), 3U);
+    EXPECT_THAT(process_->directory.problems(), ElementsAre(HasSubstr("a.yaml:")));
+    process_->scan();
+  }
+  write("a.yaml", entity("web"));
+  process_->scan();
+  process_->pass_grace(clock_);
+  EXPECT_EQ(process_->store.services(), 2U);
+  start_again();
+  EXPECT_EQ(process_->store.services(), 2U);
+  EXPECT_FALSE(process_->last_good->has("a.yaml"));
+}
+
+TEST_F(DataplaneDirectoryOverRestarts, AFileThatCannotBeReadHoldsWhatItHeldBefore) {
+  write("a.yaml", entity("web"));
+  start_again();
+  remove("a.yaml");
+  std::filesystem::create_directory(path_ + "/a.yaml");
+  process_->scan();
+  process_->scan();
+  start_again();
+  EXPECT_EQ(process_->store.services(), 1U);
+  EXPECT_THAT(process_->directory.problems(), ElementsAre(HasSubstr("not a regular file")));
+}
+
+TEST_F(DataplaneDirectoryOverRestarts, WhatWasMendedOrRemovedMeanwhileIsAsItIsNow) {
+  write("a.yaml", entity("web"));
+  write("b.yaml", entity("api"));
+  start_again();
+  write("a.yaml", "{");
+  write("b.yaml", "{");
+  process_->directory.finish();  // the end may come at once
+  process_.reset();
+  write("a.yaml", entity("redis"));
+  remove("b.yaml");
+  start_again();
+  process_->pass_grace(clock_);
+  EXPECT_EQ(process_->store.services(), 1U);
+  EXPECT_FALSE(process_->store.claims({"default", "redis"}).empty());
+  process_.reset();
+  write("b.yaml", "{");
+  start_again();
+  EXPECT_EQ(process_->store.services(), 1U);
+}
+
+// Written in place, it is whole now and then on its way.
+TEST_F(DataplaneDirectoryOverRestarts, AFileThatIsBeingWrittenHoldsAllThatItHeld) {
+  const std::string whole = entity("web") + "---\n" + entity("redis");
+  write("a.yaml", whole);
+  start_again();
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    write("a.yaml", whole.substr(0, size));
+    process_->directory.on_events();
+    if (size % 10 == 0) {
+      process_->directory.finish();
+      start_again();
+    }
+    ASSERT_EQ(process_->store.services(), 2U) << size;
+  }
 }
 
 TEST_F(DataplaneDirectoryTest, CannotLoadAFolderThatIsNotThere) {
