@@ -46,7 +46,8 @@ void TokenVerifier::refresh() {
   if (const auto text = read_revocations(files_, token_revocations_file(folder_))) {
     next->revoked = parse_revocations(*text);
   } else {
-    problems_.push_back(escape_text(text.error().message));
+    problems_.push_back(escape_text(text.error().message) +
+                        (before->revoked ? "" : " (no token is taken until it can be read)"));
     next->revoked = before->revoked;
   }
   const std::lock_guard lock(mutex_);
@@ -86,7 +87,11 @@ std::optional<TokenRefusal> TokenVerifier::objection_to(const VerifiedToken& tok
   if (known_now->keys.find(token.key) == nullptr) {
     return TokenRefusal{Reason::kInvalid, "the key that signed the token is no longer taken"};
   }
-  if (known_now->revoked.contains(token.claims.id)) {
+  const std::optional<TokenIds>& revoked = known_now->revoked;
+  if (!revoked) {
+    return TokenRefusal{Reason::kRevoked, "which tokens are revoked is not known"};
+  }
+  if (revoked->contains(token.claims.id)) {
     return TokenRefusal{Reason::kRevoked, "the token has been revoked"};
   }
   if (now >= token.claims.expires) {

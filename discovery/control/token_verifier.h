@@ -37,7 +37,8 @@ class TokenVerifier {
   // References outlive it. It knows nothing before refresh().
   TokenVerifier(FileSystem& files, std::string folder, const WallClock& wall);
 
-  // Another look at the folder. A folder that is missing has no keys.
+  // Another look at the folder. A folder that is missing has no keys. No token is taken until the
+  // revocations could be read once.
   void refresh();
   // What is wrong in it now, one sentence each.
   [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
@@ -50,7 +51,7 @@ class TokenVerifier {
  private:
   struct Known {
     TokenKeys keys{};
-    TokenIds revoked{};
+    std::optional<TokenIds> revoked{};  // nothing: that could not be read yet
   };
   [[nodiscard]] std::shared_ptr<const Known> known() const;
 

@@ -182,6 +182,22 @@ TEST_F(TokenVerifierTest, RevocationsThatCannotBeReadAreWhatTheyWere) {
   EXPECT_THAT(refusal(issued.text), HasSubstr("revoked"));
 }
 
+// Else a start would let in whom it does not know to be revoked.
+TEST_F(TokenVerifierTest, NoTokenIsTakenBeforeTheRevocationsCouldBeRead) {
+  const IssuedToken issued = issue();
+  std::filesystem::create_directory(state.file("tokens/revoked"));
+  TokenVerifier started{files, folder, wall};
+  started.refresh();
+  const auto verified = started.verify(issued.text);
+  ASSERT_FALSE(verified);
+  EXPECT_THAT(verified.error().text, HasSubstr("which tokens are revoked is not known"));
+  EXPECT_THAT(started.problems(),
+              ElementsAre(AllOf(HasSubstr("tokens/revoked"), HasSubstr("no token is taken"))));
+  std::filesystem::remove(state.file("tokens/revoked"));
+  started.refresh();
+  EXPECT_TRUE(started.verify(issued.text));
+}
+
 TEST_F(TokenVerifierTest, ATokenIsForOneMeshAndName) {
   const TokenClaims claims{.id = "x", .mesh = "default", .name = "web-1"};
   EXPECT_FALSE(objection_to(claims, node("default.web-1")));
