@@ -450,7 +450,7 @@ void GroupForwarder::Exchange::note_silent_equals() {
     if (waited >=
         std::max<std::chrono::nanoseconds>(forwarder_.options_.retry_interval, kPatience * usual)) {
       server(open.server).metrics.timeouts.add();
-      server(open.server).health->note_silence(asked, now());
+      server(open.server).health->note_silence_of_equal(asked, now());
     } else if (waited > usual) {
       rtt.note(waited);  // at least
     }

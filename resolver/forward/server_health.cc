@@ -39,19 +39,27 @@ void ServerHealth::note_reply(TimePoint now) {
   }
 }
 
-void ServerHealth::note_silence(TimePoint asked, TimePoint now) {
+bool ServerHealth::count_silence(TimePoint asked, TimePoint now) {
   // What it said to another question meanwhile shows that this one was lost, or takes its time.
   if (asked <= time_of(last_reply_)) {
-    return;
+    return false;
   }
   // Of many questions that fail together one counts.
   auto counted = silent_at_.load(std::memory_order_relaxed);
-  if (asked.time_since_epoch().count() < counted ||
-      !silent_at_.compare_exchange_strong(counted, now.time_since_epoch().count(),
-                                          std::memory_order_relaxed)) {
-    return;
+  return asked.time_since_epoch().count() >= counted &&
+         silent_at_.compare_exchange_strong(counted, now.time_since_epoch().count(),
+                                            std::memory_order_relaxed);
+}
+
+void ServerHealth::note_silence(TimePoint asked, TimePoint now) {
+  if (count_silence(asked, now) && suspect_.exchange(true, std::memory_order_relaxed)) {
+    take_down(now);
   }
-  if (suspect_.exchange(true, std::memory_order_relaxed)) {
+}
+
+void ServerHealth::note_silence_of_equal(TimePoint asked, TimePoint now) {
+  if (count_silence(asked, now)) {
+    suspect_.store(true, std::memory_order_relaxed);
     take_down(now);
   }
 }

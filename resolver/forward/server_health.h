@@ -5,8 +5,8 @@
 // while it had its turn may wait for somebody else, for this one question: it is suspect and keeps
 // its place, for shorter turns. When it says nothing to a question that was asked since, it is down
 // for a while, longer each time; meanwhile one question a second looks whether it is back. Any
-// reply ends all that. Retries come out of a budget that replies fill: in an outage there are
-// hardly more packets than questions.
+// reply ends all that. One of equals is down at once. Retries come out of a budget that replies
+// fill: in an outage there are hardly more packets than questions.
 //
 // Thread-safe: atomics, each of which stands for itself.
 #pragma once
@@ -61,6 +61,8 @@ class ServerHealth {
   void note_reply(TimePoint now);
   // It had its turn since `asked` and said nothing to that question.
   void note_silence(TimePoint asked, TimePoint now);
+  // The same of one whose place costs nothing: it is down at once.
+  void note_silence_of_equal(TimePoint asked, TimePoint now);
   // It cannot be reached, or nothing listens there.
   void note_refusal(TimePoint now);
   // It was silent or refused, and has said nothing since.
@@ -98,6 +100,8 @@ class ServerHealth {
   // True for one caller after each `interval`.
   [[nodiscard]] static bool claim(Nanoseconds& next, TimePoint now,
                                   std::chrono::nanoseconds interval);
+  // Whether a silence since `asked` counts.
+  [[nodiscard]] bool count_silence(TimePoint asked, TimePoint now);
   void take_down(TimePoint now);
 
   UpstreamServer server_;

@@ -135,6 +135,16 @@ TEST_F(ForwardPolicyTest, OfEqualsTheNextIsAskedAtTheRetryIntervalAndAnyAnswerCo
   }
 }
 
+// Whatever it waits for: the others' answers are as good.
+TEST_F(ForwardPolicyTest, OfEqualsOneThatWasSilentOnceComesLast) {
+  make_with(2, ForwardPolicy::kRoundRobin);
+  forward();
+  advance(milliseconds(400));
+  ASSERT_THAT(servers_asked(), ElementsAre(0, 1));
+  reply(1);
+  EXPECT_TRUE(health_of(0).is_down(clock_.now()));
+}
+
 // One that refuses all is quick to say so.
 TEST_F(ForwardPolicyTest, OfEqualsASlowOneIsHeardThoughTheOthersFail) {
   for (const ForwardPolicy policy : {ForwardPolicy::kRandom, ForwardPolicy::kRoundRobin,
