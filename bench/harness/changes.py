@@ -16,9 +16,9 @@ from .told_program import ToldProgram
 SERVICES = 100_000
 SMOKE_SERVICES = 1_000
 PAUSE_MS = 50  # between two changes, so that each meets a quiet resolver
-SPACED_RATE = 50
+SPACED_RATE = 20  # so that none is told together with the next
 ONE_ROUNDS = 5
-SPACED = 350  # changes of a round: fewer seconds than from one image of the table to the next
+SPACED = 150  # changes of a round: fewer seconds than from one image of the table to the next
 FOLLOWER_SECONDS = 30  # a bound: within a second it has all
 BUSY_RATE = 1_000
 IMAGE_SECONDS = 34  # an image follows a publication by a second, the image before it by 15, and a start has two

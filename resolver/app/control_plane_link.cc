@@ -41,7 +41,7 @@ constexpr std::chrono::seconds kFailBackAfter{30};
 
 // While changes come thick, what is told within this time comes together: a turn of the stream
 // costs several times what one more change in it does.
-constexpr std::chrono::milliseconds kAckPause{20};
+constexpr std::chrono::milliseconds kAckPause{40};
 
 }  // namespace
 
