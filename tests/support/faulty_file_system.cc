@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/file_system.h"
@@ -15,9 +18,18 @@
 
 namespace meshdns::support {
 
+void FaultyFileSystem::set_fault(Fault fault) {
+  auto next = std::make_shared<const Fault>(std::move(fault));
+  const std::lock_guard lock(mutex_);
+  fault_ = std::move(next);
+}
+
 int FaultyFileSystem::check(FileStep step) {
   const std::uint64_t index = steps_.fetch_add(1);
-  return fault_ ? fault_(step, index) : 0;
+  std::unique_lock lock(mutex_);
+  const auto fault = fault_;
+  lock.unlock();  // it may take as long as it likes
+  return *fault ? (*fault)(step, index) : 0;
 }
 
 Result<UniqueFd> FaultyFileSystem::open(const std::string& path, int flags, mode_t mode) {

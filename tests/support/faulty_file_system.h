@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -35,8 +37,8 @@ class FaultyFileSystem final : public FileSystem {
 
   // Every step succeeds until set_fault().
   FaultyFileSystem() = default;
-  // Not while another thread uses the file system.
-  void set_fault(Fault fault) { fault_ = std::move(fault); }
+  // Of the steps from now on; one that another thread is in the middle of ends as it began.
+  void set_fault(Fault fault);
   // A failing write still writes this many octets first, as a full disk does.
   void set_torn_write_bytes(std::size_t bytes) { torn_write_bytes_ = bytes; }
   [[nodiscard]] std::uint64_t steps() const { return steps_; }
@@ -59,7 +61,8 @@ class FaultyFileSystem final : public FileSystem {
   int check(FileStep step);
 
   PosixFileSystem real_;
-  Fault fault_;
+  std::mutex mutex_;  // guards the next
+  std::shared_ptr<const Fault> fault_ = std::make_shared<Fault>();
   std::atomic<std::uint64_t> steps_{0};
   std::atomic<std::size_t> torn_write_bytes_{0};
 };
