@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <poll.h>
 #include <string>
 #include <thread>
@@ -19,8 +20,6 @@
 
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
-#include "resolver/wire/protocol.h"
-#include "resolver/wire/query.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/dns_message.h"
 #include "tests/support/programs.h"
@@ -85,23 +84,14 @@ class PiecewiseServer {
   // False when the connection is over.
   [[nodiscard]] bool answer(int connection, const Delivery& delivery) const {
     const auto request = receive_octets(connection, DnsTransport::kTcp);
-    dns::Query query;
-    if (!request || dns::parse_query(*request, query) != dns::ParseStatus::kOk) {
+    const auto reply =
+        request ? make_address_reply(*request, {192, 0, 2, last_octet_}) : std::nullopt;
+    if (!reply) {
       return false;
     }
-    const Octets reply = MessageBytes()
-                             .header(query.id, 0x8180, 1, 1, 0, 0)
-                             .octets(query.question())
-                             .pointer(dns::kHeaderOctets)
-                             .u16(dns::rrtype::kA)
-                             .u16(dns::rrclass::kIn)
-                             .u32(60)
-                             .u16(4)
-                             .octets({192, 0, 2, last_octet_})
-                             .bytes();
-    Octets stream{static_cast<std::uint8_t>(reply.size() >> 8U),
-                  static_cast<std::uint8_t>(reply.size())};
-    stream.insert(stream.end(), reply.begin(), reply.end());
+    Octets stream{static_cast<std::uint8_t>(reply->size() >> 8U),
+                  static_cast<std::uint8_t>(reply->size())};
+    stream.insert(stream.end(), reply->begin(), reply->end());
     const std::size_t end = std::min(stream.size(), delivery.most);
     for (std::size_t sent = 0; sent < end;) {
       const std::size_t size = std::min(delivery.at_once, end - sent);

@@ -120,15 +120,21 @@ class SlowUpstream {
   }};
 };
 
+// Ends a resolver while it waits for the answer to a question, and returns that question's socket.
+UniqueFd end_while_it_forwards(ResolverProgram& resolver, const SlowUpstream& upstream) {
+  resolver.start({"--control-plane", loopback(free_port()).to_string(), "--upstream",
+                  upstream.address().to_string()});
+  UniqueFd client = connect_socket(resolver.dns(), DnsTransport::kUdp);
+  EXPECT_TRUE(send_message(client.get(), DnsTransport::kUdp, encode({.name = "slow.example.org"})));
+  EXPECT_TRUE(wait_until([&] { return upstream.tries() > 0; }));
+  resolver.process().signal(SIGTERM);
+  return client;
+}
+
 TEST(Lifecycle, SigtermWaitsForWhatUpstreamIsSlowToAnswer) {
   const SlowUpstream upstream;
   ResolverProgram resolver;
-  resolver.start({"--control-plane", loopback(free_port()).to_string(), "--upstream",
-                  upstream.address().to_string()});
-  const UniqueFd client = connect_socket(resolver.dns(), DnsTransport::kUdp);
-  ASSERT_TRUE(send_message(client.get(), DnsTransport::kUdp, encode({.name = "slow.example.org"})));
-  ASSERT_TRUE(wait_until([&] { return upstream.tries() > 0; }));
-  resolver.process().signal(SIGTERM);
+  const UniqueFd client = end_while_it_forwards(resolver, upstream);
   const auto octets = receive_message(client.get(), DnsTransport::kUdp);
   const auto reply = octets ? DnsReply::decode(*octets) : std::nullopt;
   ASSERT_TRUE(reply.has_value()) << "after " << upstream.tries() << " tries\n" << resolver.log();
@@ -140,12 +146,7 @@ TEST(Lifecycle, SigtermWaitsForWhatUpstreamIsSlowToAnswer) {
 TEST(Lifecycle, WhoAsksAResolverThatEndsWhetherItIsReadyIsRefused) {
   const SlowUpstream upstream;
   ResolverProgram resolver;
-  resolver.start({"--control-plane", loopback(free_port()).to_string(), "--upstream",
-                  upstream.address().to_string()});
-  const UniqueFd client = connect_socket(resolver.dns(), DnsTransport::kUdp);
-  ASSERT_TRUE(send_message(client.get(), DnsTransport::kUdp, encode({.name = "slow.example.org"})));
-  ASSERT_TRUE(wait_until([&] { return upstream.tries() > 0; }));
-  resolver.process().signal(SIGTERM);
+  const UniqueFd client = end_while_it_forwards(resolver, upstream);
   EXPECT_TRUE(wait_until([&] { return is_refused(resolver.admin()); }));
   EXPECT_FALSE(upstream.has_answered()) << "and nobody is told before";
   EXPECT_TRUE(receive_message(client.get(), DnsTransport::kUdp).has_value());

@@ -20,8 +20,6 @@
 
 #include "base/ip_address.h"
 #include "base/unique_fd.h"
-#include "resolver/wire/protocol.h"
-#include "resolver/wire/query.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/dns_message.h"
 #include "tests/support/full_listener.h"
@@ -208,18 +206,7 @@ TEST_F(SilentUpstream, IsNotOneThatSlowsFromOneToSixHundredMilliseconds) {
         if (is_slow) {
           std::this_thread::sleep_for(milliseconds(600));  // what it is like
         }
-        dns::Query query;
-        EXPECT_EQ(dns::parse_query(question.octets, query), dns::ParseStatus::kOk);
-        return {.replies = {MessageBytes()
-                                .header(query.id, 0x8180, 1, 1, 0, 0)
-                                .octets(query.question())
-                                .pointer(dns::kHeaderOctets)
-                                .u16(dns::rrtype::kA)
-                                .u16(dns::rrclass::kIn)
-                                .u32(60)
-                                .u16(4)
-                                .octets({192, 0, 2, 1})
-                                .bytes()}};
+        return {.replies = {make_address_reply(question.octets, {192, 0, 2, 1}).value()}};
       },
       &certificate_);
   const TlsServer second = serve(kSecond);

@@ -1,14 +1,18 @@
 #include "tests/support/dns_message.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include "resolver/wire/name.h"
+#include "resolver/wire/protocol.h"
+#include "resolver/wire/query.h"
 
 namespace meshdns::support {
 
@@ -86,6 +90,25 @@ Octets make_query(std::string_view name, unsigned type, const QueryOptions& opti
     message.opt(*options.edns, options.dnssec_ok ? 0x8000 : 0);
   }
   return message.bytes();
+}
+
+std::optional<Octets> make_address_reply(std::span<const std::uint8_t> query,
+                                         const std::array<std::uint8_t, 4>& address) {
+  constexpr unsigned kAnswer = 0x8180;  // QR, RD, RA
+  dns::Query parsed;
+  if (dns::parse_query(query, parsed) != dns::ParseStatus::kOk) {
+    return std::nullopt;
+  }
+  return MessageBytes()
+      .header(parsed.id, kAnswer, 1, 1, 0, 0)
+      .octets(parsed.question())
+      .pointer(dns::kHeaderOctets)
+      .u16(dns::rrtype::kA)
+      .u16(dns::rrclass::kIn)
+      .u32(60)
+      .u16(4)
+      .octets(address)
+      .bytes();
 }
 
 }  // namespace meshdns::support

@@ -1,6 +1,7 @@
 // Messages for tests, octet by octet: queries, replies of upstream servers, and malformed ones.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -55,5 +56,9 @@ struct QueryOptions {
 
 [[nodiscard]] Octets make_query(std::string_view name, unsigned type,
                                 const QueryOptions& options = {});
+
+// An upstream's answer to the question of a query: one A record. Nothing where it is no query.
+[[nodiscard]] std::optional<Octets> make_address_reply(std::span<const std::uint8_t> query,
+                                                       const std::array<std::uint8_t, 4>& address);
 
 }  // namespace meshdns::support

@@ -215,6 +215,20 @@ class RegistrationsOnDisk : public RegistrationsTest {
     return made;
   }
 
+  // One that has read what another wrote that ended while a stream had registered a dataplane.
+  std::unique_ptr<Registrations> start_after(const std::string& registered_port,
+                                             std::chrono::milliseconds delay) {
+    auto registrations = start();
+    {
+      const auto presence = registrations->admit(node(dataplane(registered_port))).value();
+      settle();
+      registrations->finish();
+    }
+    settle();  // the stream has ended, and it is waited for
+    registrations.reset();
+    return start(delay);
+  }
+
   // The control thread, while the disk's is at work, too.
   template <typename Predicate>
   void run_until(const Predicate& predicate) {
@@ -231,15 +245,7 @@ class RegistrationsOnDisk : public RegistrationsTest {
 };
 
 TEST_F(RegistrationsOnDisk, CountWhenTheProgramStartsAgain) {
-  auto registrations = start();
-  {
-    const auto presence = registrations->admit(node(dataplane("81"))).value();
-    settle();
-    registrations->finish();
-  }
-  settle();  // its stream has ended, and it is waited for
-  registrations.reset();
-  registrations = start();
+  const auto registrations = start_after("81", std::chrono::hours(1));
   EXPECT_EQ(port(), 81);
   EXPECT_EQ(registrations->size(), 1U);
 }
@@ -259,15 +265,7 @@ TEST_F(RegistrationsOnDisk, AreReadAsTheyCameWhateverTheyBeginWith) {
 }
 
 TEST_F(RegistrationsOnDisk, GoWhenNobodyComesBack) {
-  auto registrations = start();
-  {
-    const auto presence = registrations->admit(node(dataplane())).value();
-    settle();
-    registrations->finish();
-  }
-  settle();
-  registrations.reset();
-  registrations = start(std::chrono::milliseconds(0));
+  const auto registrations = start_after("80", std::chrono::milliseconds(0));
   registrations->await_streams();
   EXPECT_EQ(port(), 80);
   io_.restart();
@@ -278,15 +276,7 @@ TEST_F(RegistrationsOnDisk, GoWhenNobodyComesBack) {
 
 // Reading a large folder takes longer than the delay.
 TEST_F(RegistrationsOnDisk, AreWaitedForFromWhenTheyCanComeBack) {
-  auto registrations = start();
-  {
-    const auto presence = registrations->admit(node(dataplane())).value();
-    settle();
-    registrations->finish();
-  }
-  settle();
-  registrations.reset();
-  registrations = start(std::chrono::milliseconds(0));
+  const auto registrations = start_after("80", std::chrono::milliseconds(0));
   settle();
   EXPECT_EQ(port(), 80);
   registrations->await_streams();
