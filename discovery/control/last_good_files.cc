@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <fcntl.h>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -65,7 +66,7 @@ std::string LastGoodFiles::first_line_of(const std::string& name) const {
 }
 
 std::optional<std::string> LastGoodFiles::read(const std::string& name) const {
-  if (!has(name)) {
+  if (!kept_.contains(name)) {
     return std::nullopt;
   }
   const auto text = read_file(files_, path_of(name), kMaxBytes);
@@ -79,26 +80,48 @@ std::optional<std::string> LastGoodFiles::read(const std::string& name) const {
                                        : std::nullopt;
 }
 
+bool LastGoodFiles::has(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  return kept_.contains(name) && !failed_.contains(name);
+}
+
 void LastGoodFiles::keep(const std::string& name, std::string text) {
   kept_.insert(name);
-  boost::asio::post(
-      disk_, [this, path = path_of(name), content = first_line_of(name) + std::move(text)] {
-        if (const auto kept = replace_file(files_, path, content, kFileMode); !kept) {
-          logger_.error(
-              "what a dataplane file held before its mistake is not known after a restart: {}",
-              escape_text(kept.error().message));
-        }
-      });
+  {
+    const std::lock_guard lock(mutex_);
+    failed_.erase(name);
+  }
+  boost::asio::post(disk_, [this, name, content = first_line_of(name) + std::move(text)] {
+    write(name, content);
+  });
+}
+
+void LastGoodFiles::write(const std::string& name, const std::string& content) {
+  if (const auto kept = replace_file(files_, path_of(name), content, kFileMode); !kept) {
+    if (failing_.insert(name).second) {
+      logger_.error(
+          "what a dataplane file held before its mistake is not known after a restart: {}",
+          escape_text(kept.error().message));
+    }
+    const std::lock_guard lock(mutex_);
+    failed_.insert(name);
+  } else if (failing_.erase(name) > 0) {
+    logger_.info("what a dataplane file held before its mistake is kept file={}",
+                 escape_name(name));
+  }
 }
 
 void LastGoodFiles::drop(const std::string& name) {
   if (kept_.erase(name) > 0) {
-    boost::asio::post(disk_, [this, path = path_of(name)] {
-      if (const auto removed = files_.remove(path);
-          !removed && removed.error().code != ErrorCode::kNotFound) {
-        logger_.warn("{}", escape_text(removed.error().message));
-      }
-    });
+    boost::asio::post(disk_, [this, name] { remove(name); });
+  }
+}
+
+void LastGoodFiles::remove(const std::string& name) {
+  failing_.erase(name);
+  if (const auto removed = files_.remove(path_of(name));
+      !removed && removed.error().code != ErrorCode::kNotFound) {
+    logger_.warn("{}", escape_text(removed.error().message));
   }
 }
 

@@ -3,10 +3,11 @@
 //
 // FOLDER/NAME for each such file, behind a line that says which file it is of, written as a whole
 // and replaced by a rename. Belongs to the control thread; a thread of its own writes. What cannot
-// be written is said in the log, and is not known after a restart.
+// be written is said in the log, once, and has() is false of it until it is kept again.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -32,7 +33,8 @@ class LastGoodFiles {
   LastGoodFiles& operator=(const LastGoodFiles&) = delete;
   ~LastGoodFiles() { disk_.join(); }  // what is to be written is
 
-  [[nodiscard]] bool has(const std::string& name) const { return kept_.contains(name); }
+  // Whether it is kept, or is about to be.
+  [[nodiscard]] bool has(const std::string& name) const;
   // Reads the disk; nothing where there is none of that file.
   [[nodiscard]] std::optional<std::string> read(const std::string& name) const;
   void keep(const std::string& name, std::string text);
@@ -46,13 +48,19 @@ class LastGoodFiles {
                 UniqueFd lock, std::set<std::string> kept);
   [[nodiscard]] std::string path_of(const std::string& name) const { return folder_ + "/" + name; }
   [[nodiscard]] std::string first_line_of(const std::string& name) const;
+  // On the disk's thread.
+  void write(const std::string& name, const std::string& content);
+  void remove(const std::string& name);
 
   const std::string folder_;
   const std::string of_;
   FileSystem& files_;
   Logger& logger_;
   UniqueFd lock_;
-  std::set<std::string> kept_;        // as it will be when all is written
+  std::set<std::string> kept_;  // as it will be when all is written
+  mutable std::mutex mutex_;
+  std::set<std::string> failed_;      // guarded; could not be written, and is not being tried
+  std::set<std::string> failing_;     // the disk's thread's; whose last writing failed
   boost::asio::thread_pool disk_{1};  // last: it ends first
 };
 

@@ -1,7 +1,9 @@
 #include "discovery/control/dataplane_directory.h"
 
+#include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -25,8 +27,10 @@
 #include "discovery/xds/resource_set.h"
 #include "discovery/xds/type_table.h"
 #include "discovery/xds/type_urls.h"
+#include "tests/support/faulty_file_system.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/wait_until.h"
 
 namespace meshdns::discovery {
 namespace {
@@ -503,7 +507,7 @@ class DataplaneDirectoryOverRestarts : public DataplaneDirectoryTest {
   struct Process {
     explicit Process(DataplaneDirectoryOverRestarts& test)
         : store("home", test.logs_->logger("control")),
-          last_good(LastGoodFiles::open(test.root_.file("state"), test.path_, test.files_,
+          last_good(LastGoodFiles::open(test.root_.file("state"), test.path_, test.state_files_,
                                         test.logs_->logger("control"))
                         .value()),
           directory(test.path_, test.files_, test.clock_, store, test.logs_->logger("control")) {
@@ -528,6 +532,7 @@ class DataplaneDirectoryOverRestarts : public DataplaneDirectoryTest {
     process_.reset();
     process_.emplace(*this);
   }
+  support::FaultyFileSystem state_files_;
   std::optional<Process> process_;
 };
 
@@ -551,6 +556,23 @@ TEST_F(DataplaneDirectoryOverRestarts, ABadFileHoldsWhatItHeldBefore) {
   start_again();
   EXPECT_EQ(process_->store.services(), 2U);
   EXPECT_FALSE(process_->last_good->has("a.yaml"));
+}
+
+TEST_F(DataplaneDirectoryOverRestarts, WhatAFullDiskDidNotTakeIsKeptWhenThereIsRoom) {
+  write("a.yaml", entity("web"));
+  start_again();
+  state_files_.set_fault([](support::FileStep step, std::uint64_t /*index*/) {
+    return step == support::FileStep::kWrite ? ENOSPC : 0;
+  });
+  write("a.yaml", "{");
+  process_->scan();
+  ASSERT_TRUE(support::wait_until([this] { return !process_->last_good->has("a.yaml"); }));
+  process_->scan();
+  ASSERT_TRUE(support::wait_until([this] { return !process_->last_good->has("a.yaml"); }));
+  state_files_.set_fault({});
+  process_->scan();
+  start_again();
+  EXPECT_EQ(process_->store.services(), 1U);
 }
 
 TEST_F(DataplaneDirectoryOverRestarts, AFileThatCannotBeReadHoldsWhatItHeldBefore) {
