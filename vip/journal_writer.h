@@ -3,7 +3,9 @@
 // Jobs are done in the order they are given; each ends in one call of `on_done`, on the writer's
 // thread. After a write or a sync that failed nothing more is appended to that file, since nobody
 // knows what of it is on disk: every append fails at once until a replace() has written the whole
-// journal anew, which is tried with growing pauses as often as it is asked for.
+// journal anew, which is tried with growing pauses as often as it is asked for. What was written
+// and does not stand at the journal's path then has failed, too: somebody removed or replaced the
+// file or its folder, or mounted another over it.
 #pragma once
 
 #include <chrono>
@@ -13,6 +15,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "base/file_system.h"
@@ -29,6 +32,9 @@ class JournalWriter {
     std::uint64_t file_bytes = 0;
   };
   using OnDone = std::function<void(const Done&)>;
+  // Makes the folder of the journal there and ours, before a whole write after one that failed or
+  // was lost. The writer's thread.
+  using Hold = std::function<Result<void>()>;
 
   struct Start {
     std::string path;
@@ -36,9 +42,10 @@ class JournalWriter {
     UniqueFd file;  // open for appending, at its end
     std::uint64_t file_bytes = 0;
     std::uint64_t next_sequence = 0;
+    std::string end;  // the last octets of the file, by which it is known again
   };
 
-  JournalWriter(Start start, FileSystem& files, OnDone on_done);
+  JournalWriter(Start start, FileSystem& files, Hold hold, OnDone on_done);
   JournalWriter(const JournalWriter&) = delete;
   JournalWriter& operator=(const JournalWriter&) = delete;
   // Does what is queued, without pauses, and ends the thread.
@@ -48,11 +55,19 @@ class JournalWriter {
   void append(std::uint64_t batch, std::string records);
   // Replaces the file by these unsealed records. Any thread.
   void replace(std::uint64_t batch, std::string records);
+  // Looks whether the journal still stands where it was written. Where it does not, the last batch
+  // is told as failed, once. Any thread.
+  void look();
+
+  // The last octets of a journal, as many as Start::end wants: more than a record's checksum and
+  // number.
+  [[nodiscard]] static std::string end_of(std::string_view content);
 
  private:
+  enum class Kind : std::uint8_t { kAppend, kReplace, kLook };
   struct Job {
     std::uint64_t batch = 0;
-    bool whole = false;
+    Kind kind = Kind::kAppend;
     std::string records;
   };
 
@@ -61,12 +76,16 @@ class JournalWriter {
   [[nodiscard]] Result<void> perform(Job& job);
   [[nodiscard]] Result<void> append_now(std::string& records);
   [[nodiscard]] Result<void> replace_now(std::string& records);
+  // Fails where what was written last does not stand at the path. Not where nobody can say.
+  [[nodiscard]] Result<void> find() const;
   // Waits before another try of a replace, unless the writer is stopping.
   void pause();
 
   Start state_;  // the writer thread's
   FileSystem& files_;
+  Hold hold_;
   OnDone on_done_;
+  std::uint64_t last_batch_ = 0;              // the writer thread's
   bool broken_ = false;                       // the writer thread's
   std::chrono::milliseconds retry_pause_{0};  // the writer thread's
 

@@ -140,8 +140,12 @@ void LeaseStore::go_on_in_memory(const Error& error) {
   retry_at_ = clock_.now() + kRetryPause;
 }
 
-void LeaseStore::retry_folder() {
-  if (writer_ || !begun_with_ || clock_.now() < retry_at_) {
+void LeaseStore::look_at_folder() {
+  if (writer_) {
+    writer_->look();
+    return;
+  }
+  if (!begun_with_ || clock_.now() < retry_at_) {
     return;
   }
   retry_at_ = clock_.now() + kRetryPause;
@@ -166,7 +170,7 @@ void LeaseStore::retry_folder() {
 void LeaseStore::start_writer(JournalWriter::Start start) {
   file_bytes_ = start.file_bytes;
   writer_ = std::make_unique<JournalWriter>(
-      std::move(start), files_,
+      std::move(start), files_, [this] { return folder_.lock(); },
       [post = post_, mailbox = mailbox_](const JournalWriter::Done& done) {
         post([mailbox, done] {
           if (mailbox->store != nullptr) {

@@ -34,7 +34,7 @@ namespace meshdns::vip {
 enum class StateMode : std::uint8_t {
   kRequired,    // an unusable folder is an error of open()
   kBestEffort,  // an unusable folder at start means leases in memory, beginning with what can be
-                // read, until retry_folder() succeeds; a warning, a gauge and state_note()
+                // read, until look_at_folder() succeeds; a warning, a gauge and state_note()
 };
 
 enum class LeaseStatus : std::uint8_t {
@@ -82,9 +82,10 @@ class LeaseStore {
   Lease acquire(std::string_view key);
   // Puts the key's addresses into quarantine; ends its asking where it got none.
   void release(std::string_view key);
+  // Call it now and then. A journal that was removed or replaced, or its folder, is written anew.
   // Where leases are in memory, tries again to use the folder, every ten seconds at most: what is
-  // in memory then is on disk, unless the journal is another than at start. Call it now and then.
-  void retry_folder();
+  // in memory then is on disk, unless the journal is another than at start.
+  void look_at_folder();
   // Hands all changes since the last flush to the journal, as one batch with one sync.
   void flush();
 

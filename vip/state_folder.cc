@@ -5,13 +5,16 @@
 #include <fcntl.h>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "vip/journal_format.h"
 #include "vip/journal_writer.h"
 #include "vip/lease_record.h"
@@ -47,6 +50,14 @@ Result<void> check_kind(const JournalContents& contents, const std::string& path
   return {};
 }
 
+// Whether both are open on one file.
+bool are_same(const UniqueFd& one, const UniqueFd& other) {
+  struct stat first{};
+  struct stat second{};
+  return one.valid() && ::fstat(one.get(), &first) == 0 && ::fstat(other.get(), &second) == 0 &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
 }  // namespace
 
 StateFolder::StateFolder(std::string directory, std::string instance, FileSystem& files,
@@ -69,6 +80,9 @@ Result<void> StateFolder::lock() {
   auto lock = files_.open(lock_path, O_RDWR | O_CREAT | O_NOFOLLOW, kFileMode);
   if (!lock) {
     return tl::unexpected(lock.error());
+  }
+  if (are_same(lock_, *lock)) {
+    return {};
   }
   if (auto locked = files_.lock(lock->get()); !locked) {
     return fail(lock_path +
@@ -124,8 +138,13 @@ Result<JournalWriter::Start> StateFolder::append_to(const Found& found) {
   if (!synced) {
     return fail(path_, synced.error());
   }
-  return JournalWriter::Start{path_, instance_, std::move(*file), end,
-                              found.contents.next_sequence};
+  return JournalWriter::Start{
+      path_,
+      instance_,
+      std::move(*file),
+      end,
+      found.contents.next_sequence,
+      JournalWriter::end_of(std::string_view(found.content).substr(0, end))};
 }
 
 Result<JournalWriter::Start> StateFolder::write_anew(const Found& found, std::string records) {
@@ -148,7 +167,8 @@ Result<JournalWriter::Start> StateFolder::write_anew(const Found& found, std::st
   if (!file) {
     return tl::unexpected(file.error());
   }
-  return JournalWriter::Start{path_, instance_, std::move(*file), content.size(), next_sequence};
+  return JournalWriter::Start{path_,          instance_,     std::move(*file),
+                              content.size(), next_sequence, JournalWriter::end_of(content)};
 }
 
 Result<void> StateFolder::keep_damaged(const Found& found) {

@@ -1,7 +1,8 @@
 // StateFolder: the folder that a lease journal lives in. It makes and locks the folder, reads the
 // journal, and leaves one there that can be appended to.
 //
-// Belongs to the control thread. Nothing of an old journal is lost before a new one is on disk: a
+// Belongs to the control thread, save that lock() is the journal's thread's once there is a
+// JournalWriter. Nothing of an old journal is lost before a new one is on disk: a
 // torn tail is cut, a damaged file is copied to vips.journal.corrupt-N before it is replaced, and a
 // file that is not ours is never touched.
 #pragma once
@@ -38,7 +39,8 @@ class StateFolder {
   StateFolder(std::string directory, std::string instance, FileSystem& files, Logger& logger,
               VipMetrics& metrics);
 
-  // Makes the folder and becomes its one user (vips.lock), until unlock().
+  // Makes the folder and becomes its one user (vips.lock), until unlock(); again where another
+  // folder is at its path by now.
   [[nodiscard]] Result<void> lock();
   void unlock() { lock_.reset(); }
 

@@ -417,7 +417,7 @@ void App::refresh() {
   front_->refresh();
   if (!frozen_) {
     table_->refresh();
-    leases_->retry_folder();
+    leases_->look_at_folder();
     serve_changes();
   }
   give_back_free_memory();

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -116,6 +117,93 @@ TEST_F(LeaseStoreTest, RefusesAFolderThatAnotherStoreHolds) {
   EXPECT_NE(second.error().message.find("vips.lock"), std::string::npos);
 }
 
+// What becomes of the folder while it is used.
+struct LostFolder {
+  const char* name;
+  void (*lose)(const std::filesystem::path& folder);
+};
+
+class LeaseStoreThatLosesItsFolder : public LeaseStoreTest,
+                                     public testing::WithParamInterface<LostFolder> {
+ protected:
+  void lose() { GetParam().lose(folder_.file("state")); }
+};
+
+TEST_P(LeaseStoreThatLosesItsFolder, WritesAllOfItAnewBeforeItTellsMore) {
+  std::map<std::string, std::string> told;
+  {
+    const auto store = open().value();
+    told["old"] = acquire_durably(*store, "old");
+    lose();
+    changed_.clear();
+    (void)store->acquire("new");
+    store->flush();
+    await_failures(1);
+    EXPECT_EQ(store->find("new")->status, LeaseStatus::kStorageFailed);
+    EXPECT_EQ(store->acquire("old").status, LeaseStatus::kDurable);
+    EXPECT_NE(store->state_note().find("removed or replaced"), std::string::npos)
+        << store->state_note();
+    told["new"] = acquire_durably(*store, "new");
+    EXPECT_EQ(store->state_note(), "");
+    told["after"] = acquire_durably(*store, "after");  // appended again
+    EXPECT_FALSE(open()) << "the folder is ours";
+  }
+  const auto store = open().value();
+  for (const auto& [key, address] : told) {
+    ASSERT_NE(store->find(key), std::nullopt) << key;
+    EXPECT_EQ(store->find(key)->ipv4->to_string(), address) << key;
+  }
+}
+
+TEST_P(LeaseStoreThatLosesItsFolder, IsMendedWhenItIsLookedAt) {
+  const auto store = open().value();
+  (void)acquire_durably(*store, "old");
+  lose();
+  store->look_at_folder();
+  await_failures(1);
+  ASSERT_TRUE(tasks_.run_one());  // written anew
+  EXPECT_EQ(store->state_note(), "");
+  EXPECT_NE(folder_.read("state/vips.journal").find("old"), std::string::npos);
+  store->look_at_folder();  // finds nothing
+  (void)acquire_durably(*store, "new");
+  EXPECT_EQ(metrics_.journal_errors.value(), 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rows, LeaseStoreThatLosesItsFolder,
+    testing::Values(
+        LostFolder{"Removed", [](const auto& folder) { std::filesystem::remove_all(folder); }},
+        LostFolder{"Emptied",
+                   [](const auto& folder) {
+                     std::filesystem::remove_all(folder);
+                     std::filesystem::create_directory(folder);
+                   }},
+        LostFolder{
+            "MovedAway",
+            [](const auto& folder) { std::filesystem::rename(folder, folder.string() + ".old"); }},
+        LostFolder{"WithoutItsJournal",
+                   [](const auto& folder) { std::filesystem::remove(folder / "vips.journal"); }},
+        LostFolder{"WithAnotherJournal",
+                   [](const auto& folder) {
+                     std::filesystem::remove(folder / "vips.journal");
+                     std::ofstream(folder / "vips.journal") << "of an older time";
+                   }}),
+    [](const auto& row) { return std::string(row.param.name); });
+
+TEST_F(LeaseStoreTest, LeavesAFolderThatAnotherStoreMadeAndHoldsToThat) {
+  const auto first = open().value();
+  (void)acquire_durably(*first, "a");
+  std::filesystem::remove_all(folder_.file("state"));
+  const auto second = open().value();
+  (void)acquire_durably(*second, "b");
+  const std::string content = folder_.read("state/vips.journal");
+  first->look_at_folder();
+  await_failures(2);
+  EXPECT_NE(first->state_note().find("another meshdns"), std::string::npos) << first->state_note();
+  EXPECT_EQ(folder_.read("state/vips.journal"), content);
+  EXPECT_EQ(first->find("a")->status, LeaseStatus::kDurable) << "it was told";
+}
+
 TEST_F(LeaseStoreTest, StartsInMemoryWhereBestEffortMeetsAnUnusableFolder) {
   (void)folder_.write("state", "a file where the folder should be");
   EXPECT_FALSE(open(StateMode::kRequired));
@@ -177,7 +265,7 @@ class LeaseStoreInMemory : public LeaseStoreTest {
   }
   void retry() {
     clock_.advance(std::chrono::seconds(10));
-    store_->retry_folder();
+    store_->look_at_folder();
   }
   // Whether the next store knows what was told.
   void expect_told() {
@@ -197,7 +285,7 @@ TEST_F(LeaseStoreInMemory, AreOnDiskOnceThereIsRoom) {
   retry();
   EXPECT_NE(store_->state_note(), "");
   set_full(false);
-  store_->retry_folder();
+  store_->look_at_folder();
   EXPECT_NE(store_->state_note(), "");  // not yet again
   retry();
   EXPECT_EQ(store_->state_note(), "");
@@ -244,7 +332,7 @@ TEST_F(LeaseStoreTest, NeverOverwritesAFileThatIsNotItsOwn) {
     const auto store = open(StateMode::kBestEffort).value();
     (void)store->acquire("a");
     clock_.advance(std::chrono::minutes(1));
-    store->retry_folder();
+    store->look_at_folder();
     EXPECT_EQ(folder_.read("state/vips.journal"), content);
   }
 }
