@@ -95,10 +95,16 @@ Result<std::unique_ptr<LeaseStore>> LeaseStore::open(const Options& options, Fil
                                                    std::move(on_change), logger, metrics));
   const auto loaded = store->load();
   if (!loaded) {
-    if (options.mode == StateMode::kRequired) {
+    // Who holds the folder may be changing what it says.
+    const bool is_others = loaded.error().code == ErrorCode::kAlreadyExists;
+    store->withholds_ = options.mode == StateMode::kGoOn;
+    if (options.mode == StateMode::kRequired || (store->withholds_ && is_others)) {
       return tl::unexpected(loaded.error());
     }
     store->go_on_in_memory(loaded.error());
+    if (store->withholds_ && !store->begun_with_) {
+      return tl::unexpected(loaded.error());
+    }
   }
   store->update_metrics();
   return store;
@@ -134,8 +140,14 @@ void LeaseStore::go_on_in_memory(const Error& error) {
   if (!begun_with_) {
     std::ignore = read_folder();
   }
-  note_ = fmt::format("leases are kept in memory only, beginning with {} of the journal: {}",
-                      allocator_.active(), error.message);
+  if (withholds_) {
+    done_batch_ = batch_;  // it has failed before it began
+    note_ = fmt::format("there are {} leases of the journal, new services are withheld: {}",
+                        allocator_.active(), error.message);
+  } else {
+    note_ = fmt::format("leases are kept in memory only, beginning with {} of the journal: {}",
+                        allocator_.active(), error.message);
+  }
   logger_.warn("{}", note_);
   retry_at_ = clock_.now() + kRetryPause;
 }
@@ -157,10 +169,11 @@ void LeaseStore::look_at_folder() {
   if (found &&
       begun_with_ == Checked{found->is_there, crc32c(found->content), found->content.size()}) {
     if (auto start = folder_.write_anew(*found, image())) {
+      const std::uint64_t file_bytes = start->file_bytes;
       start_writer(std::move(*start));
-      note_.clear();
-      metrics_.degraded.set(0);
       logger_.info("the state folder can be used again, all leases are on disk");
+      note_.clear();
+      on_done({.batch = batch_++, .result = {}, .file_bytes = file_bytes});
       return;
     }
   }
@@ -228,16 +241,18 @@ void LeaseStore::forget_exhausted(std::string_view key) {
 
 void LeaseStore::note_change(std::string_view key) {
   const auto entry = allocator_.find(key);
-  if (!writer_ || !entry) {
+  if ((!writer_ && !withholds_) || !entry) {
     return;  // leases in memory
   }
-  append_record({entry->state, entry->ipv4, entry->ipv6, key}, gathered_);
+  if (writer_) {
+    append_record({entry->state, entry->ipv4, entry->ipv6, key}, gathered_);
+  }
   if (entry->batch == batch_) {
     return;
   }
   allocator_.set_batch(key, batch_);
   if (unwritten_.empty() || unwritten_.back().batch != batch_) {
-    unwritten_.push_back({batch_, {}, false});
+    unwritten_.push_back({batch_, {}, !writer_});
   }
   unwritten_.back().keys.emplace_back(key);
   ++unwritten_keys_;

@@ -35,6 +35,8 @@ enum class StateMode : std::uint8_t {
   kRequired,    // an unusable folder is an error of open()
   kBestEffort,  // an unusable folder at start means leases in memory, beginning with what can be
                 // read, until look_at_folder() succeeds; a warning, a gauge and state_note()
+  kGoOn,        // the same where the journal can be read and is nobody else's, but no new lease is
+                // told before it is on disk
 };
 
 enum class LeaseStatus : std::uint8_t {
@@ -66,7 +68,7 @@ class LeaseStore {
 
   // Reads the journal, cuts a torn tail, keeps a copy of a damaged file as vips.journal.corrupt-N
   // and goes on with what can be read. What was read is synced before anything is told. Fails
-  // when a pool has no usable address, and in mode kRequired when the folder or the journal cannot
+  // when a pool has no usable address, and as StateMode says when the folder or the journal cannot
   // be used. References outlive the store.
   [[nodiscard]] static Result<std::unique_ptr<LeaseStore>> open(const Options& options,
                                                                 FileSystem& files, Clock& clock,
@@ -168,6 +170,7 @@ class LeaseStore {
   std::optional<Checked> begun_with_;  // nothing while the journal could not be read
   TimePoint retry_at_;
   std::string note_;
+  bool withholds_ = false;  // what is new, while there is no writer
   std::uint64_t file_bytes_ = 0;
   std::uint64_t image_bytes_ = 0;  // of the last whole write
   std::uint64_t batch_ = 1;        // the one being gathered

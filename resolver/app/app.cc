@@ -93,6 +93,7 @@ App::App(Options options, const Environment& environment)
     : loaded_(std::move(options.loaded)),
       sources_(std::move(options.sources)),
       port_file_(std::move(options.port_file)),
+      kept_(std::move(options.kept)),
       environment_(environment),
       metrics_(registry_),
       vip_metrics_(registry_),
@@ -134,7 +135,8 @@ Result<void> App::start() {
                                .clock = environment_.clock,
                                .log = logs_->logger("dns"),
                                .registry = registry_,
-                               .metrics = metrics_},
+                               .metrics = metrics_,
+                               .kept = kept_},
                               sockets_);
   if (!front) {
     return tl::unexpected(std::move(front.error()));
@@ -365,7 +367,7 @@ AdminReply App::kuma_ready() const {
 }
 
 Result<void> App::write_port_file() {
-  if (port_file_.empty()) {
+  if (port_file_.empty() || kept_) {  // of this process's own, or told by the one before
     return {};
   }
   const std::string text =
@@ -375,8 +377,12 @@ Result<void> App::write_port_file() {
 }
 
 Result<void> App::open_leases() {
+  auto options = lease_options(loaded_.config);
+  if (kept_ && options.mode == vip::StateMode::kRequired) {
+    options.mode = vip::StateMode::kGoOn;
+  }
   auto leases = vip::LeaseStore::open(
-      lease_options(loaded_.config), environment_.files, environment_.clock,
+      options, environment_.files, environment_.clock,
       [this](std::function<void()> task) { loop_.post(std::move(task)); },
       [this](const std::vector<std::string>& keys) {
         if (table_) {
@@ -450,6 +456,9 @@ Readiness App::readiness() const {
   if (front_->upstreams().servers.empty()) {
     readiness.notes.emplace_back(
         "upstreams: there is none; names outside of the mesh cannot be resolved");
+  }
+  if (!front_->records_note().empty()) {
+    readiness.notes.push_back("records: " + front_->records_note());
   }
   for (const std::string& warning : front_->upstreams().warnings) {
     readiness.notes.push_back("upstreams: " + warning);

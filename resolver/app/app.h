@@ -32,6 +32,7 @@
 #include "resolver/app/last_known_good.h"
 #include "resolver/app/mesh_table.h"
 #include "resolver/app/metrics.h"
+#include "resolver/app/static_files.h"
 #include "resolver/app/vip_editor.h"
 #include "vip/lease_store.h"
 #include "vip/metrics.h"
@@ -51,6 +52,8 @@ class App {
     ConfigSources sources;  // read again at SIGHUP
     // Where the ports are written once they are known, as {"dns":N,"admin":N}; empty: nowhere.
     std::string port_file;
+    // As DnsFront::Environment says. Nor does then a state folder that cannot be written.
+    std::optional<FileTexts> kept = std::nullopt;
   };
 
   App(Options options, const Environment& environment);
@@ -101,6 +104,7 @@ class App {
   LoadedConfig loaded_;
   ConfigSources sources_;
   std::string port_file_;
+  std::optional<FileTexts> kept_;
   Environment environment_;
   SystemWallClock wall_clock_;
   MetricRegistry registry_;

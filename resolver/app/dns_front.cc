@@ -58,9 +58,11 @@ std::vector<IpAddress> host_addresses(Logger& log) {
   return *std::move(addresses);
 }
 
-Result<std::shared_ptr<const StaticRecords>> read_records(const Config& config, FileSystem& files,
+// `source` is a FileSystem or FileTexts.
+template <typename Source>
+Result<std::shared_ptr<const StaticRecords>> read_records(const Config& config, Source& source,
                                                           const ZoneSet& zones) {
-  return load_static_files(files, config.records.zone_files, config.records.hosts_files, zones,
+  return load_static_files(source, config.records.zone_files, config.records.hosts_files, zones,
                            static_cast<std::uint32_t>(config.ttl.count()));
 }
 
@@ -77,6 +79,32 @@ Result<void> check_owned(const Config& config, const ZoneSet& zones) {
     }
   }
   return {};
+}
+
+// An empty table, with the static records of a FileSystem or of FileTexts.
+template <typename Source>
+Result<std::unique_ptr<SnapshotBuilder>> build(const Config& config, Source& records_from) {
+  SnapshotBuilder::Options options;
+  options.owned_zones = config.zones;
+  if (config.uses_istio()) {
+    options.shared_zones = {config.istio.domain};
+  }
+  options.vip_pools = vip_pools(config);
+  options.https_records = config.https_records;
+  options.times.ttl = static_cast<std::uint32_t>(config.ttl.count());
+  auto builder = SnapshotBuilder::create(options);
+  if (!builder) {
+    return builder;
+  }
+  if (auto checked = check_owned(config, (*builder)->zones()); !checked) {
+    return tl::unexpected(std::move(checked.error()));
+  }
+  auto records = read_records(config, records_from, (*builder)->zones());
+  if (!records) {
+    return tl::unexpected(std::move(records.error()));
+  }
+  (*builder)->set_static_records(*std::move(records));
+  return builder;
 }
 
 }  // namespace
@@ -133,27 +161,7 @@ std::vector<IpPrefix> vip_pools(const Config& config) {
 }
 
 Result<std::unique_ptr<SnapshotBuilder>> make_builder(const Config& config, FileSystem& files) {
-  SnapshotBuilder::Options options;
-  options.owned_zones = config.zones;
-  if (config.uses_istio()) {
-    options.shared_zones = {config.istio.domain};
-  }
-  options.vip_pools = vip_pools(config);
-  options.https_records = config.https_records;
-  options.times.ttl = static_cast<std::uint32_t>(config.ttl.count());
-  auto builder = SnapshotBuilder::create(options);
-  if (!builder) {
-    return builder;
-  }
-  if (auto checked = check_owned(config, (*builder)->zones()); !checked) {
-    return tl::unexpected(std::move(checked.error()));
-  }
-  auto records = read_records(config, files, (*builder)->zones());
-  if (!records) {
-    return tl::unexpected(std::move(records.error()));
-  }
-  (*builder)->set_static_records(*std::move(records));
-  return builder;
+  return build(config, files);
 }
 
 DnsFront::DnsFront(Config config, const Environment& environment,
@@ -171,24 +179,41 @@ Result<std::unique_ptr<DnsFront>> DnsFront::open(const Config& config,
                                                  const Environment& environment,
                                                  KeptSockets& sockets) {
   auto builder = make_builder(config, environment.files);
+  std::string note;
+  if (!builder && environment.kept) {
+    note = fmt::format("what the files of records held before is answered: {}",
+                       builder.error().message);
+    environment.log.error("{}", escape_text(note));
+    builder = build(config, *environment.kept);
+  }
   if (!builder) {
     return tl::unexpected(std::move(builder.error()));
   }
   std::unique_ptr<DnsFront> front(new DnsFront(config, environment, std::move(*builder)));
+  front->records_note_ = std::move(note);
   front->tell_records();
   std::vector<SocketAddress> bound;
   std::ranges::transform(sockets.listeners, std::back_inserter(bound), &Listener::bound);
   front->host_ = host_addresses(environment.log);
   auto selection = select_upstreams(config, environment.files, bound, front->host_);
-  if (!selection) {
+  if (!selection && !environment.kept) {
     return tl::unexpected(std::move(selection.error()));
   }
   front->serve(sockets);
   front->use_access();
-  if (auto used = front->use(*std::move(selection)); !used) {
+  if (auto used = front->use_first(std::move(selection)); !used) {
     return tl::unexpected(std::move(used.error()));
   }
   return front;
+}
+
+Result<void> DnsFront::use_first(Result<UpstreamSelection> selection) {
+  if (!environment_.kept) {
+    return use(*std::move(selection));
+  }
+  // Services are answered whatever becomes of the upstreams, which are looked at again.
+  use_if_new(selection ? *std::move(selection) : select());
+  return {};
 }
 
 void DnsFront::serve(KeptSockets& sockets) {
@@ -307,6 +332,7 @@ Result<void> DnsFront::reload(const Config& config) {
     use_if_new(std::move(selection));
   }
   builder_->set_static_records(*std::move(records));
+  records_note_.clear();
   tell_records();
   publish(builder_->build());
   return {};
@@ -364,8 +390,10 @@ void DnsFront::use_if_new(UpstreamSelection selection) {
   if (selection == upstreams_) {
     return;
   }
-  if (auto used = use(std::move(selection)); !used) {
-    environment_.log.error("{}", escape_text(used.error().message));
+  const auto used = use(std::move(selection));
+  const std::string failure = used ? std::string() : used.error().message;
+  if (std::exchange(plan_failure_, failure) != failure && !used) {
+    environment_.log.error("{}", escape_text(failure));
   }
 }
 

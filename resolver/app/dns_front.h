@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "resolver/app/keeper.h"
 #include "resolver/app/metrics.h"
 #include "resolver/app/query_taps.h"
+#include "resolver/app/static_files.h"
 #include "resolver/app/upstream_selection.h"
 #include "resolver/cache/answer_cache.h"
 #include "resolver/forward/metrics.h"
@@ -45,6 +47,9 @@ class DnsFront {
     Logger& log;
     MetricRegistry& registry;
     AppMetrics& metrics;
+    // What the files of static records held, where this process takes the place of one that
+    // served: then nothing that was fine for that one keeps this one from answering.
+    const std::optional<FileTexts>& kept;
   };
 
   // Takes the listeners of `sockets`, and serves from begin() on. kInvalidArgument when an upstream
@@ -90,6 +95,9 @@ class DnsFront {
   // Opens the query log and dnstap's file anew: they may have been renamed.
   void reopen_taps() { taps_->reopen(); }
 
+  // What is answered though its files say so no more, for /readyz; empty when nothing is.
+  [[nodiscard]] const std::string& records_note() const { return records_note_; }
+
   // Answers what is open, for a moment, and ends.
   void stop() { server_->stop(); }
 
@@ -97,6 +105,8 @@ class DnsFront {
 
  private:
   DnsFront(Config config, const Environment& environment, std::unique_ptr<SnapshotBuilder> builder);
+  // Chooses the upstreams when it opens.
+  [[nodiscard]] Result<void> use_first(Result<UpstreamSelection> selection);
   void serve(KeptSockets& sockets);
   // By the configuration in use; a configured server that has become ourselves is left out, and
   // where resolv.conf names none by now, those of before stay.
@@ -117,6 +127,8 @@ class DnsFront {
   SnapshotHolder snapshots_;
   UpstreamSelection upstreams_;
   UpstreamSelection seen_upstreams_;  // by the last look at resolv.conf
+  std::string plan_failure_;          // why the selection is not in use; logged
+  std::string records_note_;
   std::vector<IpAddress> host_;
   std::unique_ptr<QueryTaps> taps_;
   std::unique_ptr<DnsServer> server_;  // last: its workers use all of the above

@@ -5,6 +5,7 @@
 #include <exception>
 #include <fcntl.h>
 #include <new>
+#include <optional>
 #include <string>
 #include <unistd.h>
 #include <utility>
@@ -35,6 +36,7 @@
 #include "resolver/app/own_keeper.h"
 #include "resolver/app/privileges.h"
 #include "resolver/app/query.h"
+#include "resolver/app/static_files.h"
 #include "resolver/app/supervisor.h"
 #include "resolver/app/upstream_command.h"
 #include "resolver/app/upstream_selection.h"
@@ -106,10 +108,12 @@ ExitCode run(Command command, LoadedConfig loaded, FileSystem& files) {
   if (!launch) {
     return report(launch.error());
   }
-  const auto resolve = [&](LoadedConfig config, Keeper& keeper) {
-    App app(
-        {.loaded = std::move(config), .sources = command.sources, .port_file = command.port_file},
-        {.files = files, .sockets = sockets, .clock = clock, .keeper = keeper});
+  const auto resolve = [&](LoadedConfig config, std::optional<FileTexts> kept, Keeper& keeper) {
+    App app({.loaded = std::move(config),
+             .sources = command.sources,
+             .port_file = command.port_file,
+             .kept = std::move(kept)},
+            {.files = files, .sockets = sockets, .clock = clock, .keeper = keeper});
     allow_signals();
     if (const auto started = app.start(); !started) {
       return report(started.error());
@@ -121,7 +125,7 @@ ExitCode run(Command command, LoadedConfig loaded, FileSystem& files) {
     drop_capabilities();
     restore_oom_score(launch->oom_score);
     OwnKeeper keeper(std::move(launch->sockets), sockets, launch->manager);
-    return resolve(std::move(loaded), keeper);
+    return resolve(std::move(loaded), std::nullopt, keeper);
   }
   Supervisor supervisor(std::move(loaded), command.sources, *std::move(launch),
                         {.files = files, .sockets = sockets, .clock = clock});
@@ -130,7 +134,7 @@ ExitCode run(Command command, LoadedConfig loaded, FileSystem& files) {
     return *code;
   }
   auto& resolver = std::get<Supervisor::Resolver>(role);
-  return resolve(std::move(resolver.loaded), *resolver.keeper);
+  return resolve(std::move(resolver.loaded), std::move(resolver.kept), *resolver.keeper);
 }
 
 // The address at which `meshdns query` finds the configured resolver.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -141,6 +142,42 @@ Result<void> check_zones(std::span<const StaticRecord> records, const ZoneSet& o
   return {};
 }
 
+// What a file holds.
+using ReadText = std::function<Result<std::string>(const std::string& path)>;
+
+Result<std::shared_ptr<const StaticRecords>> load_texts(const ReadText& read,
+                                                        std::span<const std::string> zone_files,
+                                                        std::span<const std::string> hosts_files,
+                                                        const ZoneSet& owned, std::uint32_t ttl) {
+  std::vector<StaticRecord> all;
+  const auto load = [&](const std::string& path, auto parse) -> Result<void> {
+    const auto text = read(path);
+    if (!text) {
+      return tl::unexpected(text.error());
+    }
+    auto records = parse(path, *text, ttl);
+    if (!records) {
+      return tl::unexpected(records.error());
+    }
+    std::ranges::move(*records, std::back_inserter(all));
+    return {};
+  };
+  for (const std::string& path : zone_files) {
+    if (auto loaded = load(path, parse_zone_file); !loaded) {
+      return tl::unexpected(loaded.error());
+    }
+  }
+  if (auto checked = check_zones(all, owned); !checked) {
+    return tl::unexpected(checked.error());
+  }
+  for (const std::string& path : hosts_files) {
+    if (auto loaded = load(path, parse_hosts_file); !loaded) {
+      return tl::unexpected(loaded.error());
+    }
+  }
+  return StaticRecords::create(all, owned);
+}
+
 }  // namespace
 
 Result<std::vector<StaticRecord>> parse_zone_file(const std::string& path, std::string_view text,
@@ -225,36 +262,36 @@ Result<std::vector<StaticRecord>> parse_hosts_file(const std::string& path, std:
   return records;
 }
 
+FileTexts read_texts(FileSystem& files, std::span<const std::string> paths) {
+  FileTexts texts;
+  for (const std::string& path : paths) {
+    if (auto text = read_file(files, path, kMaxStaticFileBytes)) {
+      texts.insert_or_assign(path, *std::move(text));
+    }
+  }
+  return texts;
+}
+
 Result<std::shared_ptr<const StaticRecords>> load_static_files(
     FileSystem& files, std::span<const std::string> zone_files,
     std::span<const std::string> hosts_files, const ZoneSet& owned, std::uint32_t ttl) {
-  std::vector<StaticRecord> all;
-  const auto load = [&](const std::string& path, auto parse) -> Result<void> {
-    const auto text = read_file(files, path, kMaxStaticFileBytes);
-    if (!text) {
-      return tl::unexpected(text.error());
-    }
-    auto records = parse(path, *text, ttl);
-    if (!records) {
-      return tl::unexpected(records.error());
-    }
-    std::ranges::move(*records, std::back_inserter(all));
-    return {};
+  const auto read = [&](const std::string& path) {
+    return read_file(files, path, kMaxStaticFileBytes);
   };
-  for (const std::string& path : zone_files) {
-    if (auto loaded = load(path, parse_zone_file); !loaded) {
-      return tl::unexpected(loaded.error());
+  return load_texts(read, zone_files, hosts_files, owned, ttl);
+}
+
+Result<std::shared_ptr<const StaticRecords>> load_static_files(
+    const FileTexts& texts, std::span<const std::string> zone_files,
+    std::span<const std::string> hosts_files, const ZoneSet& owned, std::uint32_t ttl) {
+  const auto read = [&](const std::string& path) -> Result<std::string> {
+    const auto text = texts.find(path);
+    if (text == texts.end()) {
+      return fail(ErrorCode::kNotFound, path + " could not be read before");
     }
-  }
-  if (auto checked = check_zones(all, owned); !checked) {
-    return tl::unexpected(checked.error());
-  }
-  for (const std::string& path : hosts_files) {
-    if (auto loaded = load(path, parse_hosts_file); !loaded) {
-      return tl::unexpected(loaded.error());
-    }
-  }
-  return StaticRecords::create(all, owned);
+    return text->second;
+  };
+  return load_texts(read, zone_files, hosts_files, owned, ttl);
 }
 
 }  // namespace meshdns::dns

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -31,10 +32,20 @@ inline constexpr std::size_t kMaxStaticFileBytes = std::size_t{64} << 20U;
                                                                  std::string_view text,
                                                                  std::uint32_t ttl);
 
+// What files held, by path.
+using FileTexts = std::map<std::string, std::string>;
+
+// Of these files, those that can be read now.
+[[nodiscard]] FileTexts read_texts(FileSystem& files, std::span<const std::string> paths);
+
 // All files as one table. Besides what the parsers and StaticRecords::create() refuse: a record of
 // a zone file that is in no zone, neither of a SOA record in these files nor of `owned`.
 [[nodiscard]] Result<std::shared_ptr<const StaticRecords>> load_static_files(
     FileSystem& files, std::span<const std::string> zone_files,
+    std::span<const std::string> hosts_files, const ZoneSet& owned, std::uint32_t ttl);
+// The same of what the files held before.
+[[nodiscard]] Result<std::shared_ptr<const StaticRecords>> load_static_files(
+    const FileTexts& texts, std::span<const std::string> zone_files,
     std::span<const std::string> hosts_files, const ZoneSet& owned, std::uint32_t ttl);
 
 }  // namespace meshdns::dns

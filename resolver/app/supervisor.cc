@@ -41,6 +41,7 @@
 #include "resolver/app/privileges.h"
 #include "resolver/app/reload_plan.h"
 #include "resolver/app/restart_policy.h"
+#include "resolver/app/static_files.h"
 #include "resolver/server/listener.h"
 
 namespace meshdns::dns {
@@ -173,7 +174,12 @@ Supervisor::Resolver Supervisor::become_resolver(UniqueFd channel, pid_t parent)
                                      : Keeper::Beginning::kAtOnce;
   options.beat_interval = beat_interval(loaded_.config.watchdog);
   Resolver resolver{.loaded = std::move(loaded_),
-                    .keeper = std::make_unique<ParentLink>(std::move(options), std::move(channel))};
+                    .keeper = std::make_unique<ParentLink>(std::move(options), std::move(channel)),
+                    .kept = {}};
+  if (ever_served_) {
+    resolver.kept = std::move(records_);
+  }
+  records_.clear();
   // What only the parent may hold.
   children_.clear();
   handover_.close();
@@ -400,6 +406,7 @@ void Supervisor::on_serving(Child& child) {
   }
   if (!std::exchange(ever_served_, true)) {
     launch_.manager.tell(fmt::format("READY=1\nMAINPID={}", ::getpid()));
+    keep_records();
   } else {
     log_->info(
         "the resolver answers again pid={} after_ms={}", child.pid,
@@ -487,7 +494,15 @@ void Supervisor::take_reload() {
   if (loaded.errors.empty()) {
     loaded_ = plan_reload(loaded_, std::move(loaded)).next;
     static_cast<void>(logs_->set_level(loaded_.config.log.level));
+    keep_records();
   }
+}
+
+// The resolver has just read them, and found no mistake in them.
+void Supervisor::keep_records() {
+  const Config::Records& records = loaded_.config.records;
+  records_ = read_texts(environment_.files, records.zone_files);
+  records_.merge(read_texts(environment_.files, records.hosts_files));
 }
 
 void Supervisor::on_time(TimePoint now) {

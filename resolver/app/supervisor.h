@@ -31,6 +31,7 @@
 #include "resolver/app/keeper_message.h"
 #include "resolver/app/launch.h"
 #include "resolver/app/restart_policy.h"
+#include "resolver/app/static_files.h"
 
 namespace meshdns::dns {
 
@@ -45,6 +46,8 @@ class Supervisor final : public HandoverServer::Host {
   struct Resolver {
     LoadedConfig loaded;
     std::unique_ptr<Keeper> keeper;
+    // What the files of static records held, where it is not the first: these may have gone.
+    std::optional<FileTexts> kept;
   };
 
   Supervisor(LoadedConfig loaded, ConfigSources sources, Launch launch,
@@ -95,6 +98,7 @@ class Supervisor final : public HandoverServer::Host {
   void bind_for(const Child& child, const SocketAddress& address);
   void release(const SocketAddress& configured);
   void take_reload();
+  void keep_records();
   void on_time(TimePoint now);
   void watch(Child& child, TimePoint now);
   void end_child(Child& child, TimePoint now);
@@ -103,6 +107,7 @@ class Supervisor final : public HandoverServer::Host {
   [[nodiscard]] bool anybody_answers() const;
 
   LoadedConfig loaded_;
+  FileTexts records_;  // of loaded_, when it was last good
   ConfigSources sources_;
   Launch launch_;
   Environment environment_;

@@ -1,6 +1,7 @@
 // The resolver on a state folder that is full, read-only, damaged, somebody else's or too small a
 // pool: what it told stays, what it cannot keep it does not tell, and it says what is wrong.
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +16,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/types.h>
 #include <yaml-cpp/yaml.h>
 
 #include "base/crc32c.h"
@@ -127,6 +129,46 @@ class StateFolder : public ResolverFixture {
   std::string web_;
   std::string cache_;
 };
+
+// Read-only as a disk is after an error: what is open stays open.
+TEST_F(StateFolder, ReadOnlyKeepsNoResolverFromTakingThePlaceOfOneThatDied) {
+  MESHDNS_NEEDS_PRIVATE_NETWORK();
+  const SmallDisk disk(resolver_.state_folder(), "4m");
+  resolver_.start_ready(control_plane_, {"--state-mode", "required"});
+  web_ = resolver_.wait_for_address("web.mesh");
+  cache_ = resolver_.wait_for_address("cache.mesh");
+  const std::string path = resolver_.state_folder();
+  const char* const folder = path.c_str();
+  ASSERT_EQ(::mount(folder, folder, nullptr, MS_BIND, nullptr), 0);
+  ASSERT_EQ(::mount(nullptr, folder, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr), 0);
+
+  const pid_t before = resolver_.resolver_pid().value();
+  ASSERT_EQ(::kill(before, SIGKILL), 0);
+  ASSERT_TRUE(wait_until([&] {
+    const auto now = resolver_.resolver_pid();
+    return now && *now != before;
+  }));
+  ASSERT_TRUE(resolver_.wait_ready()) << resolver_.log();
+  expect_two();
+  control_plane_.put({.name = "new-1", .service = "new"});
+  ASSERT_TRUE(wait_until([&] { return is_withheld("new.mesh"); })) << resolver_.log();
+  EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("new services are withheld"));
+
+  ASSERT_EQ(::umount2(folder, MNT_DETACH), 0);
+  EXPECT_NE(resolver_.wait_for_address("new.mesh"), "") << resolver_.log();
+  expect_two();
+}
+
+TEST_F(StateFolder, IsMadeAgainWhenSomebodyRemovesIt) {
+  resolver_.start_ready(control_plane_);
+  web_ = resolver_.wait_for_address("web.mesh");
+  cache_ = resolver_.wait_for_address("cache.mesh");
+  std::filesystem::remove_all(resolver_.state_folder());
+  ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(journal()); })) << resolver_.log();
+  EXPECT_NE(read_file(journal()).find("web"), std::string::npos);
+  EXPECT_THAT(resolver_.log(), HasSubstr("was removed or replaced"));
+  expect_two();
+}
 
 TEST_F(StateFolder, FullWithholdsNewNamesUntilThereIsRoom) {
   MESHDNS_NEEDS_PRIVATE_NETWORK();

@@ -23,10 +23,12 @@
 
 #include "base/core_share.h"
 #include "base/ip_address.h"
+#include "tests/support/certificate_authority.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/process.h"
 #include "tests/support/programs.h"
 #include "tests/support/question_load.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/support/wait_until.h"
 
 namespace meshdns::support {
@@ -177,6 +179,63 @@ TEST_F(Supervisor, StartsAResolverAgainOfWhichOneWorkerHangs) {
   expect_healed(result.udp);
   expect_healed(result.tcp);
   EXPECT_THAT(resolver_.log(), HasSubstr("the resolver hangs"));
+}
+
+// What was read when it was last good is answered, and nothing else suffers.
+TEST_F(Supervisor, StartsAResolverAgainWhoseFilesOfRecordsAreWrongByNow) {
+  const TemporaryDirectory folder;
+  const std::string zone = folder.write(
+      "zone",
+      "$ORIGIN corp.example.\n@ 60 SOA ns root 1 2 3 4 5\n@ 60 NS ns\nwww 60 A 192.0.2.9\n");
+  const std::string hosts = folder.write("hosts", "192.0.2.7 printer.example\n");
+  start({"--zone-file", zone, "--hosts-file", hosts});
+  const auto kill_it = [&] {
+    const pid_t before = resolver_.resolver_pid().value();
+    ASSERT_EQ(::kill(before, SIGKILL), 0);
+    ASSERT_TRUE(wait_for_another(before)) << resolver_.log();
+  };
+  folder.write("hosts", "192.0.2.8 printer.example\n");
+  ASSERT_EQ(::kill(resolver_.process().pid(), SIGHUP), 0);
+  ASSERT_TRUE(wait_until([&] { return resolver_.address_of("printer.example") == "192.0.2.8"; }));
+
+  folder.write("zone", "$ORIGIN corp.example.\nwww 60 A ");
+  std::filesystem::remove(hosts);
+  kill_it();
+  EXPECT_EQ(resolver_.address_of("web.mesh"), address_);
+  EXPECT_EQ(resolver_.address_of("www.corp.example"), "192.0.2.9");
+  EXPECT_EQ(resolver_.address_of("printer.example"), "192.0.2.8");
+  EXPECT_THAT(resolver_.get("/readyz").body,
+              HasSubstr("records: what the files of records held before is answered: " + zone));
+  kill_it();  // the parent has them still
+  EXPECT_EQ(resolver_.address_of("www.corp.example"), "192.0.2.9");
+
+  folder.write("zone",
+               "$ORIGIN corp.example.\n@ 60 SOA ns root 1 2 3 4 5\n@ 60 NS ns\n"
+               "www 60 A 192.0.2.10\n");
+  folder.write("hosts", "");
+  ASSERT_EQ(::kill(resolver_.process().pid(), SIGHUP), 0);
+  ASSERT_TRUE(wait_until([&] { return resolver_.address_of("www.corp.example") == "192.0.2.10"; }))
+      << resolver_.log();
+  EXPECT_THAT(resolver_.get("/readyz").body, testing::Not(HasSubstr("records:")));
+}
+
+TEST_F(Supervisor, StartsAResolverAgainWhoseUpstreamCannotBeAskedByNow) {
+  const TemporaryDirectory folder;
+  const CertificateAuthority authority("authority");
+  const std::string ca = folder.file("ca.pem");
+  std::filesystem::copy(authority.file(".pem"), ca);
+  start({"--upstream", "tls://127.0.0.1:853#dns.example.org;ca=" + ca});
+  std::filesystem::remove(ca);
+  const pid_t before = resolver_.resolver_pid().value();
+  ASSERT_EQ(::kill(before, SIGKILL), 0);
+  ASSERT_TRUE(wait_for_another(before)) << resolver_.log();
+  EXPECT_EQ(resolver_.address_of("web.mesh"), address_);
+  EXPECT_THAT(resolver_.log(), HasSubstr(ca));
+  EXPECT_THAT(resolver_.get("/readyz").body, HasSubstr("upstreams: there is none"));
+  std::filesystem::copy(authority.file(".pem"), ca);
+  EXPECT_TRUE(wait_until([&] {
+    return resolver_.get("/readyz").body.find("upstreams:") == std::string::npos;
+  })) << resolver_.log();
 }
 
 TEST_F(Supervisor, StartsAResolverWithoutMemoryAgain) {

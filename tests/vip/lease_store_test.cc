@@ -321,6 +321,43 @@ TEST_F(LeaseStoreInMemory, WaitUntilTheFolderIsTheirs) {
   expect_told();
 }
 
+TEST_F(LeaseStoreTest, GoesOnWithWhatTheJournalSaysAndTellsNothingElseUntilThereIsRoom) {
+  std::string told;
+  {
+    const auto store = open().value();
+    told = acquire_durably(*store, "old");
+  }
+  const auto read_only = [](FileStep step, std::uint64_t) {
+    return step == FileStep::kLock ? EROFS : 0;
+  };
+  std::string new_one;
+  {
+    files_.set_fault(read_only);
+    const auto store = open(StateMode::kGoOn).value();
+    EXPECT_EQ(store->acquire("old").status, LeaseStatus::kDurable);
+    EXPECT_EQ(store->acquire("old").ipv4->to_string(), told);
+    EXPECT_EQ(store->acquire("new").status, LeaseStatus::kStorageFailed);
+    store->flush();
+    EXPECT_EQ(store->find("new")->status, LeaseStatus::kStorageFailed);
+    EXPECT_NE(store->state_note().find("withheld"), std::string::npos) << store->state_note();
+    EXPECT_EQ(metrics_.degraded.value(), 1);
+
+    files_.set_fault({});
+    clock_.advance(std::chrono::seconds(10));
+    store->look_at_folder();
+    EXPECT_EQ(changed_.back(), "new");
+    EXPECT_EQ(store->acquire("new").status, LeaseStatus::kDurable);
+    EXPECT_EQ(store->state_note(), "");
+    EXPECT_EQ(metrics_.degraded.value(), 0);
+    new_one = store->find("new")->ipv4->to_string();
+    (void)acquire_durably(*store, "after");
+  }
+  const auto store = open().value();
+  EXPECT_EQ(store->find("old")->ipv4->to_string(), told);
+  EXPECT_EQ(store->find("new")->ipv4->to_string(), new_one);
+  EXPECT_NE(store->find("after"), std::nullopt);
+}
+
 TEST_F(LeaseStoreTest, NeverOverwritesAFileThatIsNotItsOwn) {
   {
     const auto store = open().value();
