@@ -514,7 +514,7 @@ bool App::reload() {
     metrics_.failed_reloads.add();
     log.error("not reloaded, the configuration in use stays: {}", reason);
   };
-  LoadedConfig loaded = load_config(sources_, environment_.files);
+  LoadedConfig loaded = load_config_again(sources_, environment_.files, loaded_);
   for (const std::string& error : loaded.errors) {
     refuse(error);
   }

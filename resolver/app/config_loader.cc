@@ -334,6 +334,10 @@ ErrorCode file_error(ErrorCode code) {
   return code == ErrorCode::kExhausted ? ErrorCode::kInvalidArgument : code;
 }
 
+std::string path_of(const ConfigSources& sources) {
+  return sources.path.empty() ? std::string(kDefaultConfigPath) : sources.path;
+}
+
 }  // namespace
 
 ConfigSources process_sources() {
@@ -356,9 +360,10 @@ ConfigSources process_sources() {
 LoadedConfig load_config(const ConfigSources& sources, FileSystem& files) {
   LoadedConfig loaded;
   ConfigMerger merger(loaded);
-  const std::string path = sources.path.empty() ? std::string(kDefaultConfigPath) : sources.path;
+  const std::string path = path_of(sources);
   const auto text = read_file(files, path, kMaxConfigBytes);
   if (text) {
+    loaded.file_octets = text->size();
     merger.apply_file(*text, path);
   } else if (!sources.path.empty() || text.error().code != ErrorCode::kNotFound) {
     loaded.errors.push_back(escape_text(text.error().message));
@@ -385,6 +390,17 @@ LoadedConfig load_config(const ConfigSources& sources, FileSystem& files) {
     }
   }
   finish(loaded, sources, merger);
+  return loaded;
+}
+
+LoadedConfig load_config_again(const ConfigSources& sources, FileSystem& files,
+                               const LoadedConfig& running) {
+  LoadedConfig loaded = load_config(sources, files);
+  if (loaded.errors.empty() && loaded.file_octets == 0 && running.file_octets != 0) {
+    loaded.errors.push_back(
+        fmt::format("{} is gone or empty by now (write {{}} into a file that is to say nothing)",
+                    escape_text(path_of(sources))));
+  }
   return loaded;
 }
 

@@ -4,6 +4,7 @@
 // whole, never joined. Every error of every source is reported, each with where it stands.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -46,9 +47,15 @@ struct LoadedConfig {
   std::vector<std::string> errors;
   // kInvalidArgument, unless the file itself could not be read (missing, forbidden, a folder).
   ErrorCode error_code = ErrorCode::kInvalidArgument;
+  std::size_t file_octets = 0;  // 0: there was no file, or nothing in it
 };
 
 [[nodiscard]] LoadedConfig load_config(const ConfigSources& sources, FileSystem& files);
+
+// The same for a program that runs with `running`. A file that has gone or is empty since then is
+// an error: it is being written, and all defaults are hardly what is meant.
+[[nodiscard]] LoadedConfig load_config_again(const ConfigSources& sources, FileSystem& files,
+                                             const LoadedConfig& running);
 
 // The file alone: what its text says on top of the defaults. `path` is only for messages.
 [[nodiscard]] LoadedConfig parse_config(std::string_view text, std::string_view path);

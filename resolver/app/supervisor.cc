@@ -490,7 +490,7 @@ void Supervisor::release(const SocketAddress& configured) {
 
 // As the resolver did, from the same sources; it has said that they are good.
 void Supervisor::take_reload() {
-  LoadedConfig loaded = load_config(sources_, environment_.files);
+  LoadedConfig loaded = load_config_again(sources_, environment_.files, loaded_);
   if (loaded.errors.empty()) {
     loaded_ = plan_reload(loaded_, std::move(loaded)).next;
     static_cast<void>(logs_->set_level(loaded_.config.log.level));

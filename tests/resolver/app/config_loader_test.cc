@@ -311,5 +311,31 @@ TEST(PrintConfig, WritesAnyOctetSoThatItReadsBack) {
   EXPECT_THAT(again.errors.front(), HasSubstr("'/a\\010\\034b\\092\\127\\009c\\195\\188'"));
 }
 
+TEST(LoadConfigAgain, RefusesAFileThatIsBeingWritten) {
+  const support::TemporaryDirectory folder;
+  PosixFileSystem files;
+  ConfigSources sources = sources_with({});
+  sources.path = folder.write("x.yaml", "ttl: 20s\n");
+  const LoadedConfig running = load_config(sources, files);
+  ASSERT_THAT(running.errors, IsEmpty());
+
+  folder.write("x.yaml", "");
+  EXPECT_THAT(load_config_again(sources, files, running).errors,
+              ElementsAre(HasSubstr("x.yaml is gone or empty by now (write {}")));
+  folder.write("x.yaml", "{}\n");
+  const LoadedConfig nothing = load_config_again(sources, files, running);
+  EXPECT_THAT(nothing.errors, IsEmpty());
+  EXPECT_EQ(nothing.config.ttl.count(), 30);
+}
+
+TEST(LoadConfigAgain, TakesAnEmptyFileThatWasEmptyAtTheStart) {
+  const support::TemporaryDirectory folder;
+  PosixFileSystem files;
+  ConfigSources sources = sources_with({});
+  sources.path = folder.write("x.yaml", "");
+  const LoadedConfig running = load_config(sources, files);
+  EXPECT_THAT(load_config_again(sources, files, running).errors, IsEmpty());
+}
+
 }  // namespace
 }  // namespace meshdns::dns
