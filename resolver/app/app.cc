@@ -1,6 +1,7 @@
 #include "resolver/app/app.h"
 
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -85,6 +87,12 @@ AdminReply flush_cache(AnswerCache& cache, const AdminChange& change) {
   }
   reply.body = fmt::format("forgot {} answers\n", cache.flush(*name, change.query == "below"));
   return reply;
+}
+
+// Whether a folder is there, and no more what was in it.
+bool is_lost(const std::string& path) {
+  return ::access(directory_of(path).c_str(), F_OK) == 0 && ::access(path.c_str(), F_OK) != 0 &&
+         errno == ENOENT;
 }
 
 }  // namespace
@@ -302,11 +310,14 @@ AdminServer::Changes App::admin_changes() {
 }
 
 void App::serve_changes() {
+  AdminServer::Options options;
+  options.unix_path = admin_socket(loaded_.config);
+  if (changes_ && is_lost(options.unix_path)) {
+    changes_.reset();
+  }
   if (changes_ || !leases_->is_recording()) {
     return;
   }
-  AdminServer::Options options;
-  options.unix_path = admin_socket(loaded_.config);
   auto server = AdminServer::start(loop_.io(), options, admin_routes(), admin_changes(),
                                    logs_->logger("admin"));
   if (!server) {

@@ -168,6 +168,12 @@ TEST_F(StateFolder, IsMadeAgainWhenSomebodyRemovesIt) {
   EXPECT_NE(read_file(journal()).find("web"), std::string::npos);
   EXPECT_THAT(resolver_.log(), HasSubstr("was removed or replaced"));
   expect_two();
+  ASSERT_TRUE(wait_until([&] {
+    return std::filesystem::exists(resolver_.state_folder() + "/admin.sock");
+  })) << resolver_.log();
+  const CommandResult listed = run_command(
+      {program_path("meshdns"), "cache", "stat", "--state-dir", resolver_.state_folder()});
+  EXPECT_EQ(listed.exit_code, 0) << listed.error;
 }
 
 TEST_F(StateFolder, FullWithholdsNewNamesUntilThereIsRoom) {
