@@ -1,7 +1,7 @@
 // Many clients of a control plane's aggregated discovery, each with a connection and a stream of
 // its own, and how soon they hear of a change. What to change comes on standard input, a line each:
 //
-//   wait              until nothing has come for a second
+//   wait              until not an octet has come for a second
 //   replace FROM TO   renames the file FROM to TO, and waits until every stream has heard
 //
 // Each line is answered with one of JSON on standard output.
@@ -88,15 +88,17 @@ class Load {
   std::string wait() {
     const Clock::time_point end = Clock::now() + kLongestWait;
     std::uint64_t responses = 0;
+    std::uint64_t octets = 0;  // a large response may take longer than what counts as quiet
     Clock::time_point last = Clock::now();
     while (Clock::now() < last + kQuiet) {
       if (Clock::now() > end) {
         throw std::runtime_error("responses do not cease");
       }
-      poll([&](std::size_t /*connection*/, std::string_view /*type_url*/) {
-        ++responses;
+      poll([&](std::size_t /*connection*/, std::string_view /*type_url*/) { ++responses; });
+      if (const std::uint64_t now = received_bytes(); now != octets) {
+        octets = now;
         last = Clock::now();
-      });
+      }
     }
     return fmt::format(R"({{"responses":{},"bytes":{},"seconds":{:.3f}}})", responses,
                        received_bytes(), std::chrono::duration<double>(last - begin_).count());
