@@ -9,7 +9,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -18,6 +17,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "bench/answer_check.h"
+#include "bench/latency.h"
 #include "bench/load_run.h"
 #include "bench/names_file.h"
 #include "bench/program.h"
@@ -120,18 +120,6 @@ Result<LoadOptions> make_load_options(const CommandLine& line) {
   options.timeout = duration_cast<nanoseconds>(duration<double>(line.timeout_seconds));
   options.max_queries = line.queries;
   return options;
-}
-
-std::string latency_json(const std::vector<std::uint32_t>& sorted_ns) {
-  if (sorted_ns.empty()) {
-    return "null";
-  }
-  const auto at = [&](double share) {
-    const auto index = static_cast<std::size_t>(share * static_cast<double>(sorted_ns.size() - 1));
-    return static_cast<double>(sorted_ns[index]) / 1000.0;
-  };
-  return fmt::format(R"({{"p50":{:.1f},"p90":{:.1f},"p99":{:.1f},"p999":{:.1f},"max":{:.1f}}})",
-                     at(0.5), at(0.9), at(0.99), at(0.999), at(1));
 }
 
 std::string quoted(const std::string& text) {

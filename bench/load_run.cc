@@ -92,7 +92,6 @@ class Run {
   LoadResult finish() {
     // Not the wait for answers that never come.
     result_.elapsed = (last_answer_ > started_ ? last_answer_ : Clock::now()) - started_;
-    std::ranges::sort(result_.latency_ns);
     return std::move(result_);
   }
 

@@ -30,8 +30,9 @@ struct LoadResult {
   std::uint64_t skipped = 0;  // was due, but every slot was taken, or the socket did not take it
   bool stream_ended = false;
   std::chrono::nanoseconds elapsed{};  // from the first query to the last answer
-  // Sorted; of batches none. From when a query was sent, at a fixed rate to when the kernel had its
-  // answer: what keeps this program from its core is in none. The others' is when it was taken.
+  // In the order of the answers; of batches none. From when a query was sent, at a fixed rate to
+  // when the kernel had its answer: what keeps this program from its core is in none. The others'
+  // is when it was taken.
   std::vector<std::uint32_t> latency_ns;
 };
 

@@ -9,7 +9,8 @@ import types
 from . import machine, names, rounds
 from .meshdns import Meshdns
 from .report import Table
-from .tables import number_text, rounds_note
+from .servers import Echo
+from .tables import CALM_NOTE, number_text, rounds_note
 from .throughput import STEADY_RATE
 from .told_program import ToldProgram
 
@@ -21,6 +22,7 @@ ONE_ROUNDS = 5
 SPACED = 150  # changes of a round: fewer seconds than from one image of the table to the next
 FOLLOWER_SECONDS = 30  # a bound: within a second it has all
 BUSY_RATE = 1_000
+ACK_PAUSE_MS = 40  # the resolver's: a stream that acknowledges each change at once costs several times as much
 IMAGE_SECONDS = 34  # an image follows a publication by a second, the image before it by 15, and a start has two
 MIB = 1024 * 1024
 
@@ -76,6 +78,10 @@ class _Resolver(Meshdns):
             found[kind] += spent / 1000
         return found
 
+    def changes_cpu_us(self):
+        """Of all threads but those that answer, so far."""
+        return sum(us for kind, us in self.cpu_by_kind().items() if kind != "worker")
+
     def image_written(self):
         """When the image of the table was, whatever the clock; None: never."""
         try:
@@ -109,16 +115,17 @@ class _Resolver(Meshdns):
 class _Follower:
     """meshdns-bench-follower, and the control plane that it has for itself: what a change costs gRPC alone."""
 
-    def __init__(self, bench, name_set):
+    def __init__(self, bench, name_set, ack_pause_ms):
         self._bench = bench
         client = types.SimpleNamespace(xds_port=machine.free_port(), port=machine.free_port())  # nobody is ever asked
-        self._services = _Services(bench, name_set, client)
-        self._command = [bench.program("meshdns-bench-follower"), f"127.0.0.1:{client.xds_port}"]
+        self.services = _Services(bench, name_set, client)
+        self._command = [bench.program("meshdns-bench-follower"), f"127.0.0.1:{client.xds_port}",
+                         "--ack-pause", ack_pause_ms]
         self._process = None
 
     def __enter__(self):
-        self._services.__enter__()
-        self._services.tell("check")  # it listens once it answers
+        self.services.__enter__()
+        self.services.tell("check")  # it listens once it answers
         self._process = self._bench.processes.start("follower", self._command, self._bench.server_cores)
         deadline = time.monotonic() + FOLLOWER_SECONDS
         while b"following" not in self._process.log.read_bytes():
@@ -130,15 +137,19 @@ class _Follower:
 
     def __exit__(self, *exception):
         self._bench.processes.stop(self._process)
-        self._services.__exit__(*exception)
+        self.services.__exit__(*exception)
 
-    def cpu_us(self, changes):
-        """Of each of so many changes."""
-        before = self._process.cpu_ns()
-        self._services.tell(f"many {changes} {SPACED_RATE}")
-        time.sleep(0.1)
+    def cpu_us(self):
+        """So far."""
         self._process.require_running()
-        return (self._process.cpu_ns() - before) / 1000 / changes
+        return self._process.cpu_ns() / 1000
+
+    def spaced_cpu_us(self, changes):
+        """Of each of so many changes."""
+        before = self.cpu_us()
+        self.services.tell(f"many {changes} {SPACED_RATE}")
+        time.sleep(0.1)
+        return (self.cpu_us() - before) / changes
 
 
 def run_changes(bench):
@@ -154,14 +165,20 @@ def run_changes(bench):
         resolver.wait_for(name_set.name(count // 2))
         expectations = name_set.write_expectations(bench.folder / "changing-names", "any")
         bench.check_complete(resolver, expectations)
-        with _Follower(bench, name_set) as follower:
+        with _Follower(bench, name_set, ack_pause_ms=0) as follower:
             one = _measure_one(bench, resolver, services, follower)
-        many = _measure_many(bench, resolver, services, expectations)
+        echo = Echo(bench)
+        echo.start()
+        echo.wait_for(name_set.name(0))
+        with _Follower(bench, name_set, ACK_PAUSE_MS) as follower:
+            many = _Subject(resolver, services, resolver.changes_cpu_us)
+            bare = _Subject(echo, follower.services, follower.cpu_us)
+            memory = _measure_many(bench, [many, bare], resolver, expectations)
         services.require_answered()
     bench.processes.stop_all()
     if not smoke:
-        _keep(bench.findings, one, many)
-    return [_one_table(count, one), _many_table(count, many)]
+        _keep(bench.findings, one, many, memory)
+    return [_one_table(count, one), _many_table(count, many, bare, memory)]
 
 
 def _rate(one):
@@ -172,19 +189,61 @@ def _p99(one):
     return one.latency_us["p99"]
 
 
-def _ratio(many, load, value):
-    """Changing by quiet: the median of the ratios of equal rounds."""
-    measured = {phase: many[phase][load] for phase in ("changing", "quiet")}
-    return rounds.compare(measured, "changing", "quiet", lambda a, b: value(a) / value(b))
+def _calm_p99(one):
+    return one.latency_us["calm_p99"]
 
 
-def _keep(findings, one, many):
+class _Subject:
+    """A server that answers questions while services change for a stream on its core. `changes_cpu_us`: tells what all but the
+    questions has taken there so far."""
+
+    def __init__(self, server, services, changes_cpu_us):
+        self._server, self._services, self._changes_cpu_us = server, services, changes_cpu_us
+        self.rounds = {phase: {"saturated": [], "steady": []} for phase in ("quiet", "changing")}
+        self.late_ms = 0
+        self._spent_us = self._changes = 0
+
+    def measure(self, bench, number, arguments):
+        """One round of each phase and load."""
+        for phase in ["quiet", "changing"] if number % 2 == 0 else ["changing", "quiet"]:
+            for load, more in (("saturated", []), ("steady", ["--rate", STEADY_RATE])):
+                changes = max(1, round(bench.options.seconds * BUSY_RATE * 1.1))  # longer than the questions
+                before = self._changes_cpu_us()
+                if phase == "changing":
+                    self._services.begin(f"many {changes} {BUSY_RATE}")
+                self.rounds[phase][load].append(rounds.measure(bench, self._server, arguments + more))
+                if phase == "changing":
+                    self.late_ms = max(self.late_ms, self._services.answer()["late_ms"])
+                    if load == "saturated":
+                        self._spent_us += self._changes_cpu_us() - before
+                        self._changes += changes
+
+    def last(self):
+        return f"{self._server.name} " + ", ".join(
+            f"{phase} {done['saturated'][-1].queries_per_second:,.0f} queries/s" for phase, done in self.rounds.items())
+
+    def middle(self, phase, load, value):
+        return statistics.median(value(one) for one in self.rounds[phase][load])
+
+    def ratio(self, load, value):
+        """Changing by quiet: the median of the ratios of equal rounds."""
+        measured = {phase: done[load] for phase, done in self.rounds.items()}
+        return rounds.compare(measured, "changing", "quiet", lambda a, b: value(a) / value(b))
+
+    def cpu_of_a_change_us(self):
+        """Saturated."""
+        return self._spent_us / self._changes
+
+
+def _keep(findings, one, many, memory):
     findings.keep("change ms", one["p50_ms"])
     findings.keep("change cpu us", one["total_us"])
     findings.keep("change cpu by a bare stream's", one["by_follower"])
-    findings.keep("changes throughput", _ratio(many, "saturated", _rate))
-    findings.keep("changes p99", _ratio(many, "steady", _p99))
-    findings.keep("changes memory", many["high_water"] / many["rss"])
+    findings.keep("changes throughput", many.ratio("saturated", _rate))
+    findings.keep("changes p99", many.ratio("steady", _p99))
+    findings.keep("changes calm p99", many.ratio("steady", _calm_p99))
+    rss, high_water = memory
+    findings.keep("changes memory", high_water / rss)
 
 
 def _difference(after, before):
@@ -211,7 +270,7 @@ def _measure_one(bench, resolver, services, follower):
     each, bare = [], []
     for number in range(1 if smoke else ONE_ROUNDS):
         each.append(_spaced_cpu(resolver, services, spaced))
-        bare.append(follower.cpu_us(spaced))
+        bare.append(follower.spaced_cpu_us(spaced))
         bench.say(f"round {number + 1}: one change {sum(each[-1].values()):.0f} us of CPU, a bare stream's {bare[-1]:.0f}")
     services.require_answered()
     figures = services.tell(f"one {bench.options.changes if smoke else max(bench.options.changes, 200)} {PAUSE_MS}")
@@ -225,36 +284,16 @@ def _measure_one(bench, resolver, services, follower):
     return figures
 
 
-def _measure_many(bench, resolver, services, expectations):
-    """{"quiet" and "changing": {"saturated" and "steady": [Round]}}, and memory."""
-    count = max(1, round(bench.options.seconds * BUSY_RATE * 1.1))  # longer than the questions
-    found = {phase: {"saturated": [], "steady": []} for phase in ("quiet", "changing")}
-    late, spent = [], collections.Counter()
+def _measure_many(bench, subjects, resolver, expectations):
+    """Questions to each subject, quiet and changing, saturated and steady; and the resolver's memory."""
     rss = resolver.resident("VmRSS")
     resolver.forget_high_water()
     total = rounds.count(bench.options, more=True)
     for number in range(total):
-        phases = ["quiet", "changing"] if number % 2 == 0 else ["changing", "quiet"]
-        for phase in phases:
-            for load in ("saturated", "steady"):
-                arguments = ["--names", expectations, "--seed", number + 1]
-                arguments += ["--rate", STEADY_RATE] if load == "steady" else []
-                before = resolver.cpu_by_kind()
-                if phase == "changing":
-                    services.begin(f"many {count} {BUSY_RATE}")
-                found[phase][load].append(rounds.measure(bench, resolver, arguments))
-                if phase == "changing":
-                    late.append(services.answer()["late_ms"])
-                    if load == "saturated":
-                        spent.update(_difference(resolver.cpu_by_kind(), before))
-        services.require_answered()
-        bench.say(f"round {number + 1} of {total}: " + ", ".join(
-            f"{phase} {done['saturated'][-1].queries_per_second:,.0f} queries/s" for phase, done in found.items()))
-    spent.pop("worker", None)
-    found["cpu_us"] = {kind: us / count / total for kind, us in spent.items()}
-    found["late_ms"] = max(late)
-    found["rss"], found["high_water"] = rss, resolver.resident("VmHWM")
-    return found
+        for subject in subjects if number % 2 == 0 else reversed(subjects):
+            subject.measure(bench, number, ["--names", expectations, "--seed", number + 1])
+        bench.say(f"round {number + 1} of {total}: " + ", ".join(subject.last() for subject in subjects))
+    return rss, resolver.resident("VmHWM")
 
 
 def _one_table(count, one):
@@ -277,25 +316,27 @@ def _one_table(count, one):
     return table
 
 
-def _many_table(count, many):
-    def middle(phase, load, value):
-        return statistics.median(value(one) for one in many[phase][load])
-
+def _many_table(count, many, bare, memory):
     table = Table(f"{BUSY_RATE:,} changes a second of {count:,} services",
-                  ["what", "quiet", "changing", "ratio", "aim"])
+                  ["what", "quiet", "changing", "ratio", "aim", "bare ratio"])
     for what, load, value, form, aim in (
             ("queries/s, saturated", "saturated", _rate, ",.0f", f"at least {THROUGHPUT_AIM}"),
             (f"p50 us, {STEADY_RATE:,} queries/s", "steady", lambda one: one.latency_us["p50"], ".0f", "-"),
             (f"p99 us, {STEADY_RATE:,} queries/s", "steady", _p99, ".0f", f"at most {P99_AIM}"),
-            ("lost, steady", "steady", lambda one: one.lost, ".0f", None)):
-        row = [what, *(format(middle(phase, load, value), form) for phase in ("quiet", "changing"))]
-        table.rows.append([*row, number_text(_ratio(many, load, value)) if aim else "-", aim or "-"])
-    table.rows.append(["memory, MiB (before, and most)", f"{many['rss'] / MIB:.0f}", f"{many['high_water'] / MIB:.0f}",
-                       f"{many['high_water'] / many['rss']:.2f}", f"at most {MEMORY_AIM}"])
-    table.rows.append(["CPU a change besides the workers', us, saturated", "-", f"{sum(many['cpu_us'].values()):.0f}",
-                       "-", "-"])
+            ("calm p99 us", "steady", _calm_p99, ".0f", f"at most {P99_AIM}")):
+        row = [what, *(format(many.middle(phase, load, value), form) for phase in ("quiet", "changing"))]
+        table.rows.append([*row, number_text(many.ratio(load, value)), aim, number_text(bare.ratio(load, value))])
+    lost = [f"{many.middle(phase, 'steady', lambda one: one.lost):.0f}" for phase in ("quiet", "changing")]
+    table.rows.append(["lost, steady", *lost, "-", "-", "-"])
+    rss, high_water = memory
+    table.rows.append(["memory, MiB (before, and most)", f"{rss / MIB:.0f}", f"{high_water / MIB:.0f}",
+                       f"{high_water / rss:.2f}", f"at most {MEMORY_AIM}", "-"])
+    table.rows.append(["CPU a change besides the questions', us, saturated", "-", f"{many.cpu_of_a_change_us():.0f}",
+                       "-", "-", f"{bare.cpu_of_a_change_us():.0f} us"])
     table.notes = ["Everything of the resolver on one core, its control thread and gRPC's included. Every service that changed "
-                   f"is asked for after each round. The control plane was late by {many['late_ms']:.0f} ms at most.",
-                   rounds_note(many["quiet"]),
+                   f"is asked for after the rounds. The control plane was late by {many.late_ms:.0f} ms at most.",
+                   "Bare: an echo server, and on its core a gRPC stream that takes the same changes, acknowledges them "
+                   f"{ACK_PAUSE_MS} ms apart as the resolver does, and does nothing else; in the same rounds. {CALM_NOTE}",
+                   rounds_note(many.rounds["quiet"]),
                    "Memory: resident of the process that answers."]
     return table

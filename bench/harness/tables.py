@@ -6,6 +6,8 @@ from . import rounds
 from .report import Table
 
 SHARED_NOTE = "us/query: CPU time of the server, kernel included, by answered query; lower is better."
+CALM_NOTE = ("Calm p99: the p99 of each thousand answers in a row, and of those the lower quartile. It leaves out pauses of the machine, "
+             "which fall into some thousands, and has what happens in each.")
 NOT_PEERS = ("echo", "upstream")
 
 
@@ -44,18 +46,20 @@ def saturated_table(title, measured, notes):
     return table
 
 
-def _median_latency(done, key):
+def _latency_text(done, key):
     values = [one.latency_us[key] for one in done if one.latency_us]
-    return statistics.median(values) if values else None
+    return f"{statistics.median(values):.0f}" if values else "-"
 
 
 def steady_table(title, measured, notes):
-    table = Table(title, ["server", "us/query", "x echo", "p50 us", "p90 us", "p99 us", "p99 x echo", "lost"])
+    table = Table(title, ["server", "us/query", "x echo", "p50 us", "p90 us", "p99 us", "p99 x echo", "calm p99 us",
+                          "calm p99 x echo", "lost"])
     for name, done in measured.items():
-        latency = {key: _median_latency(done, key) for key in ("p50", "p90", "p99")}
+        latency = {key: _latency_text(done, key) for key in ("p50", "p90", "p99", "calm_p99")}
+        by_echo = {key: number_text(rounds.latency_ratio(measured, key, name, "echo")) for key in ("p99", "calm_p99")}
         table.rows.append([
             name, f"{rounds.median(done, 'us_per_query'):.2f}", ratio_text(measured, name, "echo"),
-            *(f"{value:.0f}" if value is not None else "-" for value in latency.values()),
-            number_text(rounds.latency_ratio(measured, "p99", name, "echo")), sum(one.lost for one in done)])
-    table.notes = [rounds_note(measured), *notes]
+            latency["p50"], latency["p90"], latency["p99"], by_echo["p99"], latency["calm_p99"], by_echo["calm_p99"],
+            sum(one.lost for one in done)])
+    table.notes = [rounds_note(measured), CALM_NOTE, *notes]
     return table

@@ -17,7 +17,7 @@ from harness.rounds import Round  # noqa: E402
 def rounds_of(costs, latencies=None):
     latencies = latencies or [None] * len(costs)
     return [Round(cpu_ns=int(cost * 1000) * 1000, answered=1000, lost=0, wrong=0, seconds=1.0,
-                  latency_us=latency and {"p50": latency / 2, "p90": latency, "p99": latency})
+                  latency_us=latency and {"p50": latency / 2, "p90": latency, "p99": latency, "calm_p99": latency / 5})
             for cost, latency in zip(costs, latencies)]
 
 
@@ -41,6 +41,8 @@ class OfRounds(unittest.TestCase):
         table = tables.steady_table("title", self.MEASURED, ["note"])
         self.assertEqual(cell(table, "meshdns", "p99 us"), "60")
         self.assertEqual(cell(table, "meshdns", "p99 x echo"), "2.00")
+        self.assertEqual(cell(table, "meshdns", "calm p99 us"), "12")
+        self.assertEqual(cell(table, "meshdns", "calm p99 x echo"), "2.00")
         self.assertIn("Medians of 3 interleaved rounds", " ".join(table.notes))
 
     def test_one_round_is_no_median(self):
@@ -48,7 +50,7 @@ class OfRounds(unittest.TestCase):
 
     def test_without_an_echo_or_an_answer_there_is_no_figure(self):
         alone = tables.steady_table("title", {"meshdns": rounds_of((1,))}, [])
-        self.assertEqual([cell(alone, "meshdns", column) for column in ("x echo", "p99 us", "p99 x echo")], ["-", "-", "-"])
+        self.assertEqual([cell(alone, "meshdns", column) for column in ("x echo", "p99 us", "p99 x echo", "calm p99 us")], ["-"] * 4)
 
 
 class Head(unittest.TestCase):
