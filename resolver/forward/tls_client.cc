@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/system/error_code.hpp>
 #include <fmt/format.h>
@@ -18,6 +19,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 
+#include "base/file_system.h"
 #include "base/log.h"
 #include "base/result.h"
 
@@ -26,6 +28,27 @@ namespace {
 
 constexpr std::string_view kPinPrefix = "sha256/";
 constexpr std::size_t kBase64Octets = 44;  // of 32 octets, with one '=' at the end
+constexpr std::size_t kMaxAuthoritiesBytes = std::size_t{8} << 20U;  // a system's take 200 KiB
+
+Result<void> add_authorities(boost::asio::ssl::context& context, const std::string& path) {
+  boost::system::error_code error;
+  if (path.empty()) {
+    context.set_default_verify_paths(error);
+  } else {
+    // Not by OpenSSL, which waits for the writer of a FIFO.
+    PosixFileSystem files;
+    const auto text = read_file(files, path, kMaxAuthoritiesBytes);
+    if (!text) {
+      return tl::unexpected(text.error());
+    }
+    context.add_certificate_authority(boost::asio::buffer(*text), error);
+  }
+  if (error) {
+    return fail(ErrorCode::kIo, fmt::format("{}: no certificate authorities can be read there: {}",
+                                            path, error.message()));
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -45,15 +68,8 @@ Result<std::shared_ptr<const TlsClient>> TlsClient::create(const Options& option
   std::shared_ptr<TlsClient> client(new TlsClient(options));
   SSL_CTX* const native = client->context_->native_handle();
   SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);  // RFC 8310 section 9
-  boost::system::error_code error;
-  if (options.ca_file.empty()) {
-    client->context_->set_default_verify_paths(error);
-  } else {
-    client->context_->load_verify_file(options.ca_file, error);
-  }
-  if (error) {
-    return fail(ErrorCode::kIo, fmt::format("{}: no certificate authorities can be read there: {}",
-                                            options.ca_file, error.message()));
+  if (auto added = add_authorities(*client->context_, options.ca_file); !added) {
+    return tl::unexpected(std::move(added.error()));
   }
   // Without a name, whose certificate it is does not matter: the pins are checked afterwards.
   SSL_CTX_set_verify(native, options.name.empty() ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);

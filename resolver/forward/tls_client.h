@@ -36,7 +36,7 @@ class TlsClient {
     friend bool operator==(const Options&, const Options&) = default;
   };
 
-  // kInvalidArgument without name and pins; kNotFound or kIo when the file cannot be used.
+  // kInvalidArgument without name and pins; as read_file() or kIo when the file cannot be used.
   [[nodiscard]] static Result<std::shared_ptr<const TlsClient>> create(const Options& options);
   TlsClient(const TlsClient&) = delete;
   TlsClient& operator=(const TlsClient&) = delete;

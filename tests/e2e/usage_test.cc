@@ -275,6 +275,8 @@ TEST_F(UsageRun, KeepsTheOldConfigurationWhenTheNewOneCannotBeUsed) {
   const std::string servers =
       "upstreams: {servers: [\"" + upstream.address().to_string() + "\"]}\n";
   const std::string listen = "listen: [\"" + dns_.to_string() + "\"";
+  const std::string fifo = folder_.file("fifo");
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
   struct Case {
     std::string text;
     std::string says;
@@ -291,6 +293,9 @@ TEST_F(UsageRun, KeepsTheOldConfigurationWhenTheNewOneCannotBeUsed) {
       {"listen: [\"0.0.0.0:" + std::to_string(dns_.port) + "\"]\nupstreams: {servers: [\"" +
            dns_.to_string() + "\"]}\n",
        dns_.to_string() + " is this resolver itself"},
+      {listen + "]\nupstreams: {servers: [\"tls://192.0.2.1#dns.example;ca=" + fifo + "\"]}\n",
+       fifo + " is not a regular file"},
+      {listen + "]\nrecords: {hosts_files: [\"" + fifo + "\"]}\n", fifo + " is not a regular file"},
   };
   const std::string config = folder_.write("m.yaml", listen + "]\n" + servers);
   Process process({.argv = command({"--config", config})});

@@ -17,6 +17,7 @@
 #include <boost/asio/io_context.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "base/ip_address.h"
 #include "base/log.h"
@@ -675,6 +676,18 @@ TEST(TlsClient, SaysWhatItLacks) {
   EXPECT_THAT(
       TlsClient::create({.name = "x", .pins = {}, .ca_file = "/nowhere/ca.pem"}).error().message,
       HasSubstr("/nowhere/ca.pem"));
+}
+
+// Nothing is waited for.
+TEST(TlsClient, TakesNoAuthoritiesFromWhatIsNoFile) {
+  const support::TemporaryDirectory folder;
+  const std::string fifo = folder.file("fifo");
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  for (const std::string& path : {fifo, folder.path(), std::string("/dev/zero")}) {
+    const auto client = TlsClient::create({.name = "x", .pins = {}, .ca_file = path});
+    ASSERT_FALSE(client) << path;
+    EXPECT_THAT(client.error().message, HasSubstr(path));
+  }
 }
 
 TEST(Pin, IsReadFromBase64) {
