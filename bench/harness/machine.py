@@ -1,9 +1,13 @@
 """The machine that measures: its cores, its free ports, and the facts a reader needs."""
 
+import itertools
 import os
 import pathlib
 import platform
 import socket
+
+FIRST_PORT, PORTS = 10_000, 22_000  # the kernel draws from 32768 on (net.ipv4.ip_local_port_range)
+_ports = itertools.count(os.getpid() * 97)  # two runs begin elsewhere
 
 
 class TooSmall(Exception):
@@ -24,17 +28,19 @@ def cores(may_share):
 
 
 def free_port():
-    """A port that was free on 127.0.0.1 for UDP and TCP a moment ago."""
-    while True:
+    """A port that was free on 127.0.0.1 for UDP and TCP a moment ago, given out once a run: the server that it is for may take
+    it much later. So it is none of those that the kernel draws for connections."""
+    for number in itertools.islice(_ports, PORTS):
+        port = FIRST_PORT + number % PORTS
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, \
                 socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-            udp.bind(("127.0.0.1", 0))
-            port = udp.getsockname()[1]
             try:
+                udp.bind(("127.0.0.1", port))
                 tcp.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port
+    raise RuntimeError(f"no port from {FIRST_PORT} on is free for UDP and TCP on 127.0.0.1")
 
 
 def _first(path, key):
