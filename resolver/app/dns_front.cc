@@ -201,19 +201,21 @@ Result<std::unique_ptr<DnsFront>> DnsFront::open(const Config& config,
   }
   front->serve(sockets);
   front->use_access();
-  if (auto used = front->use_first(std::move(selection)); !used) {
+  if (environment.kept) {
+    front->use_again();
+  } else if (auto used = front->use(*std::move(selection)); !used) {
     return tl::unexpected(std::move(used.error()));
   }
   return front;
 }
 
-Result<void> DnsFront::use_first(Result<UpstreamSelection> selection) {
-  if (!environment_.kept) {
-    return use(*std::move(selection));
+// Services are answered whatever becomes of the upstreams, which are looked at again.
+void DnsFront::use_again() {
+  const auto asked = environment_.kept->find(config_.upstreams.resolv_conf);
+  if (config_.upstreams.servers.empty() && asked != environment_.kept->end()) {
+    use_if_new(select_by_resolv_conf(config_, asked->second, addresses(), host_));
   }
-  // Services are answered whatever becomes of the upstreams, which are looked at again.
-  use_if_new(selection ? *std::move(selection) : select());
-  return {};
+  use_if_new(select());
 }
 
 void DnsFront::serve(KeptSockets& sockets) {
@@ -284,6 +286,9 @@ Result<void> DnsFront::use(UpstreamSelection selection) {
     server_->set_plan(*plan, KeptAnswers::kStay);
   }
   upstreams_ = std::move(selection);
+  if (config_.upstreams.servers.empty() && !upstreams_.servers.empty()) {
+    environment_.keeper.keep_resolv_conf(to_resolv_conf(upstreams_));
+  }
   return {};
 }
 

@@ -47,8 +47,9 @@ class DnsFront {
     Logger& log;
     MetricRegistry& registry;
     AppMetrics& metrics;
-    // What the files of static records held, where this process takes the place of one that
-    // served: then nothing that was fine for that one keeps this one from answering.
+    // What the files of static records held, and resolv.conf if that one went by it, where this
+    // process takes the place of one that served: then nothing that was fine for that one keeps
+    // this one from answering.
     const std::optional<FileTexts>& kept;
   };
 
@@ -105,8 +106,8 @@ class DnsFront {
 
  private:
   DnsFront(Config config, const Environment& environment, std::unique_ptr<SnapshotBuilder> builder);
-  // Chooses the upstreams when it opens.
-  [[nodiscard]] Result<void> use_first(Result<UpstreamSelection> selection);
+  // Chooses the upstreams when it takes the place of one that served: nothing fails.
+  void use_again();
   void serve(KeptSockets& sockets);
   // By the configuration in use; a configured server that has become ourselves is left out, and
   // where resolv.conf names none by now, those of before stay.

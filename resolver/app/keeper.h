@@ -45,6 +45,9 @@ class Keeper : public ListenerSource {
   // Any thread. 0 is the control thread, then the workers.
   virtual void beat(std::size_t thread) = 0;
   virtual void tell(Event event) = 0;
+  // Which servers of resolv.conf are asked now, in that file's form: who comes after this process
+  // may find a file that names none.
+  virtual void keep_resolv_conf(const std::string& text) = 0;
 
   // Readable when there may be a request; -1: there never is.
   [[nodiscard]] virtual int descriptor() const = 0;

@@ -89,7 +89,7 @@ std::optional<MessageKind> kind_of(std::uint8_t number) {
   const bool known = (number >= static_cast<std::uint8_t>(MessageKind::kHello) &&
                       number <= static_cast<std::uint8_t>(MessageKind::kGone)) ||
                      (number >= static_cast<std::uint8_t>(MessageKind::kBeat) &&
-                      number <= static_cast<std::uint8_t>(MessageKind::kFrozen)) ||
+                      number <= static_cast<std::uint8_t>(MessageKind::kAsks)) ||
                      (number >= static_cast<std::uint8_t>(MessageKind::kBound) &&
                       number <= static_cast<std::uint8_t>(MessageKind::kBegin));
   return known ? std::optional(static_cast<MessageKind>(number)) : std::nullopt;

@@ -37,6 +37,7 @@ enum class MessageKind : std::uint8_t {
   kBind = 21,     // configured
   kRelease = 22,  // configured
   kFrozen = 23,   // the state folder is synced and let go; text: why not; number as kOffered
+  kAsks = 24,     // text: the servers of resolv.conf that it asks now, in that file's form
   // From the parent to the resolver.
   kBound = 32,   // end of the answer to kBind; number: an ErrorCode and 1, or 0; text: the message
   kFreeze = 33,  // let the state folder go, answer on

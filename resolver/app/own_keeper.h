@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -30,6 +31,7 @@ class OwnKeeper final : public Keeper {
   [[nodiscard]] std::chrono::milliseconds beat_interval() const override;
   void beat(std::size_t thread) override;
   void tell(Event event) override;
+  void keep_resolv_conf(const std::string& /*text*/) override {}  // nobody comes after it
   [[nodiscard]] int descriptor() const override { return -1; }
   [[nodiscard]] std::optional<Request> next_request() override { return std::nullopt; }
   void tell_frozen(const Result<void>& /*result*/, Table /*table*/) override {}

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -68,6 +69,10 @@ void ParentLink::tell(Event event) {
   if (event != Event::kStopping) {  // the parent asked for that
     send({.kind = kind_of(event)});
   }
+}
+
+void ParentLink::keep_resolv_conf(const std::string& text) {
+  send({.kind = MessageKind::kAsks, .text = text});
 }
 
 void ParentLink::tell_frozen(const Result<void>& result, Table table) {

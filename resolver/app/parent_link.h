@@ -9,6 +9,7 @@
 #include <deque>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "base/ip_address.h"
 #include "base/result.h"
@@ -36,6 +37,7 @@ class ParentLink final : public Keeper {
   }
   void beat(std::size_t thread) override;
   void tell(Event event) override;
+  void keep_resolv_conf(const std::string& text) override;
   [[nodiscard]] int descriptor() const override { return channel_.get(); }
   [[nodiscard]] std::optional<Request> next_request() override;
   void tell_frozen(const Result<void>& result, Table table) override;

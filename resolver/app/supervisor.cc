@@ -178,6 +178,9 @@ Supervisor::Resolver Supervisor::become_resolver(UniqueFd channel, pid_t parent)
                     .kept = {}};
   if (ever_served_) {
     resolver.kept = std::move(records_);
+    if (!resolv_conf_.empty()) {
+      resolver.kept->insert_or_assign(resolver.loaded.config.upstreams.resolv_conf, resolv_conf_);
+    }
   }
   records_.clear();
   // What only the parent may hold.
@@ -386,6 +389,9 @@ void Supervisor::on_message(Child& child, const KeeperMessage& message) {
       break;
     case MessageKind::kRelease:
       release(message.configured);
+      break;
+    case MessageKind::kAsks:
+      resolv_conf_ = message.text;
       break;
     case MessageKind::kFrozen:
       child.frozen = true;

@@ -46,7 +46,8 @@ class Supervisor final : public HandoverServer::Host {
   struct Resolver {
     LoadedConfig loaded;
     std::unique_ptr<Keeper> keeper;
-    // What the files of static records held, where it is not the first: these may have gone.
+    // What the files of static records held, and of resolv.conf what was in use, where it is not
+    // the first: these may have gone.
     std::optional<FileTexts> kept;
   };
 
@@ -107,7 +108,8 @@ class Supervisor final : public HandoverServer::Host {
   [[nodiscard]] bool anybody_answers() const;
 
   LoadedConfig loaded_;
-  FileTexts records_;  // of loaded_, when it was last good
+  FileTexts records_;        // of loaded_, when it was last good
+  std::string resolv_conf_;  // as the resolver goes by it, or empty
   ConfigSources sources_;
   Launch launch_;
   Environment environment_;

@@ -1,6 +1,7 @@
 #include "resolver/app/upstream_selection.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <iterator>
 #include <memory>
@@ -99,6 +100,30 @@ DefaultManners manners_of(const ResolvConf& conf) {
   return manners;
 }
 
+// What `file`, read from `path`, says of the default group.
+void choose_named(UpstreamSelection& selection, const ResolvConf& file, const std::string& path,
+                  std::span<const SocketAddress> listening, std::span<const IpAddress> host) {
+  for (const std::string& warning : file.warnings) {
+    selection.warnings.push_back(path + ": " + warning);
+  }
+  for (const std::string& note : file.notes) {
+    selection.notes.push_back(path + ": " + note);
+  }
+  auto named = plain_servers(file.servers);
+  for (UpstreamServer& server : named) {
+    server.transport = file.use_vc ? UpstreamTransport::kTcp : UpstreamTransport::kUdp;
+  }
+  auto choice = part(named, listening, host);
+  selection.servers = std::move(choice.usable);
+  selection.manners = manners_of(file);
+  selection.refused = choice.refused.size();
+  if (!choice.refused.empty()) {
+    selection.warnings.push_back(
+        fmt::format("{}: {} is this resolver itself and is not asked{}", path, join(choice.refused),
+                    selection.servers.empty() ? "; set upstreams.servers" : ""));
+  }
+}
+
 }  // namespace
 
 bool UpstreamSelection::names_files() const {
@@ -150,31 +175,43 @@ Result<UpstreamSelection> select_upstreams(const Config& config, FileSystem& fil
   if (!config.upstreams.servers.empty()) {
     return selection;
   }
-  auto file = load_resolv_conf(files, config.upstreams.resolv_conf);
-  if (!file) {
+  const auto file = load_resolv_conf(files, config.upstreams.resolv_conf);
+  if (file) {
+    choose_named(selection, *file, config.upstreams.resolv_conf, listening, host);
+  } else {
     selection.warnings.push_back(file.error().message);
-    return selection;
-  }
-  for (const std::string& warning : file->warnings) {
-    selection.warnings.push_back(config.upstreams.resolv_conf + ": " + warning);
-  }
-  for (const std::string& note : file->notes) {
-    selection.notes.push_back(config.upstreams.resolv_conf + ": " + note);
-  }
-  auto named = plain_servers(file->servers);
-  for (UpstreamServer& server : named) {
-    server.transport = file->use_vc ? UpstreamTransport::kTcp : UpstreamTransport::kUdp;
-  }
-  auto choice = part(named, listening, host);
-  selection.servers = std::move(choice.usable);
-  selection.manners = manners_of(*file);
-  selection.refused = choice.refused.size();
-  if (!choice.refused.empty()) {
-    selection.warnings.push_back(fmt::format(
-        "{}: {} is this resolver itself and is not asked{}", config.upstreams.resolv_conf,
-        join(choice.refused), selection.servers.empty() ? "; set upstreams.servers" : ""));
   }
   return selection;
+}
+
+UpstreamSelection select_by_resolv_conf(const Config& config, std::string_view text,
+                                        std::span<const SocketAddress> listening,
+                                        std::span<const IpAddress> host) {
+  UpstreamSelection selection = select_configured(config, listening, host);
+  choose_named(selection, parse_resolv_conf(text), config.upstreams.resolv_conf, listening, host);
+  return selection;
+}
+
+std::string to_resolv_conf(const UpstreamSelection& selection) {
+  std::string text;
+  bool over_tcp = false;
+  for (const UpstreamServer& server : selection.servers) {
+    text += fmt::format("nameserver {}\n", server.address.to_string());
+    over_tcp = server.transport == UpstreamTransport::kTcp;  // all of them, or none
+  }
+  const DefaultManners& manners = selection.manners;
+  const auto option = [&text](bool is_set, const std::string& word) {
+    text += is_set ? fmt::format("options {}\n", word) : "";
+  };
+  option(over_tcp, "use-vc");
+  option(manners.policy == ForwardPolicy::kRoundRobin, "rotate");
+  option(manners.no_aaaa, "no-aaaa");
+  option(manners.trusts_ad, "trust-ad");
+  if (manners.longest_turn) {
+    const auto turn = std::chrono::duration_cast<std::chrono::seconds>(*manners.longest_turn);
+    option(true, fmt::format("timeout:{}", turn.count()));
+  }
+  return text;
 }
 
 UpstreamSelection keep_servers(UpstreamSelection now, const UpstreamSelection& before,

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file_system.h"
@@ -61,6 +62,13 @@ struct UpstreamSelection {
 [[nodiscard]] Result<UpstreamSelection> select_upstreams(const Config& config, FileSystem& files,
                                                          std::span<const SocketAddress> listening,
                                                          std::span<const IpAddress> host);
+
+// The default group's servers and their manners, in the form of resolv.conf(5).
+[[nodiscard]] std::string to_resolv_conf(const UpstreamSelection& selection);
+// What select_upstreams() made of a resolv.conf that held `text`.
+[[nodiscard]] UpstreamSelection select_by_resolv_conf(const Config& config, std::string_view text,
+                                                      std::span<const SocketAddress> listening,
+                                                      std::span<const IpAddress> host);
 
 // What to use while the program runs, when a new look at resolv.conf gave `now` and `before` is in
 // use: a file that is being rewritten may be empty for a moment, and one that names this resolver

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -114,6 +115,46 @@ class ResolvConf : public testing::Test {
   int names_ = 0;
   std::chrono::milliseconds longest_{0};
 };
+
+// The servers that the resolver asked when it died are asked by the one that takes its place.
+TEST_F(ResolvConf, NamesNobodyByTheTimeThatTheResolverDies) {
+  const auto kill_it = [&] {
+    const pid_t before = resolver_.resolver_pid().value();
+    ASSERT_EQ(::kill(before, SIGKILL), 0);
+    ASSERT_TRUE(wait_until([&] {
+      const auto now = resolver_.resolver_pid();
+      return now && *now != before;
+    })) << resolver_.log();
+  };
+  const auto say = [&](const std::string& text) {
+    resolver_.folder().write("resolv.conf", text);
+    ASSERT_TRUE(wait_until([&] {
+      return resolver_.get("/readyz").body.find("until the next start " +
+                                                second_.address().to_string()) != std::string::npos;
+    })) << resolver_.log();
+  };
+  resolver_.folder().write("resolv.conf", text_for(first_));
+  resolver_.start();
+  ASSERT_EQ(answer(), "192.0.2.1");
+  rename_over(resolver_.folder(), text_for(second_));
+  expect_change_to("192.0.2.2", "while it runs");
+
+  for (const std::string& text :
+       {std::string(), fmt::format("nameserver {}\n", resolver_.dns().to_string())}) {
+    say(text);
+    kill_it();
+    say(text);
+    EXPECT_EQ(answer(), "192.0.2.2") << resolver_.log();
+  }
+  fs::remove(resolver_.folder().file("resolv.conf"));
+  kill_it();
+  EXPECT_TRUE(wait_until([&] { return answer() == "192.0.2.2"; })) << resolver_.log();
+  kill_it();  // the parent has them still
+  EXPECT_TRUE(wait_until([&] { return answer() == "192.0.2.2"; })) << resolver_.log();
+  resolver_.folder().write("resolv.conf", text_for(first_));
+  expect_change_to("192.0.2.1", "after all");
+  EXPECT_THAT(resolver_.get("/readyz").body, testing::Not(HasSubstr("upstreams:")));
+}
 
 TEST_F(ResolvConf, IsFollowedHoweverItIsRewritten) {
   resolver_.folder().write("resolv.conf", text_for(first_));

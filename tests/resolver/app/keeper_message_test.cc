@@ -45,7 +45,7 @@ TEST(KeeperMessage, IsRefusedWhenCutOrLonger) {
 }
 
 TEST(KeeperMessage, IsRefusedWithAKindOrAFamilyThatIsNone) {
-  for (const char kind : {'\0', '\x09', '\x0f', '\x18', '\x1f', '\x23', '\xff'}) {
+  for (const char kind : {'\0', '\x09', '\x0f', '\x19', '\x1f', '\x23', '\xff'}) {
     std::string octets = encode(full());
     octets[0] = kind;
     EXPECT_FALSE(decode_keeper_message(octets)) << static_cast<int>(kind);

@@ -58,6 +58,10 @@ class UpstreamSelectionTest : public testing::Test {
   [[nodiscard]] Result<UpstreamSelection> select(const std::vector<std::string>& listening) {
     return select_upstreams(config_, files_, sockets(listening), host_);
   }
+  [[nodiscard]] UpstreamSelection written_and_read(const UpstreamSelection& selection) const {
+    return select_by_resolv_conf(config_, to_resolv_conf(selection), sockets({"127.0.0.1:53"}),
+                                 host_);
+  }
   void resolv_conf(const std::string& text) const { folder_.write("resolv.conf", text); }
 
   support::TemporaryDirectory folder_;
@@ -218,6 +222,7 @@ TEST_F(UpstreamSelectionTest, AsksTheServersOfResolvConfAsItsOptionsSay) {
     EXPECT_EQ(selection->manners, row.manners) << row.options;
     EXPECT_THAT(texts(selection->servers), ElementsAre(row.server)) << row.options;
     EXPECT_THAT(selection->warnings, IsEmpty()) << row.options;
+    EXPECT_TRUE(written_and_read(*selection).asks_as(*selection)) << row.options;
     const auto plan = make_plan(*selection);
     ASSERT_TRUE(plan);
     const ServerGroup& group = (*plan)->groups.at(0);
@@ -272,6 +277,23 @@ TEST_F(UpstreamSelectionTest, KeepsTheServersThatResolvConfNamedBefore) {
                                          "asked, as before"));
   // Seen again it is the same, and so no news.
   EXPECT_EQ(keep_servers(empty, kept, sockets({"127.0.0.1"}), host_), kept);
+}
+
+TEST_F(UpstreamSelectionTest, WritesServersSoThatTheyAreReadAsTheyAre) {
+  UpstreamSelection selection;
+  selection.servers =
+      servers({"192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:5353", "fe80::1%1"});
+  EXPECT_EQ(written_and_read(selection), selection);
+  EXPECT_EQ(to_resolv_conf({}), "");
+}
+
+TEST_F(UpstreamSelectionTest, DoesNotReadAServerThatIsOurselvesByNow) {
+  UpstreamSelection selection;
+  selection.servers = servers({"192.0.2.5", "192.0.2.1"});
+  host_ = {IpAddress::parse("192.0.2.5").value()};
+  const auto read =
+      select_by_resolv_conf(config_, to_resolv_conf(selection), sockets({"0.0.0.0:53"}), host_);
+  EXPECT_EQ(read.servers, servers({"192.0.2.1"}));
 }
 
 TEST_F(UpstreamSelectionTest, BelievesAResolvConfThatNamesServers) {
