@@ -202,7 +202,7 @@ Result<std::unique_ptr<DnsFront>> DnsFront::open(const Config& config,
   front->serve(sockets);
   front->use_access();
   if (environment.kept) {
-    front->use_again();
+    front->use_again(*environment.kept);
   } else if (auto used = front->use(*std::move(selection)); !used) {
     return tl::unexpected(std::move(used.error()));
   }
@@ -210,9 +210,9 @@ Result<std::unique_ptr<DnsFront>> DnsFront::open(const Config& config,
 }
 
 // Services are answered whatever becomes of the upstreams, which are looked at again.
-void DnsFront::use_again() {
-  const auto asked = environment_.kept->find(config_.upstreams.resolv_conf);
-  if (config_.upstreams.servers.empty() && asked != environment_.kept->end()) {
+void DnsFront::use_again(const FileTexts& kept) {
+  const auto asked = kept.find(config_.upstreams.resolv_conf);
+  if (config_.upstreams.servers.empty() && asked != kept.end()) {
     use_if_new(select_by_resolv_conf(config_, asked->second, addresses(), host_));
   }
   use_if_new(select());

@@ -106,8 +106,9 @@ class DnsFront {
 
  private:
   DnsFront(Config config, const Environment& environment, std::unique_ptr<SnapshotBuilder> builder);
-  // Chooses the upstreams when it takes the place of one that served: nothing fails.
-  void use_again();
+  // Chooses the upstreams when it takes the place of one that served, which went by `kept`: nothing
+  // fails.
+  void use_again(const FileTexts& kept);
   void serve(KeptSockets& sockets);
   // By the configuration in use; a configured server that has become ourselves is left out, and
   // where resolv.conf names none by now, those of before stay.

@@ -104,10 +104,10 @@ DefaultManners manners_of(const ResolvConf& conf) {
 void choose_named(UpstreamSelection& selection, const ResolvConf& file, const std::string& path,
                   std::span<const SocketAddress> listening, std::span<const IpAddress> host) {
   for (const std::string& warning : file.warnings) {
-    selection.warnings.push_back(path + ": " + warning);
+    selection.warnings.push_back(fmt::format("{}: {}", path, warning));
   }
   for (const std::string& note : file.notes) {
-    selection.notes.push_back(path + ": " + note);
+    selection.notes.push_back(fmt::format("{}: {}", path, note));
   }
   auto named = plain_servers(file.servers);
   for (UpstreamServer& server : named) {
