@@ -25,6 +25,11 @@ struct ServiceIdView {
 
   [[nodiscard]] ServiceId id() const { return {std::string(mesh), std::string(name)}; }
   friend auto operator<=>(const ServiceIdView&, const ServiceIdView&) = default;
+  template <typename Hash>
+  // NOLINTNEXTLINE(readability-identifier-naming): of Abseil, found by this name
+  friend Hash AbslHashValue(Hash hash, const ServiceIdView& id) {
+    return Hash::combine(std::move(hash), id.mesh, id.name);
+  }
 };
 
 class PackedService {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <absl/container/btree_set.h>
+#include <absl/hash/hash.h>
 
 #include "discovery/packed_service.h"
 #include "discovery/service.h"
@@ -56,8 +57,9 @@ class RankedEntries {
 
   // Each returns whether the effective value of the key changed.
   bool set(std::size_t rank, const Value& value) {
-    const auto [told, is_new] =
-        entries_.insert(Told{.value = value, .rank = static_cast<std::uint32_t>(rank)});
+    const auto [told, is_new] = entries_.insert(Told{.value = value,
+                                                     .rank = static_cast<std::uint32_t>(rank),
+                                                     .hash = hash_of(EntryKey<Value>::of(value))});
     if (is_new) {
       ++counts_[rank];
       effective_ += is_alone(told) ? 1U : 0U;
@@ -70,7 +72,7 @@ class RankedEntries {
   }
 
   bool erase(std::size_t rank, const KeyView& key) {
-    const auto told = entries_.find(Place{key, rank});
+    const auto told = entries_.find(Place(key, rank));
     if (told == entries_.end()) {
       return false;
     }
@@ -83,19 +85,20 @@ class RankedEntries {
 
   // The effective value; null when there is none.
   [[nodiscard]] const Value* find(const KeyView& key) const {
-    const auto told = entries_.lower_bound(Place{key, 0});
-    return told != entries_.end() && place(*told).key == key ? &told->value : nullptr;
+    const auto told = entries_.lower_bound(Place(key, 0));
+    return told != entries_.end() && key_of(*told) == key ? &told->value : nullptr;
   }
 
   [[nodiscard]] bool has(std::size_t rank, const KeyView& key) const {
-    return entries_.contains(Place{key, rank});
+    return entries_.contains(Place(key, rank));
   }
 
+  // What a feed tells of, in no order.
   [[nodiscard]] std::vector<Key> keys_of(std::size_t rank) const {
     std::vector<Key> keys;
     for (const Told& told : entries_) {
       if (told.rank == rank) {
-        keys.push_back(EntryKey<Value>::keep(place(told).key));
+        keys.push_back(EntryKey<Value>::keep(key_of(told)));
       }
     }
     return keys;
@@ -108,7 +111,7 @@ class RankedEntries {
     return count == counts_.end() ? 0 : count->second;
   }
 
-  // Each effective value, in the order of keys.
+  // Each effective value, in no order.
   template <typename Visit>
   void for_each(Visit visit) const {
     for (auto told = entries_.begin(); told != entries_.end(); ++told) {
@@ -123,31 +126,44 @@ class RankedEntries {
   struct Told {
     mutable Value value;  // its key stays
     std::uint32_t rank = 0;
+    std::uint32_t hash = 0;  // of the key
   };
   struct Place {
+    Place(KeyView of, std::size_t of_rank) : key(of), rank(of_rank), hash(hash_of(of)) {}
     KeyView key;
-    std::size_t rank = 0;
-
-    friend auto operator<=>(const Place&, const Place&) = default;
+    std::size_t rank;
+    std::uint32_t hash;
   };
-  static Place place(const Told& told) { return {EntryKey<Value>::of(told.value), told.rank}; }
-  static Place place(Place at) { return at; }
+  static std::uint32_t hash_of(const KeyView& key) {
+    return static_cast<std::uint32_t>(absl::HashOf(key));
+  }
+  static KeyView key_of(const Told& told) { return EntryKey<Value>::of(told.value); }
+  static KeyView key_of(const Place& place) { return place.key; }
+  // By their hashes first: they stand in the set's nodes, the keys all over the memory.
   struct Order {
     using is_transparent = void;
-    bool operator()(const auto& a, const auto& b) const { return place(a) < place(b); }
+    bool operator()(const auto& a, const auto& b) const {
+      if (a.hash != b.hash) {
+        return a.hash < b.hash;
+      }
+      const auto by_key = key_of(a) <=> key_of(b);
+      return by_key != 0 ? by_key < 0 : a.rank < b.rank;
+    }
   };
   // What is told of one key stands together, the effective value first.
   using Entries = absl::btree_set<Told, Order>;
   using Iterator = typename Entries::const_iterator;
 
+  static bool have_same_key(const Told& a, const Told& b) {
+    return a.hash == b.hash && key_of(a) == key_of(b);
+  }
   [[nodiscard]] bool is_effective(Iterator told) const {
-    return told->rank == 0 || told == entries_.begin() ||
-           place(*std::prev(told)).key != place(*told).key;
+    return told->rank == 0 || told == entries_.begin() || !have_same_key(*std::prev(told), *told);
   }
   // Whether no other feed says anything of the key.
   [[nodiscard]] bool is_alone(Iterator told) const {
     const auto next = std::next(told);
-    return is_effective(told) && (next == entries_.end() || place(*next).key != place(*told).key);
+    return is_effective(told) && (next == entries_.end() || !have_same_key(*next, *told));
   }
 
   Entries entries_;

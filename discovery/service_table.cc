@@ -108,18 +108,18 @@ ServiceTable::Removals ServiceTable::removals_of(std::size_t rank,
     const auto counts = [&](const auto& key) {
       return entries.has(rank, key) && !held.contains(key);
     };
-    if (!delta.full_state) {
+    if (delta.full_state) {
+      std::set<typename std::decay_t<decltype(removed)>::value_type> kept;
+      std::ranges::transform(listed, std::inserter(kept, kept.end()), key_of);
+      std::ranges::copy_if(entries.keys_of(rank), std::back_inserter(into),
+                           [&](const auto& key) { return !kept.contains(key) && counts(key); });
+    } else {
       std::ranges::copy_if(removed, std::back_inserter(into), counts);
-      // A response may name one twice.
-      std::ranges::sort(into);
-      const auto repeated = std::ranges::unique(into);
-      into.erase(repeated.begin(), repeated.end());
-      return;
     }
-    std::set<typename std::decay_t<decltype(removed)>::value_type> kept;
-    std::ranges::transform(listed, std::inserter(kept, kept.end()), key_of);
-    std::ranges::copy_if(entries.keys_of(rank), std::back_inserter(into),
-                         [&](const auto& key) { return !kept.contains(key) && counts(key); });
+    std::ranges::sort(into);
+    // A response may name one twice.
+    const auto repeated = std::ranges::unique(into);
+    into.erase(repeated.begin(), repeated.end());
   };
   const Held& held = feeds_[rank].held;
   Removals removals;

@@ -74,6 +74,7 @@ class ServiceTable {
   [[nodiscard]] std::size_t held_down() const;
   // The effective service, or nothing.
   [[nodiscard]] std::optional<Service> find(const ServiceId& id) const;
+  // In no order.
   void for_each_service(const std::function<void(const Service&)>& visit) const;
 
  private:

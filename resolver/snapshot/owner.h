@@ -2,6 +2,7 @@
 // its key, and four octets for each of its names and addresses.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -27,6 +28,12 @@ class Holdings {
 
   [[nodiscard]] NameNumbers names() const { return {numbers_.get(), names_}; }
   [[nodiscard]] AddressNumbers addresses() const { return {numbers_.get() + names_, addresses_}; }
+
+  // Equal in number and order.
+  friend bool operator==(const Holdings& a, const Holdings& b) {
+    return std::ranges::equal(a.names(), b.names()) &&
+           std::ranges::equal(a.addresses(), b.addresses());
+  }
 
  private:
   std::unique_ptr<std::uint32_t[]> numbers_;  // NOLINT(modernize-avoid-c-arrays): of any size

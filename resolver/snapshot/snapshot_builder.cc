@@ -268,7 +268,9 @@ void SnapshotBuilder::replace_owner(OwnerIndex index, Owner next) {
       claim_lines_.add(addresses_.claims(address), index, [](OwnerIndex) { return false; });
     }
   }
-  publish_pointers(index);
+  if (owner.holdings != old.holdings || owner.withheld != old.withheld) {
+    publish_pointers(index);
+  }
   // Nothing refers to what it had any more.
   for (const AddressNumber address : old.holdings.addresses()) {
     addresses_.release(address);

@@ -102,6 +102,17 @@ TEST_F(ServiceTableTest, LetsTheEarlierFeedWinAndTheLaterStandIn) {
   EXPECT_EQ(change.services.at(0).unpack().zone, "mesh2");
 }
 
+// Of so many services some have hashes of 32 bits that are equal.
+TEST_F(ServiceTableTest, TellsApartAsManyServicesAsThereAre) {
+  const std::vector<Service> services = many_services(100'000);
+  (void)table_.apply({.feed = "mesh", .services = services});
+  (void)table_.apply({.feed = "static", .services = some_services(99'000, 2000)});
+  EXPECT_EQ(table_.services(), 101'000U);
+  for (const Service& told : services) {
+    ASSERT_EQ(table_.find(told.id), told) << told.id.name;
+  }
+}
+
 TEST_F(ServiceTableTest, HoldsDownARemovalOfMostOfTheTable) {
   (void)table_.apply({.feed = "mesh", .services = many_services(20)});
   EXPECT_TRUE(table_.apply({.feed = "mesh", .full_state = true}).empty());

@@ -57,6 +57,7 @@ class FileFeedTest : public testing::Test {
     }
     std::vector<std::string> names;
     table_.for_each_service([&](const Service& each) { names.push_back(each.id.name); });
+    std::ranges::sort(names);
     return names;
   }
   // The same, once the kernel has told of the change.

@@ -1,6 +1,7 @@
 // The mesh feed on a client whose server is the test.
 #include "discovery/feeds/mesh_feed.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -72,12 +73,13 @@ class MeshFeedTest : public FeedFixture<MeshFeed> {
     });
     client->start();
   }
-  // NAME=ADDRESS of each service that counts.
+  // NAME=ADDRESS of each service that counts, in order.
   [[nodiscard]] std::vector<std::string> held() const {
     std::vector<std::string> result;
     table.for_each_service([&](const Service& each) {
       result.push_back(each.id.name + "=" + each.addresses.at(0).to_string());
     });
+    std::ranges::sort(result);
     return result;
   }
 
